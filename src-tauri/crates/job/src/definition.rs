@@ -1,0 +1,82 @@
+//! What a client asks for, checked and in our own terms. Not its JSON form: that is the wire's.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::{BlobHash, BlobKey, ConfigPath, FilePath};
+
+/// A job as a client defined it (protocol section 2).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Definition {
+    /// Where the image comes from.
+    pub image: ImageSource,
+    /// What to run, when not the image's own command.
+    pub command: Option<Command>,
+    /// Replaces the image's entry point.
+    pub entrypoint: Option<Command>,
+    /// Environment in the order of the names.
+    pub env: BTreeMap<String, String>,
+    /// Working folder in the container.
+    pub workdir: Option<String>,
+    /// Size of `/dev/shm` in bytes.
+    pub shm_size: Option<u64>,
+    /// Files below `/inputs`.
+    pub inputs: BTreeMap<FilePath, DataRef>,
+    /// Files below `/inputs` or anywhere in the container; they win over inputs of the same name.
+    pub config_files: BTreeMap<ConfigPath, DataRef>,
+    /// The smaller of `maxDuration` and `requirements.maxDuration`.
+    pub max_duration: Option<Duration>,
+    /// What the job takes of this computer.
+    pub needs: Needs,
+}
+
+/// Where a job's image comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageSource {
+    /// An image reference.
+    Reference(String),
+    /// A `build` block, as canonical JSON.
+    Build(String),
+}
+
+/// A command or entry point after splitting (protocol section 2, *command splitting*).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Words for the kernel.
+    Words(Vec<String>),
+    /// Text with shell syntax, left whole: one word, or the argument of a shell where there is no entry point.
+    Shell(String),
+}
+
+/// The bytes of a file (protocol section 2, *`DataRef`*).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataRef {
+    /// The bytes themselves, decoded.
+    Inline(Vec<u8>),
+    /// Fetch them; the hash, when a client sent one, finds them without a download.
+    Url {
+        /// An absolute http or https URL.
+        url: String,
+        /// The SHA-256 of the bytes, as far as the client knows.
+        hash: Option<BlobHash>,
+    },
+    /// A file of this server.
+    Key(BlobKey),
+}
+
+/// What a job takes while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// Thousandths of a CPU.
+    pub cpu_millis: u32,
+    /// Bytes of memory; 0 for no claim and no limit.
+    pub memory: u64,
+    /// Whole GPUs.
+    pub gpus: u32,
+}
+
+impl Default for Needs {
+    fn default() -> Self {
+        Self { cpu_millis: 1000, memory: 0, gpus: 0 }
+    }
+}
