@@ -1,0 +1,133 @@
+//! What the queue is told, and what it asks for in return.
+
+use std::sync::Arc;
+
+use super::{Allotment, Capacity};
+use crate::phase::{Ending, Withdrawal};
+use crate::{Carried, Hold, Job, JobId, Namespace, Needs, QueueName};
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A client submits a job.
+    Submit(Submission),
+    /// A client lets go of a job.
+    Withdraw(Release),
+    /// A run is over: its container is gone and what it took is free again. Reported exactly once a run.
+    Ended {
+        /// The job.
+        id: JobId,
+        /// Which run of it.
+        run: u32,
+        /// How it ended, or that the container was lost.
+        end: RunEnd,
+    },
+    /// Whether jobs may be started now: the engine answers and nobody paused us.
+    Open(bool),
+    /// The offered capacity changed.
+    Resize(Capacity),
+    /// Time has passed.
+    Tick,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunEnd {
+    /// With a result.
+    Over {
+        /// Which kind of end.
+        ending: Ending,
+        /// The cause was this computer, so that a new submission runs the job again.
+        runs_again: bool,
+    },
+    /// Without one: the container or the engine vanished.
+    Lost,
+}
+
+/// A job on its way in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    /// The job's name.
+    pub id: JobId,
+    /// Who wants it.
+    pub hold: Hold,
+    /// What it takes.
+    pub needs: Needs,
+    /// What clients get back unread.
+    pub carried: Option<Arc<Carried>>,
+    /// Why the definition can never run; such a job finishes at once.
+    pub objection: Option<String>,
+    /// The record on disk, when the queue has none in memory.
+    pub kept: Option<Job>,
+}
+
+/// A claim on its way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// The job.
+    pub id: JobId,
+    /// The queue that the claim is in.
+    pub queue: QueueName,
+    /// Which namespaces let go.
+    pub slots: Released,
+    /// Why.
+    pub why: Withdrawal,
+    /// The record on disk, when the queue has none in memory.
+    pub kept: Option<Job>,
+}
+
+/// Which namespaces of a queue let go of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// All of them (`*`).
+    All,
+    /// These.
+    Only(Vec<Namespace>),
+}
+
+/// Something to be done. `Save`, `Fail` and `Erase` reach the disk before anyone is told anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Store this record.
+    Save(Job),
+    /// Store a result that says why the job cannot run.
+    Fail {
+        /// The job, whose record is saved too.
+        id: JobId,
+        /// What to tell.
+        objection: Objection,
+    },
+    /// Erase record, definition, result and logs.
+    Erase(JobId),
+    /// Begin a run.
+    Start {
+        /// The job.
+        id: JobId,
+        /// Its run.
+        run: u32,
+        /// What it may take.
+        allotment: Allotment,
+    },
+    /// End a run whose result nobody wants any more.
+    Stop {
+        /// The job.
+        id: JobId,
+        /// Its run.
+        run: u32,
+    },
+    /// Tell everyone that this record is new or changed.
+    Show(Job),
+    /// Tell these queues that the job left their lists; the record says how it ended.
+    Hide(Job, Vec<QueueName>),
+}
+
+/// Why a job cannot run at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Objection {
+    /// The definition is at fault.
+    Definition(String),
+    /// It asks for more than this computer offers.
+    TooLarge(String),
+    /// Its container was lost again and again.
+    LostTooOften(u32),
+}
