@@ -59,6 +59,8 @@ pub enum DataRef {
         url: String,
         /// The SHA-256 of the bytes, as far as the client knows.
         hash: Option<BlobHash>,
+        /// The key, when the URL is that of a file of a server like ours; looked for here before anything is fetched.
+        key: Option<BlobKey>,
     },
     /// A file of this server.
     Key(BlobKey),

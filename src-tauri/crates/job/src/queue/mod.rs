@@ -5,6 +5,7 @@
 //! It does not keep definitions, results or logs.
 
 mod capacity;
+mod claims;
 mod event;
 mod schedule;
 mod slots;
@@ -18,7 +19,7 @@ pub use capacity::{Allotment, Capacity};
 pub use event::{Effect, Event, Objection, Release, Released, RunEnd, Submission};
 
 use crate::phase::{self, Move, Withdrawal};
-use crate::{Hold, Job, JobId, Phase, QueueName, Reason, Time};
+use crate::{Job, JobId, Phase, Time};
 use capacity::Taken;
 use slots::Slots;
 
@@ -181,106 +182,6 @@ impl Queue {
             effects.push(Effect::Show(job.clone()));
         }
         self.jobs.insert(job.id.clone(), job);
-    }
-
-    fn replace_others(&mut self, hold: &Hold, id: &JobId, now: Time, effects: &mut Vec<Effect>) {
-        let unfinished = |job: &Job| matches!(job.phase, Phase::Queued | Phase::Running);
-        if !self.jobs.get(id).is_some_and(unfinished) {
-            return self.replace_all(hold, id, now, effects);
-        }
-        for other in self.slots.enter(hold, id) {
-            self.replace(hold, &other, now, effects);
-        }
-    }
-
-    /// A finished job answers at once and holds no slot, but it is the newest all the same.
-    fn replace_all(&mut self, hold: &Hold, id: &JobId, now: Time, effects: &mut Vec<Effect>) {
-        let others = self.slots.enter(hold, id);
-        self.slots.leave(hold, id);
-        for other in others {
-            self.replace(hold, &other, now, effects);
-        }
-    }
-
-    fn replace(&mut self, hold: &Hold, id: &JobId, now: Time, effects: &mut Vec<Effect>) {
-        let Some(job) = self.jobs.get(id) else { return };
-        if now.since(job.queued_at) < slots::YOUNG {
-            self.let_go(id, std::slice::from_ref(hold), Withdrawal::Replace, now, effects);
-        } else {
-            self.slots.settle(hold, id, now.plus(slots::SETTLE));
-        }
-    }
-
-    fn withdraw(&mut self, release: Release, now: Time, effects: &mut Vec<Effect>) {
-        let Release { id, queue, slots, why, kept } = release;
-        let from_disk = !self.jobs.contains_key(&id);
-        if from_disk {
-            let Some(kept) = kept else { return };
-            self.jobs.insert(id.clone(), kept);
-        }
-        let holds: Vec<Hold> = match (&slots, self.jobs.get(&id)) {
-            (Released::All, Some(job)) => {
-                job.holds.iter().filter(|hold| hold.queue == queue).cloned().collect()
-            }
-            (Released::All, None) => Vec::new(),
-            (Released::Only(names), _) => names
-                .iter()
-                .map(|namespace| Hold { queue: queue.clone(), namespace: namespace.clone() })
-                .collect(),
-        };
-        self.let_go(&id, &holds, why, now, effects);
-        if from_disk {
-            self.jobs.remove(&id);
-        }
-    }
-
-    /// Drops claims; the job ends when none is left. A finished job loses claims by deletion only.
-    fn let_go(&mut self, id: &JobId, holds: &[Hold], why: Withdrawal, now: Time, effects: &mut Vec<Effect>) {
-        let Some(job) = self.jobs.get_mut(id) else { return };
-        let Ok(after) = phase::next(job.phase, Move::Withdraw(why)) else { return };
-        let listed_in = job.queues();
-        let had = job.holds.len();
-        job.holds.retain(|hold| !holds.contains(hold));
-        for hold in holds {
-            self.slots.leave(hold, id);
-        }
-        if !job.holds.is_empty() {
-            let job = job.clone();
-            if job.holds.len() != had {
-                let left =
-                    listed_in.into_iter().filter(|queue| job.namespaces(queue).next().is_none()).collect();
-                effects.push(Effect::Save(job.clone()));
-                effects.push(Effect::Hide(job.clone(), left));
-                effects.push(Effect::Show(job));
-            }
-            return;
-        }
-        self.end(id, after, listed_in, now, effects);
-    }
-
-    /// Ends a job that nobody wants: it leaves memory, its run is stopped.
-    fn end(
-        &mut self,
-        id: &JobId,
-        after: Phase,
-        listed_in: Vec<QueueName>,
-        now: Time,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(mut job) = self.take_out(id) else { return };
-        self.waiting.remove(&job.turn);
-        let was_running = job.phase == Phase::Running;
-        job.phase = after;
-        job.changed_at = now;
-        if matches!(after, Phase::Removed | Phase::Finished(Reason::Deleted)) {
-            effects.push(Effect::Erase(id.clone()));
-        } else {
-            effects.push(Effect::Save(job.clone()));
-        }
-        if was_running {
-            effects.push(Effect::Stop { id: id.clone(), run: job.run });
-        }
-        effects.push(Effect::Hide(job, listed_in));
     }
 
     fn ended(&mut self, id: &JobId, run: u32, end: RunEnd, now: Time, effects: &mut Vec<Effect>) {

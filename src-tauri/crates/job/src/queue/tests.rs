@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::phase::Ending;
-use crate::{Namespace, Needs};
+use crate::{Hold, Namespace, Needs, QueueName, Reason};
 
 fn id(name: &str) -> JobId {
     JobId::new(name).unwrap()
