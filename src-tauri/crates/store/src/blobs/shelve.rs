@@ -1,0 +1,48 @@
+//! The last step of every blob: complete temporary files get their names, and stay there whatever happens.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::draft::Finished;
+use crate::error::{StoreError, failed};
+use crate::folder::Folder;
+use crate::platform;
+
+/// Gives `finished` blobs their names; all of them are durable when this returns. No blob has its name before its
+/// bytes are on the disk, so that a crash leaves no name with wrong bytes.
+pub(super) fn shelve(folder: &Folder, finished: Vec<Finished>) -> Result<(), StoreError> {
+    // By place, which drops what came twice.
+    let mut by_place: BTreeMap<PathBuf, Finished> =
+        finished.into_iter().map(|blob| (folder.blob(blob.stored.hash), blob)).collect();
+    // The names of those already there may not be on the disk yet: another thread may be about to see to it.
+    let folders = folders_of(by_place.keys());
+    by_place.retain(|place, blob| !is_there(place, blob));
+    let blobs = folder.blobs();
+    let files: Vec<_> = by_place.values().map(|blob| blob.temporary.path().to_owned()).collect();
+    platform::sync_files(&files, &blobs).map_err(failed("bring onto the disk files in", &blobs))?;
+    for (place, blob) in &mut by_place {
+        move_in(place, blob)?;
+    }
+    platform::sync_folders(&folders).map_err(failed("bring onto the disk the names in", &blobs))
+}
+
+fn folders_of<'a>(places: impl Iterator<Item = &'a PathBuf>) -> Vec<PathBuf> {
+    let mut folders: Vec<_> = places.filter_map(|place| place.parent()).map(Path::to_owned).collect();
+    // The places are sorted, so equal folders follow each other.
+    folders.dedup();
+    folders
+}
+
+/// A file of another length under the name is damaged, and will be replaced.
+fn is_there(place: &Path, blob: &Finished) -> bool {
+    fs::metadata(place).is_ok_and(|metadata| metadata.len() == blob.stored.size)
+}
+
+fn move_in(place: &Path, blob: &mut Finished) -> Result<(), StoreError> {
+    match blob.temporary.move_to(place) {
+        // Where a file that is in use cannot be replaced, another thread may have been first with the same bytes.
+        Err(_) if is_there(place, blob) => Ok(()),
+        moved => moved.map_err(failed("move a file to", place)),
+    }
+}

@@ -1,0 +1,139 @@
+//! The changes that the rest of the program may make to the records, and how each is written into the tables.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use deskgrid_job::{BlobHash, FilePath, Job, JobId, RunResult, Time};
+use rusqlite::{Connection, params};
+
+use super::{job_row, result_row, signed};
+use crate::error::StoreError;
+
+/// One change of the records. Those of one commit are made together or not at all.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// The job's light record, with its holds, is now this.
+    Save(Job),
+    /// The job was submitted with this text.
+    Define {
+        /// The job.
+        id: JobId,
+        /// Its definition, word for word as submitted.
+        text: String,
+    },
+    /// The job's latest run came to this.
+    Finish {
+        /// The job.
+        id: JobId,
+        /// What the run came to.
+        result: Arc<RunResult>,
+    },
+    /// The job's inputs have these bytes; replaces what was known before.
+    Inputs {
+        /// The job.
+        id: JobId,
+        /// The content of each input.
+        files: BTreeMap<FilePath, BlobHash>,
+    },
+    /// All that is known of the job goes, its logs too. Blobs stay.
+    Erase(JobId),
+    /// A webhook is to be called, or to be called again; replaces the pending call of the same id.
+    Call(PendingCall),
+    /// The pending call of this id is done with, or given up.
+    Called(u64),
+    /// A client's name for a blob; replaces what the name meant before.
+    Name {
+        /// The name.
+        name: String,
+        /// The content it stands for.
+        hash: BlobHash,
+    },
+}
+
+/// A webhook call that nobody has taken yet (protocol section 5, *submission webhook*).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingCall {
+    /// Its number, chosen by whoever makes it.
+    pub id: u64,
+    /// Where to.
+    pub url: String,
+    /// The JSON to send.
+    pub body: String,
+    /// When to try next.
+    pub due: Time,
+    /// When it was first tried, for giving up.
+    pub first: Time,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The job whose end it waits for; none when it is to be made now.
+    pub after: Option<JobId>,
+}
+
+impl Change {
+    /// Writes it into the tables; the caller has opened a transaction.
+    pub(super) fn apply(&self, to: &Connection) -> Result<(), StoreError> {
+        match self {
+            Self::Save(job) => job_row::save(to, job),
+            Self::Define { id, text } => {
+                const SQL: &str = "INSERT INTO definition (job, text) VALUES (?1, ?2)
+                                   ON CONFLICT DO UPDATE SET text = excluded.text";
+                run(to, SQL, params![id.as_str(), text])
+            }
+            Self::Finish { id, result } => {
+                const SQL: &str = "INSERT INTO result (job, json) VALUES (?1, ?2)
+                                   ON CONFLICT DO UPDATE SET json = excluded.json";
+                run(to, SQL, params![id.as_str(), result_row::encode(result)?])
+            }
+            Self::Inputs { id, files } => save_inputs(to, id, files),
+            Self::Erase(id) => erase(to, id),
+            Self::Call(call) => save_call(to, call),
+            Self::Called(id) => run(to, "DELETE FROM call WHERE id = ?1", [signed(*id)]),
+            Self::Name { name, hash } => {
+                const SQL: &str = "INSERT INTO blob_name (name, hash) VALUES (?1, ?2)
+                                   ON CONFLICT DO UPDATE SET hash = excluded.hash";
+                run(to, SQL, params![name, hash.0])
+            }
+        }
+    }
+
+    /// The job whose logs go with this change.
+    pub(super) fn erased(&self) -> Option<&JobId> {
+        if let Self::Erase(id) = self { Some(id) } else { None }
+    }
+}
+
+/// Runs one statement, kept prepared for the next time.
+pub(super) fn run(to: &Connection, sql: &str, values: impl rusqlite::Params) -> Result<(), StoreError> {
+    to.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+fn save_inputs(to: &Connection, id: &JobId, files: &BTreeMap<FilePath, BlobHash>) -> Result<(), StoreError> {
+    run(to, "DELETE FROM input WHERE job = ?1", [id.as_str()])?;
+    for (path, hash) in files {
+        const SQL: &str = "INSERT INTO input (job, path, hash) VALUES (?1, ?2, ?3)";
+        run(to, SQL, params![id.as_str(), path.as_str(), hash.0])?;
+    }
+    Ok(())
+}
+
+fn save_call(to: &Connection, call: &PendingCall) -> Result<(), StoreError> {
+    const SQL: &str = "INSERT OR REPLACE INTO call (id, url, body, due, first, attempts, after)
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let (due, first) = (signed(call.due.0), signed(call.first.0));
+    let after = call.after.as_ref().map(JobId::as_str);
+    run(to, SQL, params![signed(call.id), call.url, call.body, due, first, call.attempts, after])
+}
+
+fn erase(to: &Connection, id: &JobId) -> Result<(), StoreError> {
+    for sql in [
+        "DELETE FROM job WHERE id = ?1",
+        "DELETE FROM hold WHERE job = ?1",
+        "DELETE FROM definition WHERE job = ?1",
+        "DELETE FROM result WHERE job = ?1",
+        "DELETE FROM input WHERE job = ?1",
+    ] {
+        run(to, sql, [id.as_str()])?;
+    }
+    Ok(())
+}

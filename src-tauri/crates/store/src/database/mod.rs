@@ -1,0 +1,172 @@
+//! The job records in `SQLite`: one thread writes, a few connections read.
+//!
+//! Nothing outside this folder knows SQL. Callers never wait for the disk on their own thread.
+
+mod change;
+mod job_row;
+mod result_row;
+mod schema;
+mod writer;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use deskgrid_job::{BlobHash, FilePath, Job, JobId, RunResult, Time};
+use rusqlite::{Connection, OptionalExtension, params};
+use tokio::sync::Semaphore;
+
+pub use change::{Change, PendingCall};
+
+use crate::error::StoreError;
+use crate::folder::Folder;
+use writer::Writer;
+
+/// Reading at once; each connection keeps some memory while idle, and a read takes well under a millisecond.
+const READERS: usize = 2;
+
+/// The open database.
+#[derive(Debug)]
+pub(crate) struct Database {
+    writer: Writer,
+    readers: Arc<Readers>,
+}
+
+#[derive(Debug)]
+struct Readers {
+    folder: Arc<Folder>,
+    idle: Mutex<Vec<Connection>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Database {
+    /// Opens or creates the database of `folder`, which is locked.
+    pub(crate) fn open(folder: &Arc<Folder>) -> Result<Self, StoreError> {
+        drop(folder.create_database()?);
+        let connection = schema::open(&folder.database())?;
+        let writer = Writer::start(connection, Arc::clone(folder))?;
+        let readers = Readers {
+            folder: Arc::clone(folder),
+            idle: Mutex::default(),
+            permits: Arc::new(Semaphore::new(READERS)),
+        };
+        Ok(Self { writer, readers: Arc::new(readers) })
+    }
+
+    /// Makes all `changes` or none; they are on the disk when this returns. Once begun, dropping the future stops
+    /// nothing.
+    pub(crate) async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        self.writer.commit(changes).await
+    }
+
+    async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let readers = Arc::clone(&self.readers);
+        let permit = Arc::clone(&readers.permits).acquire_owned().await.map_err(|_| StoreError::Stopped)?;
+        crate::blocking(move || {
+            let connection = readers.take()?;
+            let answer = query(&connection);
+            readers.give_back(connection);
+            drop(permit);
+            answer
+        })
+        .await
+    }
+
+    pub(crate) async fn jobs_in_memory(&self, finished_after: Time) -> Result<Vec<Job>, StoreError> {
+        self.read(move |from| job_row::in_memory(from, finished_after)).await
+    }
+
+    pub(crate) async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        self.read(move |from| job_row::find(from, &id)).await
+    }
+
+    pub(crate) async fn definition(&self, id: JobId) -> Result<Option<String>, StoreError> {
+        const SQL: &str = "SELECT text FROM definition WHERE job = ?1";
+        self.read(move |from| {
+            Ok(from.prepare_cached(SQL)?.query_row([id.as_str()], |row| row.get(0)).optional()?)
+        })
+        .await
+    }
+
+    pub(crate) async fn result(&self, id: JobId) -> Result<Option<RunResult>, StoreError> {
+        const SQL: &str = "SELECT json FROM result WHERE job = ?1";
+        self.read(move |from| {
+            let json: Option<String> =
+                from.prepare_cached(SQL)?.query_row([id.as_str()], |row| row.get(0)).optional()?;
+            let Some(json) = json else { return Ok(None) };
+            let damaged = || StoreError::damaged(format!("the result of the job {id}"));
+            result_row::decode(&json).ok_or_else(damaged).map(Some)
+        })
+        .await
+    }
+
+    pub(crate) async fn input(&self, id: JobId, path: FilePath) -> Result<Option<BlobHash>, StoreError> {
+        const SQL: &str = "SELECT hash FROM input WHERE job = ?1 AND path = ?2";
+        self.read(move |from| {
+            let values = params![id.as_str(), path.as_str()];
+            Ok(from.prepare_cached(SQL)?.query_row(values, |row| row.get(0).map(BlobHash)).optional()?)
+        })
+        .await
+    }
+
+    pub(crate) async fn named_blob(&self, name: String) -> Result<Option<BlobHash>, StoreError> {
+        const SQL: &str = "SELECT hash FROM blob_name WHERE name = ?1";
+        self.read(move |from| {
+            Ok(from.prepare_cached(SQL)?.query_row([name], |row| row.get(0).map(BlobHash)).optional()?)
+        })
+        .await
+    }
+
+    pub(crate) async fn next_turn(&self) -> Result<u64, StoreError> {
+        const SQL: &str = "SELECT ifnull(max(turn), 0) + 1 FROM job";
+        self.read(|from| Ok(unsigned(from.query_row(SQL, [], |row| row.get(0))?))).await
+    }
+
+    pub(crate) async fn pending_calls(&self) -> Result<Vec<PendingCall>, StoreError> {
+        const SQL: &str = "SELECT id, url, body, due, first, attempts, after FROM call ORDER BY due, id";
+        self.read(|from| {
+            let mut statement = from.prepare_cached(SQL)?;
+            let calls = statement.query_map([], |row| {
+                Ok(PendingCall {
+                    id: unsigned(row.get(0)?),
+                    url: row.get(1)?,
+                    body: row.get(2)?,
+                    due: Time(unsigned(row.get(3)?)),
+                    first: Time(unsigned(row.get(4)?)),
+                    attempts: row.get(5)?,
+                    after: row.get::<_, Option<String>>(6)?.and_then(|id| JobId::new(&id).ok()),
+                })
+            })?;
+            Ok(calls.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// 32 random hexadecimal digits; the database has a good source of them at hand.
+    pub(crate) async fn random_name(&self) -> Result<String, StoreError> {
+        self.read(|from| Ok(from.query_row("SELECT lower(hex(randomblob(16)))", [], |row| row.get(0))?)).await
+    }
+}
+
+impl Readers {
+    fn take(&self) -> Result<Connection, StoreError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.map_or_else(|| schema::open_reader(&self.folder.database()), Ok)
+    }
+
+    fn give_back(&self, connection: Connection) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    }
+}
+
+/// `SQLite` counts in signed 64 bits. What is larger (an absurd time or size) becomes the largest of those.
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Reads what [`signed`] wrote.
+fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}

@@ -1,0 +1,113 @@
+//! The tables and their history: how a database is opened, and brought to the present form.
+//!
+//! What goes into the tables is said elsewhere.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use crate::error::StoreError;
+
+/// Each step brings the tables to the form of that number. Released steps are never changed: a new form is a new
+/// step.
+const STEPS: [(u32, &str); 1] = [(1, include_str!("schema.sql"))];
+
+/// The last form that this program knows.
+const KNOWN: u32 = STEPS[STEPS.len() - 1].0;
+
+/// Opens the database for writing, in its present form.
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open(path)?;
+    let done: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if done > KNOWN {
+        return Err(StoreError::Newer { path: path.to_owned(), found: done, known: KNOWN });
+    }
+    // With FULL, a write-ahead log is synced at every commit: what is committed survives a power cut.
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA busy_timeout = 10000;
+         PRAGMA cache_size = -1024;
+         PRAGMA journal_size_limit = 8388608;",
+    )?;
+    migrate(&mut connection, done)?;
+    Ok(connection)
+}
+
+/// Opens the database for reading beside the one writer.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.execute_batch("PRAGMA busy_timeout = 10000; PRAGMA cache_size = -256;")?;
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection, done: u32) -> Result<(), StoreError> {
+    for (form, step) in STEPS.iter().filter(|(form, _)| *form > done) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "user_version", form)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tables(connection: &Connection) -> Vec<String> {
+        let mut statement =
+            connection.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid").unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    /// A failure here means that a released form was changed: make a new step, then bring this up to date.
+    #[test]
+    fn the_tables_have_the_form_that_is_written_here() {
+        let dir = tempfile::tempdir().unwrap();
+        let connection = open(&dir.path().join("db")).unwrap();
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let found: Vec<_> = tables(&connection).iter().map(|sql| words(sql)).collect();
+        let expected = [
+            "CREATE TABLE job ( id TEXT PRIMARY KEY, phase TEXT NOT NULL, queued_at INTEGER NOT NULL, \
+             changed_at INTEGER NOT NULL, turn INTEGER NOT NULL, run INTEGER NOT NULL, losses INTEGER NOT NULL, \
+             cpu_millis INTEGER NOT NULL, memory INTEGER NOT NULL, gpus INTEGER NOT NULL, requirements TEXT, \
+             tags TEXT, debug TEXT, runs_again INTEGER NOT NULL ) STRICT",
+            "CREATE INDEX job_by_phase ON job (phase, changed_at)",
+            "CREATE INDEX job_by_turn ON job (turn)",
+            "CREATE TABLE hold ( job TEXT NOT NULL, queue TEXT NOT NULL, namespace TEXT NOT NULL, \
+             PRIMARY KEY (job, queue, namespace) ) STRICT, WITHOUT ROWID",
+            "CREATE TABLE definition ( job TEXT PRIMARY KEY, text TEXT NOT NULL ) STRICT",
+            "CREATE TABLE result ( job TEXT PRIMARY KEY, json TEXT NOT NULL ) STRICT",
+            "CREATE TABLE input ( job TEXT NOT NULL, path TEXT NOT NULL, hash BLOB NOT NULL, \
+             PRIMARY KEY (job, path) ) STRICT, WITHOUT ROWID",
+            "CREATE TABLE blob_name ( name TEXT PRIMARY KEY, hash BLOB NOT NULL ) STRICT, WITHOUT ROWID",
+            "CREATE TABLE call ( id INTEGER PRIMARY KEY, url TEXT NOT NULL, body TEXT NOT NULL, \
+             due INTEGER NOT NULL, first INTEGER NOT NULL, attempts INTEGER NOT NULL, after TEXT ) STRICT",
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_database_of_a_newer_program_is_refused_and_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch("CREATE TABLE later (x); PRAGMA user_version = 9;").unwrap();
+        drop(connection);
+        let before = std::fs::read(&path).unwrap();
+        let error = open(&path).unwrap_err();
+        assert!(matches!(error, StoreError::Newer { found: 9, known: 1, .. }), "{error}");
+        assert!(error.to_string().contains("newer Deskgrid"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn opening_again_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let first = tables(&open(&path).unwrap());
+        assert_eq!(tables(&open(&path).unwrap()), first);
+    }
+}

@@ -1,0 +1,125 @@
+//! What can go wrong on this disk, in words for the person who owns it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use deskgrid_job::BlobHash;
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another running program has the data folder.
+    #[error(
+        "the data folder {} is in use by another Deskgrid{}; stop that one first, or choose another data folder",
+        folder.display(),
+        pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+    )]
+    InUse {
+        /// The data folder.
+        folder: PathBuf,
+        /// The process that has it, where it can be read.
+        pid: Option<u32>,
+    },
+    /// A later version of Deskgrid wrote the records.
+    #[error(
+        "{} was written by a newer Deskgrid (its format is {found}, this program knows up to {known}); \
+         install the newer version again, or choose another data folder. Nothing was changed",
+        path.display()
+    )]
+    Newer {
+        /// The database file.
+        path: PathBuf,
+        /// The format it has.
+        found: u32,
+        /// The last format that this program knows.
+        known: u32,
+    },
+    /// The bytes are not those that their name promises.
+    #[error("the bytes have the SHA-256 {found}, not {expected}; nothing was stored, send the file again")]
+    HashMismatch {
+        /// The name they were sent under.
+        expected: BlobHash,
+        /// What they really are.
+        found: BlobHash,
+    },
+    /// No room is left.
+    #[error("the disk that holds {} is full; free some space and try again", path.display())]
+    DiskFull {
+        /// What was being written.
+        path: PathBuf,
+    },
+    /// The operating system refused a file or folder.
+    #[error("could not {doing} {}: {source}", path.display())]
+    File {
+        /// What was tried, as a verb.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The job records could not be read or written.
+    #[error("the job records on disk could not be read or written: {0}")]
+    Database(#[source] rusqlite::Error),
+    /// Something stored does not read back.
+    #[error("{what} on disk is damaged and cannot be read")]
+    Damaged {
+        /// What was being read.
+        what: String,
+    },
+    /// The store is closing.
+    #[error("Deskgrid is stopping; nothing more is stored")]
+    Stopped,
+}
+
+impl StoreError {
+    /// The stable text of the kind of error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InUse { .. } => "data-folder-in-use",
+            Self::Newer { .. } => "data-folder-newer",
+            Self::HashMismatch { .. } => "hash-mismatch",
+            Self::DiskFull { .. } => "disk-full",
+            Self::File { .. } => "disk-failed",
+            Self::Database(_) => "records-failed",
+            Self::Damaged { .. } => "record-damaged",
+            Self::Stopped => "store-stopped",
+        }
+    }
+
+    pub(crate) fn damaged(what: impl Into<String>) -> Self {
+        Self::Damaged { what: what.into() }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::DiskFull { path: "deskgrid.sqlite3".into() },
+            _ => Self::Database(error),
+        }
+    }
+}
+
+/// Adds to a system error what was tried and on what: `.map_err(failed("create", &path))`.
+pub(crate) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    move |source| match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            StoreError::DiskFull { path: path.to_owned() }
+        }
+        _ => StoreError::File { doing, path: path.to_owned(), source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_apart_from_other_refusals() {
+        let full = failed("write", Path::new("x"))(io::ErrorKind::StorageFull.into());
+        assert_eq!(full.code(), "disk-full");
+        let refused = failed("write", Path::new("x"))(io::ErrorKind::PermissionDenied.into());
+        assert!(refused.to_string().starts_with("could not write x: "), "{refused}");
+    }
+}

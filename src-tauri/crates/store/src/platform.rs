@@ -1,0 +1,130 @@
+//! What differs between operating systems: modes, owners, and how bytes are forced onto the disk.
+//!
+//! Everything else in this crate is the same everywhere.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Creates `folder` and what is missing above it, for nobody but us.
+pub(crate) fn create_private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Options for a file that nobody but us may read.
+pub(crate) fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Lets anyone create files in `folder`.
+#[cfg_attr(not(unix), allow(clippy::unnecessary_wraps, reason = "modes exist on Unix only"))]
+pub(crate) fn open_to_all(folder: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
+    #[cfg(not(unix))]
+    let _ = folder;
+    Ok(())
+}
+
+/// Gives us back the right to list `folder` and to change it, where it is ours.
+pub(crate) fn take_back(folder: &Path) {
+    // Whether this helped shows when the folder is used next, which gives the better error.
+    #[cfg(unix)]
+    let _ = fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    #[cfg(not(unix))]
+    let _ = folder;
+}
+
+/// Makes `file` read-only for everyone, and takes away whatever else its mode said.
+pub(crate) fn freeze(file: &File) -> io::Result<()> {
+    #[cfg(unix)]
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o444);
+    #[cfg(not(unix))]
+    let permissions = {
+        let mut permissions = file.metadata()?.permissions();
+        permissions.set_readonly(true);
+        permissions
+    };
+    file.set_permissions(permissions)
+}
+
+/// Whether `file` has this one name only and belongs to us, or could be made ours: then nobody else can change it
+/// once it is moved away.
+#[cfg(unix)]
+pub(crate) fn take_over(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let metadata = file.metadata()?;
+    let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    Ok(metadata.nlink() == 1 && (metadata.uid() == user || fchown(file, Some(user), Some(group)).is_ok()))
+}
+
+/// Whether `path` names the very file that is open as `file`.
+#[cfg(unix)]
+pub(crate) fn is_same_file(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (open, named) = (file.metadata()?, fs::symlink_metadata(path)?);
+    Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
+}
+
+/// Elsewhere the number of a file's names is not known, so files are copied.
+#[cfg(not(unix))]
+#[allow(clippy::unnecessary_wraps, reason = "same form on every system")]
+pub(crate) fn take_over(_: &File) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// Never asked where nothing is taken over.
+#[cfg(not(unix))]
+#[allow(clippy::unnecessary_wraps, reason = "same form on every system")]
+pub(crate) fn is_same_file(_: &File, _: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// Brings the names in `folder` onto the disk. Windows does so by itself.
+#[cfg_attr(not(unix), allow(clippy::unnecessary_wraps, reason = "folders can be synced on Unix only"))]
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    File::open(folder)?.sync_all()?;
+    #[cfg(not(unix))]
+    let _ = folder;
+    Ok(())
+}
+
+/// Whether bytes may stay in memory until [`sync_files`]: only where many files are brought onto the disk at once.
+pub(crate) const SYNCS_LATE: bool = cfg!(target_os = "linux");
+
+/// With more files than this, one call for the whole file system is quicker than one for each.
+#[cfg(target_os = "linux")]
+const MANY: usize = 16;
+
+/// Brings the bytes of `files`, all on the file system of `folder`, onto the disk.
+#[cfg(target_os = "linux")]
+pub(crate) fn sync_files(files: &[PathBuf], folder: &Path) -> io::Result<()> {
+    if files.len() > MANY {
+        return Ok(rustix::fs::syncfs(File::open(folder)?)?);
+    }
+    files.iter().try_for_each(|file| File::open(file)?.sync_all())
+}
+
+/// Elsewhere each file was synced when it was written.
+#[cfg(not(target_os = "linux"))]
+#[allow(clippy::unnecessary_wraps, reason = "same form on every system")]
+pub(crate) fn sync_files(_: &[PathBuf], _: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Brings the names in `folders`, all on the same file system, onto the disk.
+pub(crate) fn sync_folders(folders: &[PathBuf]) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    if folders.len() > MANY {
+        return Ok(rustix::fs::syncfs(File::open(&folders[0])?)?);
+    }
+    folders.iter().try_for_each(|folder| sync_folder(folder))
+}

@@ -1,0 +1,122 @@
+//! Folders that exist only while a job runs: what goes into its container, and what comes out.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use deskgrid_job::JobId;
+
+use crate::error::{StoreError, failed};
+use crate::folder::{Folder, entries};
+use crate::{blocking, platform, removal};
+
+/// The scratch folders of one run. They stay until they are removed, or swept at the next start: a run may go on
+/// while this program does not.
+#[derive(Clone, Debug)]
+pub struct Scratch {
+    folder: Arc<Folder>,
+    root: PathBuf,
+}
+
+impl Scratch {
+    pub(crate) fn create(folder: &Arc<Folder>, id: &JobId, run: u32) -> Result<Self, StoreError> {
+        let scratch = Self { folder: Arc::clone(folder), root: folder.run(id, run) };
+        for part in [scratch.inputs(), scratch.outputs(), scratch.config()] {
+            platform::create_private_folder(&part).map_err(failed("create", &part))?;
+        }
+        // Containers write as any user. The folders above let nobody else on this computer come here.
+        let outputs = scratch.outputs();
+        platform::open_to_all(&outputs).map_err(failed("open to all users", &outputs))?;
+        Ok(scratch)
+    }
+
+    /// An absolute path: files below the container's `/inputs`.
+    pub fn inputs(&self) -> PathBuf {
+        self.root.join("inputs")
+    }
+
+    /// An absolute path: the container's `/outputs`. Anyone may write there.
+    pub fn outputs(&self) -> PathBuf {
+        self.root.join("outputs")
+    }
+
+    /// An absolute path: config files that go to other places in the container.
+    pub fn config(&self) -> PathBuf {
+        self.root.join("config")
+    }
+
+    /// Removes all of it, whatever modes the job left, as far as it is ours. A run without scratch is no error.
+    ///
+    /// # Errors
+    /// Names the first file or folder that could not be removed; all others are gone.
+    pub async fn remove(self) -> Result<(), StoreError> {
+        blocking(move || self.remove_blocking()).await
+    }
+
+    /// As [`Scratch::remove`], on a thread that may block.
+    pub fn remove_blocking(self) -> Result<(), StoreError> {
+        removal::remove(&self.folder, &self.root)
+    }
+}
+
+/// Removes all scratch but `keep`.
+pub(crate) fn sweep(folder: &Folder, keep: &HashSet<PathBuf>) -> Result<(), StoreError> {
+    for leftover in entries(&folder.runs())?.iter().filter(|path| !keep.contains(*path)) {
+        if let Err(error) = removal::remove(folder, leftover) {
+            tracing::warn!(%error, "files of an earlier run stay behind");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    #[cfg(unix)]
+    use std::path::Path;
+
+    use super::*;
+    use crate::Store;
+
+    fn id(text: &str) -> JobId {
+        JobId::new(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn each_run_has_folders_of_its_own_until_they_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let first = store.scratch(&id("a"), 1).unwrap();
+        let second = store.scratch(&id("a"), 2).unwrap();
+        fs::write(first.outputs().join("x"), "1").unwrap();
+        assert!(!second.outputs().join("x").exists());
+        assert!(store.scratch(&id("a"), 1).unwrap().outputs().join("x").exists(), "taken up again");
+        first.clone().remove().await.unwrap();
+        assert!(!first.inputs().exists() && second.config().is_dir());
+        first.remove().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_sweep_keeps_what_running_jobs_need() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let kept = store.scratch(&id("running"), 3).unwrap();
+        let older = store.scratch(&id("running"), 2).unwrap();
+        let other = store.scratch(&id("other"), 1).unwrap();
+        store.sweep_runs(&[(id("running"), 3)]).await.unwrap();
+        assert!(kept.outputs().is_dir());
+        assert!(!older.outputs().exists() && !other.outputs().exists());
+        assert!(dir.path().join("runs/CACHEDIR.TAG").exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn any_user_may_write_outputs_and_nobody_else_may_enter() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let scratch = Store::open(dir.path()).unwrap().scratch(&id("a"), 1).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&scratch.outputs()), 0o777);
+        assert_eq!(mode(scratch.outputs().parent().unwrap()), 0o700);
+    }
+}
