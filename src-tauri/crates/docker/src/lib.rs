@@ -1,1 +1,52 @@
-//! Under construction.
+//! The container engine: finding it, watching it come and go, and the calls that a job needs of it.
+//!
+//! This is the only crate that knows bollard and the Docker API. It knows nothing of jobs' lives, queues, the
+//! layout of our disk, or HTTP towards our own clients.
+//!
+//! The way in is [`EngineWatch`], which hands out an [`Engine`] whenever one answers; everything else is a method
+//! of [`Engine`].
+
+mod address;
+mod archive;
+mod cli_config;
+mod container;
+mod delivery;
+pub mod discovery;
+mod engine;
+mod error;
+mod folders;
+mod image;
+mod network;
+mod output;
+mod probe;
+mod progress;
+mod pull;
+mod reference;
+mod spec;
+mod state;
+mod surroundings;
+mod watch;
+
+pub use address::Address;
+pub use container::{ContainerId, Exit, OurContainer};
+pub use delivery::Delivery;
+pub use discovery::{Candidate, Kind};
+pub use engine::{Engine, EngineInfo};
+pub use error::{EngineError, ImageProblem};
+pub use image::Image;
+pub use network::NETWORK;
+pub use output::{Chunk, LogStream};
+pub use progress::{LayerProgress, PullProgress};
+pub use spec::{Bind, ContainerSpec, Network, VolumeMount};
+pub use state::{EngineState, Trouble};
+pub use surroundings::{Platform, Surroundings};
+pub use watch::EngineWatch;
+
+/// Label that marks every container of ours; its value is `true` (protocol section 6).
+pub const LABEL: &str = "container.mtfm.io";
+/// Label that holds the job's id.
+pub const LABEL_ID: &str = "container.mtfm.io/id";
+/// Label that holds the job's queue.
+pub const LABEL_QUEUE: &str = "container.mtfm.io/queue";
+/// Label that holds the worker's id; [`Engine::ours`] looks for it.
+pub const LABEL_WORKER: &str = "container.mtfm.io/worker";

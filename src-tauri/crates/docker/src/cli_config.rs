@@ -1,0 +1,185 @@
+//! The configuration folder of the docker command line, read only: the current context and simple credentials.
+//! Credential helper programs are not asked.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bollard::auth::DockerCredentials;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::address::Address;
+use crate::surroundings::Surroundings;
+
+/// The key under which the command line keeps credentials of the default registry.
+const DEFAULT_REGISTRY_KEY: &str = "https://index.docker.io/v1/";
+
+/// The parts of `config.json` that concern us.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ConfigFile {
+    #[serde(rename = "currentContext")]
+    current_context: Option<String>,
+    auths: HashMap<String, Auth>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Auth {
+    auth: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    identitytoken: Option<String>,
+}
+
+/// `meta.json` of a context.
+#[derive(Debug, Deserialize)]
+struct ContextMeta {
+    #[serde(rename = "Endpoints")]
+    endpoints: HashMap<String, Endpoint>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Endpoint {
+    #[serde(rename = "Host")]
+    host: Option<String>,
+}
+
+/// The folder of the docker command line.
+pub(crate) fn folder(around: &Surroundings) -> Option<PathBuf> {
+    match around.var("DOCKER_CONFIG") {
+        Some(folder) => Some(folder.into()),
+        None => around.home.as_ref().map(|home| home.join(".docker")),
+    }
+}
+
+fn read_config(around: &Surroundings) -> ConfigFile {
+    folder(around)
+        .and_then(|folder| (around.read)(&folder.join("config.json")))
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default()
+}
+
+/// A context that the person chose, with the words for where.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Context {
+    pub(crate) address: Address,
+    pub(crate) found_by: String,
+}
+
+/// The chosen context; none when it is the default one, which means the usual places.
+pub(crate) fn current_context(around: &Surroundings) -> Option<Context> {
+    let (name, chosen_by) = match around.var("DOCKER_CONTEXT") {
+        Some(name) => (name.to_owned(), "the environment variable DOCKER_CONTEXT"),
+        None => (read_config(around).current_context?, "`docker context use`"),
+    };
+    if name.is_empty() || name == "default" {
+        return None;
+    }
+    let found_by = format!("the docker context {name:?} chosen by {chosen_by}");
+    let address = context_address(around, &name).unwrap_or_else(|| Address::Unusable {
+        text: format!("docker context {name:?}"),
+        reason: format!(
+            "There is no docker context {name:?} with an engine. See `docker context ls` and choose one with \
+             `docker context use`."
+        ),
+    });
+    Some(Context { address, found_by })
+}
+
+fn context_address(around: &Surroundings, name: &str) -> Option<Address> {
+    let hash = hex::encode(Sha256::digest(name.as_bytes()));
+    let file = folder(around)?.join("contexts").join("meta").join(hash).join("meta.json");
+    let meta: ContextMeta = serde_json::from_str(&(around.read)(&file)?).ok()?;
+    Some(Address::parse(meta.endpoints.get("docker")?.host.as_deref()?))
+}
+
+/// The credentials stored for `registry`, a host name with an optional port.
+pub(crate) fn credentials(around: &Surroundings, registry: &str) -> Option<DockerCredentials> {
+    let mut config = read_config(around);
+    let key = config.auths.keys().find(|key| is_registry(key, registry))?.clone();
+    let auth = config.auths.remove(&key)?;
+    let (username, password) = match auth.auth.as_deref().and_then(decode_auth) {
+        Some((username, password)) => (Some(username), Some(password)),
+        None => (auth.username, auth.password),
+    };
+    if username.is_none() && auth.identitytoken.is_none() {
+        return None;
+    }
+    Some(DockerCredentials {
+        username,
+        password,
+        identitytoken: auth.identitytoken,
+        serveraddress: Some(key),
+        ..DockerCredentials::default()
+    })
+}
+
+/// Whether a key of `auths` means `registry`: keys are host names, at times with a scheme and a path.
+fn is_registry(key: &str, registry: &str) -> bool {
+    if registry == "docker.io" {
+        return key == DEFAULT_REGISTRY_KEY;
+    }
+    let host = key.split_once("://").map_or(key, |(_, rest)| rest);
+    host.split('/').next() == Some(registry)
+}
+
+fn decode_auth(text: &str) -> Option<(String, String)> {
+    let decoded = String::from_utf8(BASE64_STANDARD.decode(text).ok()?).ok()?;
+    let (username, password) = decoded.split_once(':')?;
+    Some((username.to_owned(), password.trim_end_matches('\0').to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::discovery::tests::computer;
+
+    const CONFIG: &str = r#"{"currentContext":"lab","auths":{
+        "https://index.docker.io/v1/":{"auth":"bWU6czpl"},
+        "reg.example:5000":{"username":"u","password":"p"},
+        "https://other.example/v2/":{"identitytoken":"t"},
+        "helper.example":{}}}"#;
+
+    #[test]
+    fn the_current_context_leads_to_its_engine() {
+        let meta = format!("/home/me/.docker/contexts/meta/{}/meta.json", hex::encode(Sha256::digest("lab")));
+        let around = computer(
+            &[],
+            &[
+                ("/home/me/.docker/config.json", CONFIG),
+                (&meta, r#"{"Name":"lab","Endpoints":{"docker":{"Host":"tcp://lab:2375"}}}"#),
+            ],
+        );
+        let context = current_context(&around).unwrap();
+        assert_eq!(context.address, Address::Tcp("lab:2375".into()));
+        assert!(context.found_by.contains("\"lab\""), "{}", context.found_by);
+    }
+
+    #[test]
+    fn a_context_that_does_not_exist_is_not_replaced_by_another_engine() {
+        let around = computer(&[("DOCKER_CONTEXT", "gone")], &[]);
+        let context = current_context(&around).unwrap();
+        assert!(matches!(context.address, Address::Unusable { .. }));
+    }
+
+    #[test]
+    fn the_default_context_means_the_usual_places() {
+        let around = computer(&[("DOCKER_CONTEXT", "default")], &[("/home/me/.docker/config.json", CONFIG)]);
+        assert_eq!(current_context(&around), None);
+    }
+
+    #[test]
+    fn credentials_are_found_in_each_form_the_command_line_writes() {
+        let around = computer(&[], &[("/home/me/.docker/config.json", CONFIG)]);
+        let found = |registry| credentials(&around, registry);
+        let hub = found("docker.io").unwrap();
+        assert_eq!((hub.username.as_deref(), hub.password.as_deref()), (Some("me"), Some("s:e")));
+        assert_eq!(found("reg.example:5000").unwrap().password.as_deref(), Some("p"));
+        assert_eq!(found("other.example").unwrap().identitytoken.as_deref(), Some("t"));
+        assert_eq!(found("helper.example"), None);
+        assert_eq!(found("reg.example"), None);
+    }
+}

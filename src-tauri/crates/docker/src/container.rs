@@ -1,0 +1,309 @@
+//! The life of one container: create, start, wait, kill, remove, look. Not what runs in it or why.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use bollard::errors::Error as Bollard;
+use bollard::models::{ContainerInspectResponse, ContainerState};
+use bollard::query_parameters::{
+    CreateContainerOptions, InspectContainerOptions, KillContainerOptionsBuilder,
+    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions, WaitContainerOptions,
+};
+use deskgrid_job::Time;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
+use crate::LABEL_WORKER;
+use crate::engine::{Engine, QUESTION, WORK};
+use crate::error::{EngineError, start_failure};
+use crate::output::time_of;
+use crate::spec::{ContainerSpec, Network, create_body};
+
+/// The exit code that the kernel gives to a process it killed, for want of memory among other reasons.
+const KILLED: i64 = 137;
+/// How many containers are looked at side by side.
+const AT_ONCE: usize = 8;
+
+/// The engine's name of a container.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ContainerId(String);
+
+impl ContainerId {
+    /// Takes an id as the engine gave it; none when the text could lead elsewhere in the API's paths.
+    pub fn new(text: &str) -> Option<Self> {
+        let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        plain.then(|| Self(text.to_owned()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ContainerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ContainerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// The exit code of its first process.
+    pub code: i64,
+    /// Whether the kernel ended it because it had used up its memory.
+    pub oom_killed: bool,
+    /// The engine's own remark about the end.
+    pub error: Option<String>,
+}
+
+/// A container as the engine knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OurContainer {
+    /// Its id.
+    pub id: ContainerId,
+    /// Its labels.
+    pub labels: HashMap<String, String>,
+    /// The image it was created from, as it was named then.
+    pub image: String,
+    /// Whether it runs now.
+    pub running: bool,
+    /// How it ended; none while it runs and when it never ran.
+    pub exit: Option<Exit>,
+    /// When it was started last, as the engine noted it: for a very short run that may be after its end.
+    pub started_at: Option<Time>,
+    /// When it ended last.
+    pub finished_at: Option<Time>,
+}
+
+impl Engine {
+    /// Creates a container. Its image must be in the engine.
+    ///
+    /// # Errors
+    /// [`EngineError::Image`] when the image is gone, [`EngineError::CannotStart`] when there is nothing to run.
+    pub async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
+        if spec.network == Network::Jobs {
+            self.ensure_network().await?;
+        }
+        let created = match self.create_once(spec).await {
+            Err(error) if self.restored_network(&error).await? => self.create_once(spec).await,
+            other => other,
+        };
+        created.map_err(|error| start_failure(error, "", &spec.image))
+    }
+
+    async fn create_once(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
+        const DOING: &str = "creating a container";
+        let body = create_body(spec, self.info());
+        let call = self.docker().create_container(None::<CreateContainerOptions>, body);
+        let answer = self.call(DOING, WORK, call).await?;
+        ContainerId::new(&answer.id).ok_or_else(|| EngineError::Refused {
+            doing: DOING,
+            status: 0,
+            message: format!("it answered with the id {:?}, which makes no sense", answer.id),
+        })
+    }
+
+    /// Starts a container that was created; nothing happens when it runs already.
+    ///
+    /// # Errors
+    /// [`EngineError::CannotStart`] when its command does not exist or may not run.
+    pub async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {
+        let started = match self.start_once(id).await {
+            Err(error) if self.restored_network(&error).await? => self.start_once(id).await,
+            other => other,
+        };
+        match started {
+            Err(error @ EngineError::Refused { .. }) => Err(self.explained(id, error).await),
+            other => other,
+        }
+    }
+
+    async fn start_once(&self, id: &ContainerId) -> Result<(), EngineError> {
+        let call = self.docker().start_container(id.as_str(), None::<StartContainerOptions>);
+        self.call("starting a container", WORK, call).await
+    }
+
+    /// Names command and image in a refusal to start. Asks for them only now, since starts rarely fail.
+    async fn explained(&self, id: &ContainerId, refusal: EngineError) -> EngineError {
+        match self.look(id).await {
+            Ok(answer) => {
+                let image = answer.config.and_then(|config| config.image).unwrap_or_default();
+                start_failure(refusal, &answer.path.unwrap_or_default(), &image)
+            }
+            Err(_) => refusal,
+        }
+    }
+
+    /// Waits until a container that was started has ended, however long that takes; at once when it has already.
+    ///
+    /// An end that comes because the engine is shutting down is not the container's own: the engine is asked once
+    /// more after each end, and [`EngineError::Gone`] is the answer when it has stopped listening.
+    pub async fn wait(&self, id: &ContainerId) -> Result<Exit, EngineError> {
+        const DOING: &str = "waiting for a container's end";
+        let mut answers = self.docker().wait_container(id.as_str(), None::<WaitContainerOptions>);
+        let result = match self.while_alive(DOING, answers.next()).await? {
+            Some(Ok(answer)) => Ok((answer.status_code, answer.error.and_then(|error| error.message))),
+            // Bollard reports every exit code above zero as an error.
+            Some(Err(Bollard::DockerContainerWaitError { error, code })) => Ok((code, Some(error))),
+            Some(Err(error)) => Err(EngineError::of(DOING, error)),
+            None => Err(EngineError::Gone { doing: DOING, detail: "the connection was closed".to_owned() }),
+        };
+        self.doubt_after(&result);
+        let (code, error) = result?;
+        let alive =
+            self.ping().await.map_err(|error| EngineError::Gone { doing: DOING, detail: error.to_string() });
+        self.doubt_after(&alive);
+        alive?;
+        // A new life of the engine may have answered in place of the one we waited for.
+        self.while_alive(DOING, std::future::ready(())).await?;
+        let oom_killed = code == KILLED && self.was_out_of_memory(id).await?;
+        Ok(Exit { code, oom_killed, error: error.filter(|text| !text.is_empty()) })
+    }
+
+    async fn was_out_of_memory(&self, id: &ContainerId) -> Result<bool, EngineError> {
+        match self.look(id).await {
+            Ok(answer) => Ok(answer.state.and_then(|state| state.oom_killed).unwrap_or(false)),
+            // Whoever removed it also ended it.
+            Err(EngineError::NoSuchContainer { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends a container at once; fine when it has ended or is gone.
+    pub async fn kill(&self, id: &ContainerId) -> Result<(), EngineError> {
+        let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
+        let call = self.docker().kill_container(id.as_str(), Some(options));
+        settled(self.call("ending a container", WORK, call).await)
+    }
+
+    /// Removes a container and its nameless volumes, ending it when it runs; fine when it is gone.
+    pub async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        let call = self.docker().remove_container(id.as_str(), Some(options));
+        settled(self.call("removing a container", WORK, call).await)
+    }
+
+    /// Looks at a container.
+    pub async fn inspect(&self, id: &ContainerId) -> Result<OurContainer, EngineError> {
+        self.look(id).await.map(|answer| our_container(id.clone(), answer))
+    }
+
+    async fn look(&self, id: &ContainerId) -> Result<ContainerInspectResponse, EngineError> {
+        let call = self.docker().inspect_container(id.as_str(), None::<InspectContainerOptions>);
+        self.call("looking at a container", QUESTION, call).await
+    }
+
+    /// All containers that carry this worker's label, running or not. Other workers' containers are not ours.
+    pub async fn ours(&self, worker_id: &str) -> Result<Vec<OurContainer>, EngineError> {
+        let filters = HashMap::from([("label", vec![format!("{LABEL_WORKER}={worker_id}")])]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let call = self.docker().list_containers(Some(options));
+        let found = self.call("looking for our containers", QUESTION, call).await?;
+        let ids: Vec<_> = found.into_iter().filter_map(|one| ContainerId::new(&one.id?)).collect();
+        let looks = stream::iter(ids).map(|id| async move {
+            match self.inspect(&id).await {
+                Ok(container) => Ok(Some(container)),
+                Err(EngineError::NoSuchContainer { .. }) => Ok(None),
+                Err(error) => Err(error),
+            }
+        });
+        looks.buffered(AT_ONCE).try_filter_map(|found| async move { Ok(found) }).try_collect().await
+    }
+}
+
+/// Takes "it is not there", "it does not run" and "somebody is at it" for done.
+fn settled(result: Result<(), EngineError>) -> Result<(), EngineError> {
+    match result {
+        Err(EngineError::NoSuchContainer { .. } | EngineError::Refused { status: 409, .. }) => Ok(()),
+        other => other,
+    }
+}
+
+fn our_container(id: ContainerId, answer: ContainerInspectResponse) -> OurContainer {
+    let state = answer.state.unwrap_or_default();
+    let config = answer.config.unwrap_or_default();
+    let started_at = state.started_at.as_deref().and_then(time_of);
+    let running = state.running.unwrap_or(false);
+    OurContainer {
+        id,
+        labels: config.labels.unwrap_or_default(),
+        image: config.image.unwrap_or_default(),
+        running,
+        exit: (started_at.is_some() && !running).then(|| exit(&state)),
+        started_at,
+        finished_at: state.finished_at.as_deref().and_then(time_of).filter(|_| !running),
+    }
+}
+
+fn exit(state: &ContainerState) -> Exit {
+    Exit {
+        code: state.exit_code.unwrap_or_default(),
+        oom_killed: state.oom_killed.unwrap_or(false),
+        error: state.error.clone().filter(|text| !text.is_empty()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(state: ContainerState) -> OurContainer {
+        let answer = ContainerInspectResponse { state: Some(state), ..ContainerInspectResponse::default() };
+        our_container(ContainerId::new("abc").unwrap(), answer)
+    }
+
+    #[test]
+    fn an_id_cannot_lead_elsewhere_in_the_api() {
+        for bad in ["", "../images", "a/b", "a?b", "a b", "a%2f"] {
+            assert_eq!(ContainerId::new(bad), None, "{bad}");
+        }
+        assert_eq!(ContainerId::new("0af3").unwrap().as_str(), "0af3");
+    }
+
+    #[test]
+    fn a_container_that_never_ran_has_no_exit() {
+        let zero = Some("0001-01-01T00:00:00Z".to_owned());
+        let state = ContainerState {
+            exit_code: Some(0),
+            started_at: zero.clone(),
+            finished_at: zero,
+            ..ContainerState::default()
+        };
+        let container = seen(state);
+        assert_eq!((container.exit, container.started_at, container.finished_at), (None, None, None));
+    }
+
+    #[test]
+    fn a_container_that_ended_tells_code_and_times() {
+        let state = ContainerState {
+            exit_code: Some(3),
+            started_at: Some("2026-01-01T00:00:00.5Z".to_owned()),
+            finished_at: Some("2026-01-01T00:00:01Z".to_owned()),
+            ..ContainerState::default()
+        };
+        let container = seen(state);
+        assert_eq!(container.exit, Some(Exit { code: 3, oom_killed: false, error: None }));
+        let took = container.finished_at.unwrap().since(container.started_at.unwrap());
+        assert_eq!(took.as_millis(), 500);
+    }
+
+    #[test]
+    fn a_running_container_has_no_end_even_after_a_restart() {
+        let state = ContainerState {
+            running: Some(true),
+            exit_code: Some(0),
+            started_at: Some("2026-01-01T00:00:02Z".to_owned()),
+            finished_at: Some("2026-01-01T00:00:01Z".to_owned()),
+            ..ContainerState::default()
+        };
+        let container = seen(state);
+        assert!(container.running && container.exit.is_none() && container.finished_at.is_none());
+    }
+}

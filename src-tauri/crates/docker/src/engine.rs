@@ -1,0 +1,258 @@
+//! An engine that answered, and how calls to it are made: with a time limit, and with an end when it goes away.
+//! The calls themselves are in `image`, `network`, `container`, `archive` and `output`.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::errors::Error as Bollard;
+use bollard::models::{SystemInfo, SystemVersion};
+use bollard::query_parameters::EventsOptionsBuilder;
+use futures_util::stream::{BoxStream, StreamExt};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::address::Address;
+use crate::delivery::{self, Delivery};
+use crate::error::EngineError;
+use crate::network::NetworkOnce;
+use crate::pull::Pulls;
+
+/// For questions that an engine answers from memory. Long, since a busy disk holds them up too.
+pub(crate) const QUESTION: Duration = Duration::from_secs(60);
+/// For work on images, containers and networks, and for the next part of a stream.
+pub(crate) const WORK: Duration = Duration::from_secs(180);
+/// For telling whether it is alive at all.
+const PING: Duration = Duration::from_secs(5);
+
+/// What an engine says about itself; constant while it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineInfo {
+    /// Where it listens.
+    pub address: Address,
+    /// Its version.
+    pub version: String,
+    /// The newest API version it speaks.
+    pub api_version: String,
+    /// CPUs that containers can use.
+    pub cpus: u32,
+    /// Bytes of memory that containers can use.
+    pub memory: u64,
+    /// The host name of the computer or virtual machine it runs on.
+    pub name: String,
+    /// Operating system of its containers, such as `linux`.
+    pub os: String,
+    /// Processor of its containers, such as `amd64`.
+    pub arch: String,
+    /// What it runs on, such as `Docker Desktop` or `Debian GNU/Linux 12 (bookworm)`.
+    pub product: String,
+    /// Whether it runs without root's rights.
+    pub rootless: bool,
+    /// Whether it maps users of containers to other users outside.
+    pub has_user_namespaces: bool,
+    /// Whether it is on this computer.
+    pub is_local: bool,
+    /// Whether it is Docker Desktop or `OrbStack`, which run it in a machine that shares our folders.
+    pub is_desktop: bool,
+    /// Whether it can limit a container's CPUs.
+    pub limits_cpus: bool,
+    /// Whether it can limit a container's memory.
+    pub limits_memory: bool,
+}
+
+impl EngineInfo {
+    pub(crate) fn new(address: Address, version: SystemVersion, info: SystemInfo) -> Self {
+        let security = info.security_options.unwrap_or_default();
+        let has = |name: &str| security.iter().any(|option| option.split(',').any(|part| part == name));
+        let product = info.operating_system.unwrap_or_default();
+        Self {
+            is_local: address.is_local(),
+            address,
+            version: version.version.unwrap_or_default(),
+            api_version: version.api_version.unwrap_or_default(),
+            cpus: info.ncpu.and_then(|count| u32::try_from(count).ok()).unwrap_or(1).max(1),
+            memory: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
+            name: info.name.unwrap_or_default(),
+            os: version.os.unwrap_or_default(),
+            arch: version.arch.unwrap_or_default(),
+            rootless: has("name=rootless"),
+            has_user_namespaces: has("name=userns"),
+            is_desktop: product.contains("Docker Desktop") || product.contains("OrbStack"),
+            product,
+            limits_cpus: info.cpu_cfs_quota.unwrap_or(true),
+            limits_memory: info.memory_limit.unwrap_or(true),
+        }
+    }
+}
+
+/// An engine that is running. Clones are cheap and mean the same one.
+///
+/// It stands for one life of the engine: after a restart [`crate::EngineWatch`] hands out another. All its errors
+/// are [`EngineError`]; calls in progress end with [`EngineError::Gone`] when it goes away.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    docker: Docker,
+    info: EngineInfo,
+    /// Cancelled when this life of the engine is over; set by the watch alone.
+    over: CancellationToken,
+    /// Raised by calls that failed in a way that makes us doubt the engine; heard by the watch alone.
+    doubt: Notify,
+    network: NetworkOnce,
+    pulls: Pulls,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Engine").field(&self.0.info.address).finish()
+    }
+}
+
+impl PartialEq for Engine {
+    /// Two handles are equal when they stand for the same life of the same engine.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Engine {
+    pub(crate) fn new(docker: Docker, info: EngineInfo) -> Self {
+        Self(Arc::new(Inner {
+            docker,
+            info,
+            over: CancellationToken::new(),
+            doubt: Notify::new(),
+            network: NetworkOnce::default(),
+            pulls: Pulls::default(),
+        }))
+    }
+
+    /// What it says about itself.
+    pub fn info(&self) -> &EngineInfo {
+        &self.0.info
+    }
+
+    /// How files travel to and from its containers.
+    pub fn delivery(&self) -> Delivery {
+        delivery::choose(delivery::Facts::of(self.info()))
+    }
+
+    /// Asks whether it is alive; any answer but yes within 5 s counts as gone.
+    pub async fn ping(&self) -> Result<(), EngineError> {
+        let answer = self.limited("asking whether it is alive", PING, self.docker().ping()).await;
+        answer.map(drop)
+    }
+
+    pub(crate) fn docker(&self) -> &Docker {
+        &self.0.docker
+    }
+
+    pub(crate) fn network_once(&self) -> &NetworkOnce {
+        &self.0.network
+    }
+
+    pub(crate) fn pulls(&self) -> &Pulls {
+        &self.0.pulls
+    }
+
+    /// Makes one call. `doing` ends the sentence "the engine went away while …".
+    pub(crate) async fn call<T>(
+        &self,
+        doing: &'static str,
+        limit: Duration,
+        call: impl Future<Output = Result<T, Bollard>>,
+    ) -> Result<T, EngineError> {
+        let result = self.limited(doing, limit, call).await;
+        self.doubt_after(&result);
+        result
+    }
+
+    async fn limited<T>(
+        &self,
+        doing: &'static str,
+        limit: Duration,
+        call: impl Future<Output = Result<T, Bollard>>,
+    ) -> Result<T, EngineError> {
+        match tokio::time::timeout(limit, call).await {
+            Ok(result) => result.map_err(|error| EngineError::of(doing, error)),
+            Err(_) => Err(EngineError::TimedOut { doing, limit }),
+        }
+    }
+
+    /// Lets the watch look at the engine at once when a call failed as it does when the engine is gone.
+    pub(crate) fn doubt_after<T>(&self, result: &Result<T, EngineError>) {
+        if result.as_ref().is_err_and(EngineError::is_engine_lost) {
+            self.0.doubt.notify_one();
+        }
+    }
+
+    /// Waits until a call gave reason to doubt the engine.
+    pub(crate) async fn doubted(&self) {
+        self.0.doubt.notified().await;
+    }
+
+    /// Declares this life of the engine over: streams and waits end with [`EngineError::Gone`].
+    pub(crate) fn end(&self) {
+        self.0.over.cancel();
+    }
+
+    /// Whether this life of the engine is over.
+    pub fn is_over(&self) -> bool {
+        self.0.over.is_cancelled()
+    }
+
+    /// Waits for `work`, but not beyond the engine's life.
+    pub(crate) async fn while_alive<T>(
+        &self,
+        doing: &'static str,
+        work: impl Future<Output = T>,
+    ) -> Result<T, EngineError> {
+        tokio::select! {
+            biased;
+            () = self.0.over.cancelled() => {
+                Err(EngineError::Gone { doing, detail: "it was stopped or restarted".to_owned() })
+            }
+            done = work => Ok(done),
+        }
+    }
+
+    /// The engine's event stream. Its end is what counts: it is the quickest sign that the engine is gone, so the
+    /// filter leaves only the rare events of the engine itself.
+    pub(crate) fn events(&self) -> BoxStream<'static, Result<(), EngineError>> {
+        let filters = [("type", vec!["daemon"])].into();
+        let options = EventsOptionsBuilder::new().filters(&filters).build();
+        let events = self.docker().events(Some(options));
+        events.map(|event| event.map(drop).map_err(|e| EngineError::of("listening to it", e))).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(options: &[&str], product: &str) -> EngineInfo {
+        let info = SystemInfo {
+            security_options: Some(options.iter().map(|option| (*option).to_owned()).collect()),
+            operating_system: Some(product.to_owned()),
+            ..SystemInfo::default()
+        };
+        EngineInfo::new(Address::parse("unix:///x"), SystemVersion::default(), info)
+    }
+
+    #[test]
+    fn security_options_tell_rootless_engines_and_user_namespaces() {
+        let plain = info(&["name=seccomp,profile=default", "name=cgroupns"], "Debian");
+        assert!(!plain.rootless && !plain.has_user_namespaces && !plain.is_desktop);
+        assert!(info(&["name=rootless"], "Debian").rootless);
+        assert!(info(&["name=userns"], "Debian").has_user_namespaces);
+        assert!(info(&[], "Docker Desktop").is_desktop);
+    }
+
+    #[test]
+    fn an_engine_that_says_nothing_still_has_a_cpu() {
+        assert_eq!(info(&[], "").cpus, 1);
+    }
+}

@@ -1,0 +1,370 @@
+//! What can go wrong with an engine, in words for people. Bollard's errors end here.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use bollard::errors::Error as Bollard;
+
+/// A call to the engine that did not work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// Nobody listens any more, or the connection broke.
+    #[error("The container engine went away while {doing} ({detail}). Work goes on when it is back.")]
+    Gone {
+        /// What we were at.
+        doing: &'static str,
+        /// The system's words.
+        detail: String,
+    },
+    /// It listens but does not answer.
+    #[error(
+        "The container engine did not answer within {} s while {doing}. If this happens again, restart the engine.",
+        limit.as_secs()
+    )]
+    TimedOut {
+        /// What we were at.
+        doing: &'static str,
+        /// How long we waited.
+        limit: Duration,
+    },
+    /// Somebody removed the container, or the engine lost it.
+    #[error("The container is gone: somebody removed it, or the engine lost it ({detail}).")]
+    NoSuchContainer {
+        /// The engine's words.
+        detail: String,
+    },
+    /// The container exists, the path in it does not.
+    #[error("The container has no such file or folder ({detail}).")]
+    NoSuchFile {
+        /// The engine's words.
+        detail: String,
+    },
+    /// The command is not there or may not run; the same container fails again.
+    #[error("{message}")]
+    CannotStart {
+        /// Names command and image, and what to do.
+        message: String,
+    },
+    /// The image is not here and could not be brought here.
+    #[error("{message}")]
+    Image {
+        /// What is wrong.
+        problem: ImageProblem,
+        /// Names the image, and what to do.
+        message: String,
+    },
+    /// The engine answered and said no.
+    #[error("The container engine refused {doing}: {message}")]
+    Refused {
+        /// What we were at.
+        doing: &'static str,
+        /// Its HTTP status; 0 where its answer made no sense.
+        status: u16,
+        /// Its words.
+        message: String,
+    },
+}
+
+/// Why an image could not be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageProblem {
+    /// The text is no image reference.
+    BadName,
+    /// The registry has no such image or tag.
+    NotFound,
+    /// The registry does not let us.
+    NoAccess,
+    /// The image exists, but not for this kind of computer.
+    WrongPlatform,
+    /// The registry could not be reached.
+    Unreachable,
+    /// The engine's disk is full.
+    NoSpace,
+    /// Anything else the engine said.
+    Other,
+}
+
+impl EngineError {
+    /// The stable name of this kind of error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Gone { .. } => "engine-gone",
+            Self::TimedOut { .. } => "engine-timed-out",
+            Self::NoSuchContainer { .. } => "no-such-container",
+            Self::NoSuchFile { .. } => "no-such-file",
+            Self::CannotStart { .. } => "cannot-start",
+            Self::Image { problem, .. } => problem.code(),
+            Self::Refused { .. } => "engine-refused",
+        }
+    }
+
+    /// Whether the engine itself is in doubt, rather than this one call.
+    pub fn is_engine_lost(&self) -> bool {
+        matches!(self, Self::Gone { .. } | Self::TimedOut { .. })
+    }
+
+    /// Puts bollard's error into our terms.
+    pub(crate) fn of(doing: &'static str, error: Bollard) -> Self {
+        match error {
+            Bollard::DockerResponseServerError { status_code, message } => {
+                Self::of_answer(doing, status_code, message)
+            }
+            Bollard::DockerStreamError { error } => Self::Refused { doing, status: 500, message: error },
+            Bollard::IOError { .. }
+            | Bollard::HyperResponseError { .. }
+            | Bollard::HyperLegacyError { .. }
+            | Bollard::RequestTimeoutError
+            | Bollard::SocketNotFoundError(_) => Self::Gone { doing, detail: whole_story(&error) },
+            // An answer that stops in the middle of its JSON is a broken connection too.
+            Bollard::JsonSerdeError { ref err } if err.is_eof() => {
+                Self::Gone { doing, detail: whole_story(&error) }
+            }
+            other => Self::Refused { doing, status: 0, message: whole_story(&other) },
+        }
+    }
+
+    fn of_answer(doing: &'static str, status: u16, message: String) -> Self {
+        let words = message.to_ascii_lowercase();
+        match status {
+            404 if words.contains("no such container") => Self::NoSuchContainer { detail: message },
+            404 if words.contains("could not find the file") => Self::NoSuchFile { detail: message },
+            404 if words.contains("no such image") => Self::Image {
+                problem: ImageProblem::NotFound,
+                message: format!("The image is not in the engine any more ({message})."),
+            },
+            _ => Self::Refused { doing, status, message },
+        }
+    }
+}
+
+impl ImageProblem {
+    fn code(self) -> &'static str {
+        match self {
+            Self::BadName => "bad-image-name",
+            Self::NotFound => "image-not-found",
+            Self::NoAccess => "image-no-access",
+            Self::WrongPlatform => "image-wrong-platform",
+            Self::Unreachable => "registry-unreachable",
+            Self::NoSpace => "no-space",
+            Self::Other => "image-unavailable",
+        }
+    }
+}
+
+/// An error with all its causes, as hyper's own text says no more than "client error (Connect)".
+fn whole_story(error: &Bollard) -> String {
+    let mut story = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        let words = deeper.to_string();
+        if !story.contains(&words) {
+            story = format!("{story}: {words}");
+        }
+        cause = deeper.source();
+    }
+    story
+}
+
+/// Puts the engine's words about a failed pull of `image` into a class and words of ours.
+///
+/// The engine hands on what the registry and the network said, so words are all there is to go by.
+pub(crate) fn pull_failure(image: &str, said: &str) -> EngineError {
+    let problem = pull_problem(&said.to_ascii_lowercase());
+    let advice = match problem {
+        ImageProblem::BadName => "is not a valid image name. Write it as in `docker pull`".to_owned(),
+        ImageProblem::NotFound => "does not exist in its registry. Check its name and tag".to_owned(),
+        ImageProblem::NoAccess => format!(
+            "does not exist or may not be read by you. Check its name, or sign in with `docker login {}`",
+            login_argument(image)
+        ),
+        ImageProblem::WrongPlatform => {
+            "is not made for this kind of computer. Ask for another platform or another image".to_owned()
+        }
+        ImageProblem::Unreachable => {
+            "could not be fetched: its registry cannot be reached. Check the network, then submit the job again"
+                .to_owned()
+        }
+        ImageProblem::NoSpace => "does not fit on the container engine's disk. Free space there, for example with \
+                                  `docker system prune`, then submit the job again"
+            .to_owned(),
+        ImageProblem::Other => "could not be fetched".to_owned(),
+    };
+    EngineError::Image { problem, message: format!("The image {image:?} {advice}. The engine said: {said}") }
+}
+
+/// What `docker login` takes for the image's registry: nothing for the default one.
+fn login_argument(image: &str) -> &str {
+    match image.split_once('/') {
+        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
+        _ => "",
+    }
+}
+
+fn pull_problem(said: &str) -> ImageProblem {
+    const WORDS: [(ImageProblem, &[&str]); 6] = [
+        (ImageProblem::NoSpace, &["no space left on device", "disk quota exceeded"]),
+        (
+            ImageProblem::BadName,
+            &["invalid reference format", "invalid repository name", "invalid tag format"],
+        ),
+        (
+            ImageProblem::WrongPlatform,
+            &["no matching manifest", "no match for platform", "does not match the specified platform"],
+        ),
+        (
+            ImageProblem::NoAccess,
+            &[
+                "pull access denied",
+                "unauthorized",
+                "no basic auth credentials",
+                "denied:",
+                "forbidden",
+                "401",
+                "403",
+            ],
+        ),
+        (
+            ImageProblem::NotFound,
+            &["manifest unknown", "not found: manifest", "name unknown", "not found", "no such image"],
+        ),
+        (
+            ImageProblem::Unreachable,
+            &[
+                "no such host",
+                "connection refused",
+                "connection reset",
+                "network is unreachable",
+                "no route to host",
+                "i/o timeout",
+                "timeout",
+                "deadline exceeded",
+                "request canceled",
+                "temporary failure in name resolution",
+                "server misbehaving",
+                "x509:",
+                "http response to https client",
+                "bad gateway",
+                "service unavailable",
+                "toomanyrequests",
+                "too many requests",
+                "eof",
+            ],
+        ),
+    ];
+    let found = WORDS.iter().find(|(_, words)| words.iter().any(|word| said.contains(word)));
+    found.map_or(ImageProblem::Other, |(problem, _)| *problem)
+}
+
+/// Puts a refusal to start into plain words, where the cause is the command or the computer's set-up.
+pub(crate) fn start_failure(error: EngineError, command: &str, image: &str) -> EngineError {
+    let EngineError::Refused { doing, status, message: said } = error else { return error };
+    let words = said.to_ascii_lowercase();
+    let cannot = |what: &str| EngineError::CannotStart {
+        message: format!("The command {command:?} {what} in the image {image:?}. The engine said: {said}"),
+    };
+    if words.contains("executable file not found") || words.contains("no such file or directory") {
+        cannot("does not exist")
+    } else if words.contains("permission denied") || words.contains("is a directory") {
+        cannot("may not be executed")
+    } else if words.contains("exec format error") {
+        cannot("is not a program for this kind of computer")
+    } else if words.contains("no command specified") {
+        EngineError::CannotStart {
+            message: format!("The image {image:?} has no command of its own. Give the job a command."),
+        }
+    } else if words.contains("could not select device driver") {
+        EngineError::Refused {
+            doing,
+            status,
+            message: format!(
+                "it has no support for NVIDIA GPUs. Install the NVIDIA Container Toolkit and restart the engine, or \
+                 ask for no GPU ({said})"
+            ),
+        }
+    } else if words.contains("working directory") || words.contains("chdir to cwd") {
+        EngineError::CannotStart { message: format!("The job's working folder cannot be used: {said}") }
+    } else {
+        EngineError::Refused { doing, status, message: said }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem_of(said: &str) -> ImageProblem {
+        let EngineError::Image { problem, .. } = pull_failure("x", said) else { panic!("{said}") };
+        problem
+    }
+
+    #[test]
+    fn a_failed_pull_is_told_apart_by_what_the_engine_said() {
+        use ImageProblem::{BadName, NoAccess, NoSpace, NotFound, Other, Unreachable, WrongPlatform};
+        for (said, wanted) in [
+            (
+                "pull access denied for nope, repository does not exist or may require 'docker login'",
+                NoAccess,
+            ),
+            ("Head \"https://ghcr.io/v2/a/b/manifests/latest\": unauthorized", NoAccess),
+            ("manifest for busybox:nope not found: manifest unknown: manifest unknown", NotFound),
+            (
+                "Get \"https://registry-1.docker.io/v2/\": dial tcp: lookup registry-1.docker.io: no such host",
+                Unreachable,
+            ),
+            ("Get \"http://localhost:1/v2/\": dial tcp [::1]:1: connect: connection refused", Unreachable),
+            ("Get https://r/v2/: net/http: request canceled while waiting for connection", Unreachable),
+            ("toomanyrequests: You have reached your pull rate limit", Unreachable),
+            (
+                "failed to register layer: Error processing tar file: write /x: no space left on device",
+                NoSpace,
+            ),
+            ("no matching manifest for linux/arm64/v8 in the manifest list entries", WrongPlatform),
+            ("invalid reference format: repository name must be lowercase", BadName),
+            ("something new", Other),
+        ] {
+            assert_eq!(problem_of(said), wanted, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_private_image_names_the_registry_to_sign_in_to() {
+        let text = pull_failure("ghcr.io/a/b", "denied: denied").to_string();
+        assert!(text.contains("docker login ghcr.io"), "{text}");
+    }
+
+    #[test]
+    fn a_command_that_cannot_run_is_named_with_its_image() {
+        let refused = |message: &str| EngineError::Refused {
+            doing: "starting a container",
+            status: 400,
+            message: message.into(),
+        };
+        for (said, wanted) in [
+            ("exec: \"foo\": executable file not found in $PATH: unknown", "does not exist"),
+            ("exec: \"/nope\": stat /nope: no such file or directory", "does not exist"),
+            ("exec: \"/etc/passwd\": permission denied: unknown", "may not be executed"),
+            ("exec /bin/x: exec format error", "not a program for this kind"),
+        ] {
+            let error = start_failure(refused(said), "foo", "img");
+            let text = error.to_string();
+            assert_eq!(error.code(), "cannot-start");
+            assert!(text.contains(wanted) && text.contains("\"foo\"") && text.contains("\"img\""), "{text}");
+        }
+        let text = start_failure(refused("could not select device driver \"nvidia\""), "a", "b").to_string();
+        assert!(text.contains("NVIDIA Container Toolkit"), "{text}");
+    }
+
+    #[test]
+    fn answers_of_the_engine_keep_their_meaning() {
+        let of = |status_code, message: &str| {
+            let error = Bollard::DockerResponseServerError { status_code, message: message.into() };
+            EngineError::of("looking", error)
+        };
+        assert_eq!(of(404, "No such container: x").code(), "no-such-container");
+        assert_eq!(of(404, "Could not find the file /o in container x").code(), "no-such-file");
+        assert_eq!(of(404, "No such image: x").code(), "image-not-found");
+        assert_eq!(of(409, "Conflict").code(), "engine-refused");
+        let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        assert!(EngineError::of("looking", Bollard::IOError { err: broken }).is_engine_lost());
+    }
+}

@@ -1,0 +1,126 @@
+//! What a container writes to its output and error streams, in pieces as the engine hands them on. Putting the
+//! pieces together to lines and characters is the worker's.
+
+use bollard::container::LogOutput;
+use bollard::errors::Error as Bollard;
+use bollard::query_parameters::{AttachContainerOptionsBuilder, LogsOptionsBuilder};
+use bytes::{Buf, Bytes};
+use deskgrid_job::Time;
+use futures_util::stream::{self, BoxStream, Stream, StreamExt};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::container::ContainerId;
+use crate::engine::{Engine, QUESTION};
+use crate::error::EngineError;
+
+/// The pieces in the order of their arrival. Ends with the container; an error ends it too.
+pub type LogStream = BoxStream<'static, Result<Chunk, EngineError>>;
+
+/// A piece of output: part of a line, a line, or several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// The bytes as the container wrote them.
+    pub bytes: Bytes,
+    /// Whether they came by the error stream.
+    pub is_stderr: bool,
+    /// When the engine received them; known from [`Engine::logs`] only.
+    pub time: Option<Time>,
+}
+
+impl Engine {
+    /// Listens to a container that has not been started yet, so that nothing is missed. Listening is on when this
+    /// returns. Read it without pause: the container stands still while nobody does.
+    pub async fn attach(&self, id: &ContainerId) -> Result<LogStream, EngineError> {
+        let options = AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true).build();
+        let call = self.docker().attach_container(id.as_str(), Some(options));
+        let attached = self.call("listening to a container", QUESTION, call).await?;
+        Ok(self.until_over(attached.output.map(|piece| piece.map(|piece| chunk(piece, false)))))
+    }
+
+    /// All that a container has written from its start, and then what it goes on to write, with the engine's times.
+    pub fn logs(&self, id: &ContainerId) -> LogStream {
+        let options = LogsOptionsBuilder::new()
+            .follow(true)
+            .stdout(true)
+            .stderr(true)
+            .timestamps(true)
+            .tail("all")
+            .build();
+        let pieces = self.docker().logs(id.as_str(), Some(options));
+        self.until_over(pieces.map(|piece| piece.map(|piece| chunk(piece, true))))
+    }
+
+    /// Puts the stream into our terms and ends it with the engine's life.
+    fn until_over(&self, pieces: impl Stream<Item = Result<Chunk, Bollard>> + Send + 'static) -> LogStream {
+        const DOING: &str = "listening to a container";
+        let engine = self.clone();
+        let stream = stream::unfold(Some(pieces.boxed()), move |pieces| {
+            let engine = engine.clone();
+            async move {
+                let mut pieces = pieces?;
+                match engine.while_alive(DOING, pieces.next()).await {
+                    Ok(Some(Ok(chunk))) => Some((Ok(chunk), Some(pieces))),
+                    Ok(Some(Err(error))) => Some((Err(EngineError::of(DOING, error)), None)),
+                    Ok(None) => None,
+                    Err(over) => Some((Err(over), None)),
+                }
+            }
+        });
+        stream.boxed()
+    }
+}
+
+fn chunk(piece: LogOutput, has_time: bool) -> Chunk {
+    let is_stderr = matches!(piece, LogOutput::StdErr { .. });
+    let bytes = piece.into_bytes();
+    match has_time.then(|| split_time(&bytes)).flatten() {
+        Some((time, bytes)) => Chunk { bytes, is_stderr, time: Some(time) },
+        None => Chunk { bytes, is_stderr, time: None },
+    }
+}
+
+/// Takes the time and one space off the front of a piece, where the engine put them.
+fn split_time(bytes: &Bytes) -> Option<(Time, Bytes)> {
+    let space = bytes.iter().take(40).position(|byte| *byte == b' ')?;
+    let time = time_of(std::str::from_utf8(&bytes[..space]).ok()?)?;
+    let mut rest = bytes.clone();
+    rest.advance(space + 1);
+    Some((time, rest))
+}
+
+/// Reads a time of the engine's; none for its "never", which is the year 1.
+pub(crate) fn time_of(text: &str) -> Option<Time> {
+    let nanos = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos();
+    u64::try_from(nanos / 1_000_000).ok().map(Time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engines_time_is_taken_off_the_front_of_a_line() {
+        let message = Bytes::from_static(b"2026-11-22T10:14:03.123456789Z a b\n");
+        let piece = chunk(LogOutput::StdErr { message }, true);
+        assert_eq!(piece.bytes, "a b\n");
+        assert_eq!(piece.time, Some(Time(1_795_342_443_123)));
+        assert!(piece.is_stderr);
+    }
+
+    #[test]
+    fn a_line_without_time_stays_whole() {
+        for text in ["hello world", "2026 x", ""] {
+            let piece = chunk(LogOutput::StdOut { message: Bytes::from_static(text.as_bytes()) }, true);
+            assert_eq!((&piece.bytes[..], piece.time), (text.as_bytes(), None));
+        }
+        let live = Bytes::from_static(b"2026-11-22T10:14:03Z x");
+        assert_eq!(chunk(LogOutput::StdOut { message: live.clone() }, false).bytes, live);
+    }
+
+    #[test]
+    fn never_is_no_time() {
+        assert_eq!(time_of("0001-01-01T00:00:00Z"), None);
+        assert_eq!(time_of("1970-01-01T00:00:01+00:00"), Some(Time(1000)));
+    }
+}
