@@ -1,1 +1,242 @@
-//! Under construction.
+//! The worker: owner of the queue and of every run of a job on this computer.
+//!
+//! One task owns the [`deskgrid_job::queue::Queue`]; all others send it requests. It stores what the queue decides,
+//! then tells the readers of the lists, then starts and stops runs. A run brings the image and the inputs, follows
+//! the container and collects the outputs. This crate knows neither HTTP nor the wire format, neither SQL nor bollard.
+
+mod calls;
+mod fetch;
+mod lists;
+mod owner;
+mod run;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deskgrid_docker::EngineState;
+use deskgrid_job::phase::Withdrawal;
+use deskgrid_job::queue::{Capacity, Released};
+use deskgrid_job::{Carried, Definition, Hold, Job, JobId, QueueName, WorkerId};
+use deskgrid_store::{Store, StoreError};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+pub use deskgrid_docker::PullProgress;
+pub use lists::{Feed, Listing, LiveLines, News, Step};
+
+/// What a worker is started with.
+pub struct Setup {
+    /// Where everything is kept.
+    pub store: Store,
+    /// The engine, as it comes and goes.
+    pub engine: watch::Receiver<EngineState>,
+    /// This worker's name on its containers.
+    pub id: WorkerId,
+    /// Reads a stored definition; the wire format is not ours to know.
+    pub read_definition: fn(&str) -> Result<Definition, String>,
+    /// What containers are told as our address, such as `http://localhost:8000`.
+    pub base_url: String,
+    /// Limits, which may change while we run.
+    pub limits: watch::Receiver<Limits>,
+}
+
+/// What jobs may take of this computer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Thousandths of a CPU; none for all that the engine has but one.
+    pub cpu_millis: Option<u32>,
+    /// Bytes of memory; none for four fifths of what the engine has.
+    pub memory: Option<u64>,
+    /// Ids of the GPUs that jobs may use.
+    pub gpus: Vec<String>,
+    /// No job runs longer than this.
+    pub max_duration: Duration,
+}
+
+/// A job on its way in.
+#[derive(Debug)]
+pub struct Submission {
+    /// The job's name.
+    pub id: JobId,
+    /// The queue and namespace that want it.
+    pub hold: Hold,
+    /// The definition exactly as submitted.
+    pub text: String,
+    /// The definition as we understand it, or why we do not. A wrong one becomes a job that has failed.
+    pub definition: Result<Definition, String>,
+    /// What clients get back unread.
+    pub carried: Carried,
+    /// Whom to call when it is queued.
+    pub on_queued: Option<Call>,
+    /// Whom to call when it is finished.
+    pub on_finished: Option<Call>,
+}
+
+/// A webhook (protocol section 5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Where to POST.
+    pub url: String,
+    /// The JSON to send.
+    pub body: String,
+}
+
+/// A claim on its way out.
+#[derive(Debug)]
+pub struct Release {
+    /// The job.
+    pub id: JobId,
+    /// The queue it was submitted to.
+    pub queue: QueueName,
+    /// The namespaces that let go.
+    pub slots: Released,
+    /// Why.
+    pub why: Withdrawal,
+}
+
+/// Why a request could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The worker is being stopped.
+    #[error("Deskgrid is stopping. Start it again and repeat the request.")]
+    Stopping,
+    /// The disk refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl WorkerError {
+    /// Stable across versions.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Stopping => "stopping",
+            Self::Store(error) => error.code(),
+        }
+    }
+}
+
+/// What the worker offers at the moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offer {
+    /// What jobs may take in all.
+    pub capacity: Capacity,
+    /// No job runs longer than this.
+    pub max_duration: Duration,
+}
+
+/// A handle to the worker, cheap to clone; it does not keep the worker running.
+#[derive(Clone)]
+pub struct Worker(Arc<Shared>);
+
+struct Shared {
+    id: WorkerId,
+    store: Store,
+    lists: lists::Lists,
+    requests: mpsc::Sender<owner::Request>,
+    engine: watch::Receiver<EngineState>,
+    offer: watch::Receiver<Offer>,
+}
+
+/// Owns the worker's tasks. Containers go on when it is dropped: the next start takes them over.
+pub struct Running {
+    worker: Worker,
+    owner: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    /// Starts the worker over what the store holds.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn start(setup: Setup) -> Result<Self, WorkerError> {
+        owner::start(setup).await
+    }
+
+    /// The handle that others use.
+    pub fn worker(&self) -> &Worker {
+        &self.worker
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.owner.abort();
+    }
+}
+
+impl Worker {
+    /// Accepts a job; when this returns, it is on disk.
+    ///
+    /// # Errors
+    /// When it could not be stored, or the worker is stopping.
+    pub async fn submit(&self, submission: Submission) -> Result<(), WorkerError> {
+        self.ask(|reply| owner::Request::Submit(Box::new(submission), reply)).await
+    }
+
+    /// Lets go of a job: cancels or deletes it when nobody else holds it. False when there is no such job.
+    ///
+    /// # Errors
+    /// When it could not be stored, or the worker is stopping.
+    pub async fn release(&self, release: Release) -> Result<bool, WorkerError> {
+        self.ask(|reply| owner::Request::Release(release, reply)).await
+    }
+
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<T>) -> owner::Request,
+    ) -> Result<T, WorkerError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.requests.send(request(reply)).await.map_err(|_| WorkerError::Stopping)?;
+        answer.await.map_err(|_| WorkerError::Stopping)
+    }
+
+    /// The present record of a job, listed or kept.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn job(&self, id: &JobId) -> Result<Option<Arc<Job>>, WorkerError> {
+        match self.0.lists.job(id) {
+            Some(job) => Ok(Some(job)),
+            None => Ok(self.0.store.job(id).await?.map(Arc::new)),
+        }
+    }
+
+    /// All jobs that `queue` lists, in no order.
+    pub fn list(&self, queue: &QueueName) -> Vec<Arc<Job>> {
+        self.0.lists.all(queue)
+    }
+
+    /// Every listed job of every queue, once.
+    pub fn everything(&self) -> Vec<Arc<Job>> {
+        self.0.lists.everything().into_values().collect()
+    }
+
+    /// A reader of the list of `queue` that has seen nothing yet.
+    pub fn feed(&self, queue: &QueueName) -> Feed {
+        self.0.lists.feed(queue)
+    }
+
+    /// States, live lines and pull progress of `queue` from now on. Slow readers miss some of it.
+    pub fn news(&self, queue: &QueueName) -> broadcast::Receiver<News> {
+        self.0.lists.news(queue)
+    }
+
+    /// The engine as it comes and goes.
+    pub fn engine(&self) -> watch::Receiver<EngineState> {
+        self.0.engine.clone()
+    }
+
+    /// What jobs may take, as it changes.
+    pub fn offer(&self) -> watch::Receiver<Offer> {
+        self.0.offer.clone()
+    }
+
+    /// This worker's name.
+    pub fn id(&self) -> &WorkerId {
+        &self.0.id
+    }
+
+    /// Where blobs, definitions, results and logs are.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+}

@@ -1,0 +1,380 @@
+//! What every queue lists at present, and how a reader that is slow or late catches up with it.
+//!
+//! Written by the queue's owner alone, after the change is on disk. A reader keeps only a version number, so a slow
+//! one costs nothing: it is handed every change that it missed, or the whole list when it missed too many.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use deskgrid_job::{Job, JobId, LogLine, QueueName};
+use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
+
+/// Changes that are kept for readers that are behind; more than this and they get the whole list.
+const KEPT_CHANGES: usize = 8192;
+/// Live news that are kept for slow readers.
+const KEPT_NEWS: usize = 256;
+/// Changes reach one reader at most this often.
+const TICK: Duration = Duration::from_millis(40);
+
+/// The lists of all queues; a cheap handle.
+#[derive(Clone, Default)]
+pub(crate) struct Lists(Arc<Mutex<HashMap<QueueName, List>>>);
+
+struct List {
+    jobs: HashMap<JobId, Arc<Job>>,
+    /// Every change with its version, oldest first.
+    changes: VecDeque<(u64, Arc<Job>)>,
+    /// Changes before this version are no longer in `changes`.
+    forgotten: u64,
+    /// The version after the newest change.
+    version: u64,
+    /// The version at which a job last left.
+    left_at: u64,
+    changed: watch::Sender<u64>,
+    news: broadcast::Sender<News>,
+}
+
+/// Which build or run step lines belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The image is pulled.
+    Pull,
+    /// The container runs.
+    Run,
+}
+
+/// Something that happened in a queue just now. A reader that is too slow misses some.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// A job changed; also told of jobs that end without being listed any more.
+    State(Arc<Job>),
+    /// Lines arrived; they are in the log on disk already.
+    Lines(Arc<LiveLines>),
+    /// How far the pull of a job's image is.
+    Pull(JobId, Arc<deskgrid_docker::PullProgress>),
+}
+
+/// Lines of one job as they came.
+#[derive(Debug)]
+pub struct LiveLines {
+    /// The job.
+    pub id: JobId,
+    /// What wrote them.
+    pub step: Step,
+    /// The lines in order.
+    pub lines: Vec<LogLine>,
+}
+
+/// What a reader of a list gets next.
+#[derive(Debug)]
+pub enum Listing {
+    /// The whole list; forget what was known.
+    Whole(Vec<Arc<Job>>),
+    /// Changes in order; a job may be among them several times, once for each state it went through.
+    Changes(Vec<Arc<Job>>),
+}
+
+impl Default for List {
+    fn default() -> Self {
+        Self {
+            jobs: HashMap::new(),
+            changes: VecDeque::new(),
+            forgotten: 1,
+            version: 1,
+            left_at: 0,
+            changed: watch::Sender::new(1),
+            news: broadcast::Sender::new(KEPT_NEWS),
+        }
+    }
+}
+
+impl List {
+    fn note(&mut self, job: Arc<Job>) {
+        if self.changes.len() == KEPT_CHANGES
+            && let Some((version, _)) = self.changes.pop_front()
+        {
+            self.forgotten = version + 1;
+        }
+        self.changes.push_back((self.version, job));
+        self.version += 1;
+    }
+
+    fn is_unused(&self) -> bool {
+        self.jobs.is_empty() && self.changed.receiver_count() == 0 && self.news.receiver_count() == 0
+    }
+
+    fn whole(&self) -> Vec<Arc<Job>> {
+        self.jobs.values().cloned().collect()
+    }
+
+    /// The changes from version `seen` on of jobs that are still listed, or nothing when some are forgotten.
+    fn since(&self, seen: u64) -> Option<Vec<Arc<Job>>> {
+        let from = self.changes.partition_point(|(version, _)| *version < seen);
+        let news = self.changes.iter().skip(from).map(|(_, job)| job);
+        (seen >= self.forgotten)
+            .then(|| news.filter(|job| self.jobs.contains_key(&job.id)).cloned().collect())
+    }
+}
+
+impl Lists {
+    fn lock(&self) -> MutexGuard<'_, HashMap<QueueName, List>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a new or changed job on the lists of its queues.
+    pub(crate) fn show(&self, job: Job) {
+        let job = Arc::new(job);
+        let mut lists = self.lock();
+        for queue in job.queues() {
+            let list = lists.entry(queue).or_default();
+            list.jobs.insert(job.id.clone(), job.clone());
+            list.note(job.clone());
+            let _ = list.news.send(News::State(job.clone()));
+            list.changed.send_replace(list.version);
+        }
+    }
+
+    /// Takes a job off the lists of `queues`.
+    pub(crate) fn hide(&self, job: Job, queues: &[QueueName]) {
+        let job = Arc::new(job);
+        let mut lists = self.lock();
+        for queue in queues {
+            let Some(list) = lists.get_mut(queue) else { continue };
+            if list.jobs.remove(&job.id).is_some() {
+                list.left_at = list.version;
+                list.version += 1;
+            }
+            let _ = list.news.send(News::State(job.clone()));
+            list.changed.send_replace(list.version);
+            if list.is_unused() {
+                lists.remove(queue);
+            }
+        }
+    }
+
+    /// Tells the readers of `queues` something that is not kept.
+    pub(crate) fn tell(&self, queues: &[QueueName], news: &News) {
+        let lists = self.lock();
+        for list in queues.iter().filter_map(|queue| lists.get(queue)) {
+            let _ = list.news.send(news.clone());
+        }
+    }
+
+    /// All jobs that `queue` lists, in no order.
+    pub(crate) fn all(&self, queue: &QueueName) -> Vec<Arc<Job>> {
+        self.lock().get(queue).map(List::whole).unwrap_or_default()
+    }
+
+    /// A listed job of any queue.
+    pub(crate) fn job(&self, id: &JobId) -> Option<Arc<Job>> {
+        self.lock().values().find_map(|list| list.jobs.get(id)).cloned()
+    }
+
+    /// Every listed job once.
+    pub(crate) fn everything(&self) -> HashMap<JobId, Arc<Job>> {
+        let lists = self.lock();
+        lists.values().flat_map(|list| list.jobs.iter()).map(|(id, job)| (id.clone(), job.clone())).collect()
+    }
+
+    /// Live news of `queue` from now on.
+    pub(crate) fn news(&self, queue: &QueueName) -> broadcast::Receiver<News> {
+        with_room(&mut self.lock()).entry(queue.clone()).or_default().news.subscribe()
+    }
+
+    /// A reader of `queue` that has seen nothing yet.
+    pub(crate) fn feed(&self, queue: &QueueName) -> Feed {
+        let changed = with_room(&mut self.lock()).entry(queue.clone()).or_default().changed.subscribe();
+        Feed {
+            lists: self.clone(),
+            queue: queue.clone(),
+            changed,
+            seen: 0,
+            whole_seen: 0,
+            whole_at: None,
+            told_at: None,
+        }
+    }
+}
+
+/// Any name makes a queue; those that nobody uses any more are dropped before they pile up.
+fn with_room(lists: &mut HashMap<QueueName, List>) -> &mut HashMap<QueueName, List> {
+    const MOST_UNUSED: usize = 64;
+    if lists.len() > MOST_UNUSED {
+        lists.retain(|_, list| !list.is_unused());
+    }
+    lists
+}
+
+/// One reader's place in a queue's list.
+pub struct Feed {
+    lists: Lists,
+    queue: QueueName,
+    changed: watch::Receiver<u64>,
+    /// The version up to which the reader knows everything.
+    seen: u64,
+    /// The version of the last whole list that it got.
+    whole_seen: u64,
+    /// When it last got the whole list, and how many jobs that were.
+    whole_at: Option<(Instant, usize)>,
+    told_at: Option<Instant>,
+}
+
+impl Feed {
+    /// What is new for this reader, as soon as there is something; the whole list at first.
+    ///
+    /// Safe to drop while it waits: nothing is lost by that.
+    pub async fn next(&mut self) -> Listing {
+        loop {
+            if let Some(told) = self.told_at {
+                tokio::time::sleep_until(told + TICK).await;
+            }
+            self.changed.mark_unchanged();
+            if let Some(listing) = self.take() {
+                self.told_at = Some(Instant::now());
+                return listing;
+            }
+            self.wait().await;
+        }
+    }
+
+    /// The next answer of [`Feed::next`] shall be the whole list.
+    pub fn ask_for_whole(&mut self) {
+        self.whole_seen = 0;
+        self.whole_at = None;
+    }
+
+    /// Whether a job left since the last whole list: only the next one tells that it is gone.
+    fn is_owed_whole(&self, list: &List) -> bool {
+        list.left_at >= self.whole_seen
+    }
+
+    fn take(&mut self) -> Option<Listing> {
+        let lists = self.lists.clone();
+        let lists = lists.lock();
+        let list = lists.get(&self.queue)?;
+        if self.is_owed_whole(list) && self.whole_due().is_none_or(|due| due <= Instant::now()) {
+            return Some(self.take_whole(list));
+        }
+        let Some(changes) = list.since(self.seen) else { return Some(self.take_whole(list)) };
+        self.seen = list.version;
+        (!changes.is_empty()).then_some(Listing::Changes(changes))
+    }
+
+    fn take_whole(&mut self, list: &List) -> Listing {
+        self.seen = list.version;
+        self.whole_seen = list.version;
+        self.whole_at = Some((Instant::now(), list.jobs.len()));
+        Listing::Whole(list.whole())
+    }
+
+    /// Whole lists because of jobs that left come the rarer the longer the list is.
+    fn whole_due(&self) -> Option<Instant> {
+        let (when, jobs) = self.whole_at?;
+        Some(when + Duration::from_millis(jobs as u64 / 2))
+    }
+
+    async fn wait(&mut self) {
+        let due = {
+            let lists = self.lists.lock();
+            lists.get(&self.queue).filter(|list| self.is_owed_whole(list)).and_then(|_| self.whole_due())
+        };
+        let changed = self.changed.changed();
+        match due {
+            Some(due) => tokio::select! {
+                _ = changed => {}
+                () = tokio::time::sleep_until(due) => {}
+            },
+            // The sender lives as long as the list, and a list with a reader is never dropped.
+            None => drop(changed.await),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use deskgrid_job::{Hold, Namespace, Needs, Phase, Time};
+
+    use super::*;
+
+    fn queue() -> QueueName {
+        QueueName::new("local").unwrap()
+    }
+
+    fn job(name: &str, phase: Phase) -> Job {
+        Job {
+            id: JobId::new(name).unwrap(),
+            phase,
+            queued_at: Time(1),
+            changed_at: Time(1),
+            turn: 1,
+            run: 0,
+            losses: 0,
+            holds: vec![Hold { queue: queue(), namespace: Namespace::shared() }],
+            needs: Needs::default(),
+            carried: None,
+            runs_again: false,
+        }
+    }
+
+    fn phases(listing: &Listing) -> Vec<Phase> {
+        let (Listing::Whole(jobs) | Listing::Changes(jobs)) = listing;
+        jobs.iter().map(|job| job.phase).collect()
+    }
+
+    #[tokio::test]
+    async fn a_reader_gets_the_whole_list_first_and_then_every_state_in_order() {
+        let lists = Lists::default();
+        let mut feed = lists.feed(&queue());
+        assert!(matches!(feed.next().await, Listing::Whole(jobs) if jobs.is_empty()));
+        lists.show(job("a", Phase::Queued));
+        lists.show(job("a", Phase::Running));
+        let listing = feed.next().await;
+        assert!(matches!(listing, Listing::Changes(_)));
+        assert_eq!(phases(&listing), [Phase::Queued, Phase::Running]);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_left_is_gone_from_the_next_whole_list() {
+        let lists = Lists::default();
+        lists.show(job("a", Phase::Queued));
+        lists.show(job("b", Phase::Queued));
+        let mut feed = lists.feed(&queue());
+        feed.next().await;
+        lists.hide(job("a", Phase::Queued), &[queue()]);
+        let Listing::Whole(jobs) = feed.next().await else { panic!("not whole") };
+        assert_eq!(jobs.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_missed_too_much_gets_the_whole_list() {
+        let lists = Lists::default();
+        let mut feed = lists.feed(&queue());
+        feed.next().await;
+        for _ in 0..=KEPT_CHANGES {
+            lists.show(job("a", Phase::Queued));
+        }
+        assert!(matches!(feed.next().await, Listing::Whole(jobs) if jobs.len() == 1));
+    }
+
+    #[tokio::test]
+    async fn a_reader_can_ask_for_the_whole_list_again() {
+        let lists = Lists::default();
+        let mut feed = lists.feed(&queue());
+        feed.next().await;
+        feed.ask_for_whole();
+        assert!(matches!(feed.next().await, Listing::Whole(_)));
+    }
+
+    #[test]
+    fn a_job_held_in_two_queues_is_listed_in_both() {
+        let lists = Lists::default();
+        let other = QueueName::new("other").unwrap();
+        let mut held = job("a", Phase::Queued);
+        held.hold(Hold { queue: other.clone(), namespace: Namespace::shared() });
+        lists.show(held);
+        assert_eq!((lists.all(&queue()).len(), lists.all(&other).len()), (1, 1));
+        assert_eq!(lists.everything().len(), 1);
+    }
+}

@@ -1,0 +1,99 @@
+//! What the owner does once its decisions are on disk: tell the lists, start and stop runs, answer.
+
+use std::sync::Arc;
+
+use deskgrid_job::queue::{Effect, Objection};
+use deskgrid_job::{Failure, FailureCode, Job, JobId, Phase, RunResult, Time};
+use deskgrid_store::Change;
+use tokio_util::sync::CancellationToken;
+
+use super::{Decided, Owner, Reply};
+use crate::run::{Beginning, Run};
+
+/// The result of a job that never runs.
+pub(super) fn failed(id: JobId, objection: Objection) -> Change {
+    let failure = match objection {
+        Objection::Definition(why) => Failure::new(FailureCode::BadDefinition, why),
+        Objection::TooLarge(why) => Failure::new(FailureCode::TooLarge, why),
+        Objection::LostTooOften(times) => Failure::new(
+            FailureCode::EngineLost,
+            format!(
+                "The container was lost {times} times: it was removed by someone, or the engine stopped. \
+                 See that the engine keeps running, then run the job again."
+            ),
+        ),
+    };
+    Change::Finish { id, result: Arc::new(RunResult::failed(failure)) }
+}
+
+impl Owner {
+    /// Carries out what was decided and stored.
+    pub(super) fn act(&mut self, decided: Decided) {
+        for call in decided.calls {
+            self.line_up_call(call);
+        }
+        for effect in decided.effects {
+            match effect {
+                Effect::Show(job) => {
+                    self.call_at_end(&job);
+                    self.kit.lists.show(job);
+                }
+                Effect::Hide(job, queues) => {
+                    self.call_at_end(&job);
+                    self.kit.lists.hide(job, &queues);
+                }
+                Effect::Start { id, run, .. } => self.begin(&id, run, Beginning::Fresh),
+                Effect::Stop { id, run } => self.stop(&id, run),
+                // Written to disk before.
+                Effect::Save(_) | Effect::Fail { .. } | Effect::Erase(_) => {}
+            }
+        }
+        for reply in decided.replies {
+            // Whoever asked may have gone away meanwhile.
+            match reply {
+                Reply::Submitted(reply) => drop(reply.send(())),
+                Reply::Released(reply, known) => drop(reply.send(known)),
+            }
+        }
+    }
+
+    /// Lets the webhooks go that waited for the end of this job.
+    fn call_at_end(&mut self, job: &Job) {
+        if !matches!(job.phase, Phase::Finished(_) | Phase::Removed) {
+            return;
+        }
+        for mut call in self.calls_at_end.remove(&job.id).unwrap_or_default() {
+            call.due = Time::now();
+            call.first = call.due;
+            call.after = None;
+            self.line_up_call(call);
+        }
+    }
+
+    /// Starts the task of a run that the queue gave room to.
+    pub(super) fn begin(&mut self, id: &JobId, number: u32, beginning: Beginning) {
+        let Some((_, allotment)) = self.queue.allotment(id) else { return };
+        let job = self.queue.job(id).filter(|job| job.phase == Phase::Running && job.run == number);
+        let stop = CancellationToken::new();
+        if job.is_none() {
+            // Withdrawn before its container was found again: the run only ends it.
+            stop.cancel();
+        }
+        self.stops.insert((id.clone(), number), stop.clone());
+        let run = Run {
+            kit: self.kit.clone(),
+            id: id.clone(),
+            number,
+            queues: job.map(Job::queues).unwrap_or_default(),
+            allotment: allotment.clone(),
+            stop,
+        };
+        self.tasks.spawn(run.go(beginning));
+    }
+
+    fn stop(&mut self, id: &JobId, run: u32) {
+        if let Some(stop) = self.stops.get(&(id.clone(), run)) {
+            stop.cancel();
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! The one task that owns the queue. Everything that changes a job's state passes through here, one batch at a time:
+//! decide, store, tell, act.
+
+mod act;
+mod recover;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use deskgrid_docker::{EngineState, OurContainer};
+use deskgrid_job::queue::{self, Capacity, Effect, Event, LISTED_AFTER_END, Queue};
+use deskgrid_job::{Job, JobId, Phase, Time};
+use deskgrid_store::{Change, PendingCall};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::fetch::Fetcher;
+use crate::lists::Lists;
+use crate::run::{Kit, Report};
+use crate::{Limits, Offer, Release, Running, Setup, Shared, Submission, Worker, WorkerError, calls};
+
+/// Requests that wait for the owner; senders wait beyond that.
+const INBOX: usize = 1024;
+/// Requests that share one transaction.
+const BATCH: usize = 512;
+/// After a failed write the owner tries again this much later.
+const DISK_PAUSE: Duration = Duration::from_secs(1);
+
+/// What others ask of the owner.
+pub(crate) enum Request {
+    /// Take in a job.
+    Submit(Box<Submission>, oneshot::Sender<()>),
+    /// Let go of a job; answered with whether it is known.
+    Release(Release, oneshot::Sender<bool>),
+}
+
+/// What the owner reacts to.
+enum Input {
+    Request(Request),
+    Report(Box<Report>),
+    /// The containers of this worker that the engine has.
+    Found(Vec<OurContainer>),
+    EngineChanged,
+    LimitsChanged,
+    TimePassed,
+}
+
+struct Owner {
+    queue: Queue,
+    kit: Arc<Kit>,
+    requests: mpsc::Receiver<Request>,
+    reports: mpsc::Receiver<Report>,
+    found: mpsc::Receiver<Vec<OurContainer>>,
+    found_sender: mpsc::Sender<Vec<OurContainer>>,
+    engine: watch::Receiver<EngineState>,
+    limits: watch::Receiver<Limits>,
+    offer: watch::Sender<Offer>,
+    /// Runs, sweeps and webhooks; they end with the owner.
+    tasks: JoinSet<()>,
+    /// Ends a run whose result nobody wants any more.
+    stops: HashMap<(JobId, u32), CancellationToken>,
+    /// Runs of an earlier life of this program that have not been found yet.
+    orphans: HashSet<(JobId, u32)>,
+    calls: mpsc::UnboundedSender<PendingCall>,
+    /// Calls that wait for the end of their job.
+    calls_at_end: HashMap<JobId, Vec<PendingCall>>,
+    next_call: u64,
+}
+
+/// Reads what the store holds and starts the owner.
+pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
+    let Setup { store, engine, id, read_definition, base_url, limits } = setup;
+    let lists = Lists::default();
+    let (request_sender, requests) = mpsc::channel(INBOX);
+    let (report_sender, reports) = mpsc::channel(INBOX);
+    let (found_sender, found) = mpsc::channel(1);
+    let (call_sender, call_receiver) = mpsc::unbounded_channel();
+    let first_offer = offer(&limits.borrow(), &engine.borrow());
+    let queue = Queue::new(first_offer.capacity.clone());
+    let (offer_sender, offer_receiver) = watch::channel(first_offer);
+    let kit = Arc::new(Kit {
+        store: store.clone(),
+        lists: lists.clone(),
+        fetcher: Fetcher::default(),
+        worker: id.clone(),
+        base_url,
+        read_definition,
+        engine: engine.clone(),
+        limits: limits.clone(),
+        reports: report_sender,
+    });
+    let mut owner = Owner {
+        queue,
+        kit: kit.clone(),
+        requests,
+        reports,
+        found,
+        found_sender,
+        engine: engine.clone(),
+        limits,
+        offer: offer_sender,
+        tasks: JoinSet::new(),
+        stops: HashMap::new(),
+        orphans: HashSet::new(),
+        calls: call_sender,
+        calls_at_end: HashMap::new(),
+        next_call: 1,
+    };
+    owner.restore().await?;
+    owner.tasks.spawn(calls::make(kit, call_receiver));
+    let shared = Shared { id, store, lists, requests: request_sender, engine, offer: offer_receiver };
+    Ok(Running { worker: Worker(Arc::new(shared)), owner: tokio::spawn(owner.work()) })
+}
+
+/// What jobs may take: our limits, else most of what the engine has; before it answers, this computer's CPUs count.
+fn offer(limits: &Limits, engine: &EngineState) -> Offer {
+    let engine = engine.ready().map(|engine| engine.info());
+    let cpus = engine.map_or_else(cpus_of_this_computer, |engine| engine.cpus);
+    let spared = cpus.saturating_sub(1).max(1).saturating_mul(1000);
+    let memory = engine.map(|engine| engine.memory / 5 * 4).filter(|bytes| *bytes > 0);
+    let capacity = Capacity {
+        cpu_millis: limits.cpu_millis.unwrap_or(spared),
+        memory: limits.memory.or(memory).unwrap_or(u64::MAX),
+        gpus: limits.gpus.clone().into(),
+    };
+    Offer { capacity, max_duration: limits.max_duration }
+}
+
+fn cpus_of_this_computer() -> u32 {
+    std::thread::available_parallelism().ok().and_then(|cpus| u32::try_from(cpus.get()).ok()).unwrap_or(1)
+}
+
+impl Owner {
+    /// Puts back the jobs and webhooks of an earlier life.
+    async fn restore(&mut self) -> Result<(), WorkerError> {
+        let store = &self.kit.store;
+        let listed_since = Time(Time::now().0.saturating_sub(LISTED_AFTER_END.as_millis() as u64));
+        let jobs = store.jobs_in_memory(listed_since).await?;
+        let running = jobs.iter().filter(|job| job.phase == Phase::Running);
+        self.orphans = running.map(|job| (job.id.clone(), job.run)).collect();
+        let keep: Vec<_> = self.orphans.iter().cloned().collect();
+        store.sweep_runs(&keep).await?;
+        for call in store.pending_calls().await? {
+            self.next_call = self.next_call.max(call.id + 1);
+            self.line_up_call(call);
+        }
+        jobs.iter().cloned().for_each(|job| self.kit.lists.show(job));
+        self.queue.restore(jobs);
+        Ok(())
+    }
+
+    fn line_up_call(&mut self, call: PendingCall) {
+        match call.after.clone() {
+            Some(job) => self.calls_at_end.entry(job).or_default().push(call),
+            // The receiver lives as long as the owner's other tasks.
+            None => drop(self.calls.send(call)),
+        }
+    }
+
+    /// Works until nobody can ask anything any more, or the owner's task is dropped.
+    async fn work(mut self) {
+        self.engine.mark_changed();
+        while let Some(inputs) = self.next_inputs().await {
+            self.take_in(inputs).await;
+        }
+    }
+
+    /// Waits for something to react to, and takes what else is there already.
+    async fn next_inputs(&mut self) -> Option<Vec<Input>> {
+        let first = self.next_input().await?;
+        let mut inputs = vec![first];
+        while inputs.len() < BATCH {
+            let Ok(request) = self.requests.try_recv() else { break };
+            inputs.push(Input::Request(request));
+        }
+        while let Ok(report) = self.reports.try_recv() {
+            inputs.push(Input::Report(Box::new(report)));
+        }
+        Some(inputs)
+    }
+
+    async fn next_input(&mut self) -> Option<Input> {
+        let now = Time::now();
+        let next_tick = self.queue.next_tick().map(|time| time.since(now) + Duration::from_millis(1));
+        tokio::select! {
+            Some(report) = self.reports.recv() => Some(Input::Report(Box::new(report))),
+            request = self.requests.recv() => request.map(Input::Request),
+            Some(found) = self.found.recv() => Some(Input::Found(found)),
+            Ok(()) = self.engine.changed() => Some(Input::EngineChanged),
+            Ok(()) = self.limits.changed() => Some(Input::LimitsChanged),
+            Some(_) = self.tasks.join_next() => Some(Input::TimePassed),
+            () = tokio::time::sleep(next_tick.unwrap_or_default()), if next_tick.is_some() => Some(Input::TimePassed),
+        }
+    }
+
+    /// Decides on all inputs, stores the decisions in one transaction, then acts on them.
+    async fn take_in(&mut self, inputs: Vec<Input>) {
+        let mut decided = Decided::default();
+        for input in inputs {
+            match input {
+                Input::Request(Request::Submit(submission, reply)) => {
+                    self.submit(*submission, &mut decided).await;
+                    decided.replies.push(Reply::Submitted(reply));
+                }
+                Input::Request(Request::Release(release, reply)) => {
+                    let known = self.release(release, &mut decided).await;
+                    decided.replies.push(Reply::Released(reply, known));
+                }
+                Input::Report(report) => self.report(*report, &mut decided),
+                Input::Found(containers) => self.adopt(containers),
+                Input::EngineChanged => self.engine_changed(&mut decided),
+                Input::LimitsChanged => self.resize(&mut decided),
+                Input::TimePassed => self.apply(Event::Tick, &mut decided),
+            }
+        }
+        self.store(std::mem::take(&mut decided.changes)).await;
+        self.act(decided);
+    }
+
+    fn apply(&mut self, event: Event, decided: &mut Decided) {
+        let effects = self.queue.apply(event, Time::now());
+        decided.note(effects);
+    }
+
+    async fn submit(&mut self, submission: Submission, decided: &mut Decided) {
+        let Submission { id, hold, text, definition, carried, on_queued, on_finished } = submission;
+        let kept = self.kept(&id).await;
+        let (needs, objection) = match definition {
+            Ok(definition) => (definition.needs, None),
+            Err(why) => (deskgrid_job::Needs::default(), Some(why)),
+        };
+        let carried = (carried != deskgrid_job::Carried::default()).then(|| Arc::new(carried));
+        let event = queue::Submission { id: id.clone(), hold, needs, carried, objection, kept };
+        let effects = self.queue.apply(Event::Submit(event), Time::now());
+        // A repeated submission changes nothing, so it is neither written nor called again.
+        if effects.iter().any(|effect| matches!(effect, Effect::Save(job) if job.id == id)) {
+            decided.changes.push(Change::Define { id: id.clone(), text });
+            let calls = [(on_queued, None), (on_finished, Some(id))];
+            for (call, after) in calls.into_iter().filter_map(|(call, after)| Some((call?, after))) {
+                let call = self.pending_call(call, after);
+                decided.changes.push(Change::Call(call.clone()));
+                decided.calls.push(call);
+            }
+        }
+        decided.note(effects);
+    }
+
+    fn pending_call(&mut self, call: crate::Call, after: Option<JobId>) -> PendingCall {
+        let now = Time::now();
+        let id = self.next_call;
+        self.next_call += 1;
+        PendingCall { id, url: call.url, body: call.body, due: now, first: now, attempts: 0, after }
+    }
+
+    async fn release(&mut self, release: Release, decided: &mut Decided) -> bool {
+        let Release { id, queue, slots, why } = release;
+        let kept = self.kept(&id).await;
+        let known = kept.is_some() || self.queue.job(&id).is_some();
+        let event = queue::Release { id, queue, slots, why, kept };
+        self.apply(Event::Withdraw(event), decided);
+        known
+    }
+
+    /// The record on disk of a job that is not in memory.
+    async fn kept(&self, id: &JobId) -> Option<Job> {
+        if self.queue.job(id).is_some() {
+            return None;
+        }
+        match self.kit.store.job(id).await {
+            Ok(job) => job,
+            Err(error) => {
+                tracing::error!(job = %id, %error, "could not read the record of a job");
+                None
+            }
+        }
+    }
+
+    fn report(&mut self, report: Report, decided: &mut Decided) {
+        let Report { id, run, end, result, inputs } = report;
+        self.stops.remove(&(id.clone(), run));
+        let effects = self.queue.apply(Event::Ended { id: id.clone(), run, end }, Time::now());
+        let finished = |effect: &Effect| matches!(effect, Effect::Save(job) if job.id == id && matches!(job.phase, Phase::Finished(_)));
+        if effects.iter().any(finished) {
+            decided.changes.push(Change::Finish { id: id.clone(), result: Arc::new(result) });
+            if !inputs.is_empty() {
+                decided.changes.push(Change::Inputs { id, files: inputs });
+            }
+        }
+        decided.note(effects);
+    }
+
+    fn engine_changed(&mut self, decided: &mut Decided) {
+        let state = self.engine.borrow_and_update().clone();
+        tracing::info!(engine = state.code(), "{}", state.explain());
+        self.resize(decided);
+        if let EngineState::Ready(engine) = &state {
+            self.sweep(engine.clone());
+        }
+        self.apply(Event::Open(matches!(state, EngineState::Ready(_))), decided);
+    }
+
+    fn resize(&mut self, decided: &mut Decided) {
+        let offer = offer(&self.limits.borrow_and_update(), &self.engine.borrow());
+        let capacity = offer.capacity.clone();
+        if self.offer.send_if_modified(|old| std::mem::replace(old, offer.clone()) != offer) {
+            self.apply(Event::Resize(capacity), decided);
+        }
+    }
+
+    /// Nobody is told anything before it is on disk; while the disk refuses, everyone waits.
+    async fn store(&self, changes: Vec<Change>) {
+        if changes.is_empty() {
+            return;
+        }
+        while let Err(error) = self.kit.store.commit(changes.clone()).await {
+            tracing::error!(%error, "could not write the database; trying again");
+            tokio::time::sleep(DISK_PAUSE).await;
+        }
+    }
+}
+
+/// What a batch of inputs came to.
+#[derive(Default)]
+struct Decided {
+    changes: Vec<Change>,
+    effects: Vec<Effect>,
+    calls: Vec<PendingCall>,
+    replies: Vec<Reply>,
+}
+
+enum Reply {
+    Submitted(oneshot::Sender<()>),
+    Released(oneshot::Sender<bool>, bool),
+}
+
+impl Decided {
+    /// Sorts effects into what is written first and what is done afterwards.
+    fn note(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Save(job) => self.changes.push(Change::Save(job)),
+                Effect::Erase(id) => self.changes.push(Change::Erase(id)),
+                Effect::Fail { id, objection } => self.changes.push(act::failed(id, objection)),
+                later => self.effects.push(later),
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Containers of an earlier life of this program: those of running jobs are taken over, all others removed.
+//!
+//! Only containers with our own worker id are ever looked at.
+
+use std::collections::{HashMap, HashSet};
+
+use deskgrid_docker::{Engine, OurContainer};
+use deskgrid_job::JobId;
+
+use super::Owner;
+use crate::run::{Beginning, ID_LABEL, RUN_LABEL};
+
+impl Owner {
+    /// Looks for our containers whenever an engine comes.
+    pub(super) fn sweep(&mut self, engine: Engine) {
+        let (found, worker) = (self.found_sender.clone(), self.kit.worker.clone());
+        self.tasks.spawn(async move {
+            match engine.ours(worker.as_str()).await {
+                Ok(containers) => drop(found.send(containers).await),
+                Err(error) => tracing::warn!(%error, "could not look for containers of an earlier start"),
+            }
+        });
+    }
+
+    /// Takes over the containers of running jobs; removes those that belong to no run.
+    pub(super) fn adopt(&mut self, containers: Vec<OurContainer>) {
+        let mut by_run: HashMap<(JobId, u32), OurContainer> = HashMap::new();
+        let mut strays = Vec::new();
+        for container in containers {
+            match run_of(&container) {
+                Some(run) => strays.extend(by_run.insert(run, container)),
+                None => strays.push(container),
+            }
+        }
+        let waiting: HashSet<_> = std::mem::take(&mut self.orphans);
+        for (id, run) in waiting {
+            let beginning = match by_run.remove(&(id.clone(), run)) {
+                Some(container) => Beginning::TakeOver(container),
+                None => Beginning::NothingLeft,
+            };
+            self.begin(&id, run, beginning);
+        }
+        let unknown =
+            by_run.into_iter().filter(|(run, _)| !self.stops.contains_key(run)).map(|(_, stray)| stray);
+        strays.extend(unknown);
+        self.remove(strays);
+    }
+
+    fn remove(&mut self, strays: Vec<OurContainer>) {
+        let engine = self.engine.clone();
+        self.tasks.spawn(async move {
+            let Some(engine) = engine.borrow().ready().cloned() else { return };
+            for stray in strays {
+                tracing::info!(container = %stray.id, "removing a container of an earlier start");
+                if let Err(error) = engine.remove(&stray.id).await {
+                    tracing::warn!(container = %stray.id, %error, "could not remove it");
+                }
+            }
+        });
+    }
+}
+
+fn run_of(container: &OurContainer) -> Option<(JobId, u32)> {
+    let id = JobId::new(container.labels.get(ID_LABEL)?).ok()?;
+    Some((id, container.labels.get(RUN_LABEL)?.parse().ok()?))
+}

@@ -1,0 +1,308 @@
+//! The steps of a run in their order, and what it holds in its hands between them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use deskgrid_docker::{ContainerId, Delivery, Engine, EngineError, Exit, Image, OurContainer, PullProgress};
+use deskgrid_job::{
+    BlobHash, Definition, Failure, FailureCode, FilePath, ImageSource, LogLine, RunResult, Time,
+};
+use deskgrid_store::Scratch;
+use futures_util::TryStreamExt as _;
+use futures_util::future::try_join;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::io::{StreamReader, SyncIoBridge};
+
+use super::container::{self, Purpose};
+use super::follow::{self, Over};
+use super::inputs::{self, Files};
+use super::journal::Journal;
+use super::outputs::archive::{self, ArchiveError};
+use super::outputs::{self, Outputs, Tree};
+use super::{Interruption, Run, disk};
+use crate::lists::{News, Step};
+
+/// The exit code of a container whose main process was killed outright.
+const KILLED: i64 = 137;
+/// Lines about one layer's progress in the build log are at least this far apart.
+const BETWEEN_COUNTS: Duration = Duration::from_millis(500);
+
+/// A run on its way.
+pub(super) struct Course<'a> {
+    run: &'a Run,
+    container: Option<ContainerId>,
+    scratch: Option<Scratch>,
+    inputs: BTreeMap<FilePath, BlobHash>,
+}
+
+impl<'a> Course<'a> {
+    pub(super) fn new(run: &'a Run) -> Self {
+        Self { run, container: None, scratch: None, inputs: BTreeMap::new() }
+    }
+
+    /// From the definition to the result.
+    pub(super) async fn from_the_start(&mut self) -> Result<RunResult, Interruption> {
+        let run = self.run;
+        let definition = self.definition().await?;
+        let limit = self.time_limit(&definition);
+        let mut engine = run.engine()?;
+        let gather = inputs::gather(&run.kit.store, &run.kit.fetcher, definition.clone());
+        let image = self.image(&engine, &definition);
+        let (image, files) =
+            run.unless_stopped(try_join(image, async { gather.await.map_err(Interruption::from) })).await?;
+        self.inputs = inputs::blobs(&files);
+        let container = self.create(&engine, &definition, &image, files).await?;
+        let output = engine.attach(&container).await?;
+        engine.start(&container).await?;
+        let started = Instant::now();
+        let over = follow::follow(run, &mut engine, &container, Some(output), started + limit).await?;
+        self.finish(engine, &container, over, started.elapsed()).await
+    }
+
+    /// From a container that an earlier life of this program started.
+    pub(super) async fn take_over(&mut self, found: OurContainer) -> Result<RunResult, Interruption> {
+        let run = self.run;
+        let mut engine = run.engine()?;
+        let container = found.id.clone();
+        self.container = Some(container.clone());
+        self.scratch = Some(run.kit.store.scratch(&run.id, run.number).map_err(disk)?);
+        let Some(started_at) = found.started_at else { return Err(Interruption::ContainerLost) };
+        let definition = self.definition().await?;
+        let age = Time::now().since(started_at);
+        let deadline = Instant::now() + self.time_limit(&definition).saturating_sub(age);
+        let over = follow::follow(run, &mut engine, &container, None, deadline).await?;
+        let ended_at = engine.inspect(&container).await.ok().and_then(|now| now.finished_at);
+        let duration = ended_at.unwrap_or_else(Time::now).since(started_at);
+        self.finish(engine, &container, over, duration).await
+    }
+
+    async fn definition(&self) -> Result<Definition, Interruption> {
+        let text = self.run.kit.store.definition(&self.run.id).await.map_err(disk)?;
+        let text = text.ok_or_else(|| disk("The definition of the job is missing from the database."))?;
+        (self.run.kit.read_definition)(&text)
+            .map_err(|why| Failure::new(FailureCode::BadDefinition, why).into())
+    }
+
+    /// The smaller of what the job asks for and what we allow (protocol section 2, `maxDuration`).
+    fn time_limit(&self, definition: &Definition) -> Duration {
+        let most = self.run.kit.limits.borrow().max_duration;
+        definition.max_duration.map_or(most, |wanted| wanted.min(most))
+    }
+
+    /// Has the image brought here; what the engine says meanwhile goes to the build log.
+    async fn image(&self, engine: &Engine, definition: &Definition) -> Result<Image, Interruption> {
+        let reference = match &definition.image {
+            ImageSource::Reference(reference) => reference,
+            ImageSource::Build(_) => {
+                let words = "This version of Deskgrid runs ready-made images only. \
+                             Give the job an `image` instead of `build`.";
+                return Err(Failure::new(FailureCode::ImageUnavailable, words).into());
+            }
+        };
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let pull = async {
+            let image =
+                engine.ensure_image(reference, None, move |progress| drop(sender.send(progress))).await;
+            image.map_err(Interruption::from)
+        };
+        let (image, ()) = try_join(pull, self.tell_of_pull(receiver)).await?;
+        Ok(image)
+    }
+
+    async fn tell_of_pull(
+        &self,
+        mut progress: mpsc::UnboundedReceiver<PullProgress>,
+    ) -> Result<(), Interruption> {
+        let mut journal = Journal::new(self.run, Step::Pull);
+        let mut written: HashMap<String, Instant> = HashMap::new();
+        while let Some(progress) = progress.recv().await {
+            if is_worth_a_line(&progress, &mut written) {
+                journal.write(vec![line(progress.line.clone(), false)]).await?;
+            }
+            let news = News::Pull(self.run.id.clone(), progress.into());
+            self.run.kit.lists.tell(&self.run.queues, &news);
+        }
+        Ok(())
+    }
+
+    /// Creates the container with its files in place. Once begun it is not left half-way, so that no container
+    /// stays behind that nobody knows of.
+    async fn create(
+        &mut self,
+        engine: &Engine,
+        definition: &Definition,
+        image: &Image,
+        files: Files,
+    ) -> Result<ContainerId, Interruption> {
+        let run = self.run;
+        let (store, id, number, delivery) =
+            (run.kit.store.clone(), run.id.clone(), run.number, engine.delivery());
+        let placed = tokio::task::spawn_blocking(move || {
+            let scratch = store.scratch(&id, number).map_err(disk)?;
+            let placement = inputs::place(files, delivery, &scratch)?;
+            Ok::<_, Interruption>((scratch, placement))
+        });
+        let (scratch, placement) = placed.await.map_err(disk)??;
+        self.scratch = Some(scratch);
+        let purpose = Purpose {
+            id: &run.id,
+            run: run.number,
+            queue: run.queues.first(),
+            worker: &run.kit.worker,
+            base_url: &run.kit.base_url,
+        };
+        let spec = container::spec(&purpose, definition, image, &run.allotment, placement.binds);
+        let container = engine.create(&spec).await?;
+        self.container = Some(container.clone());
+        if run.stop.is_cancelled() {
+            return Err(Interruption::Stopped);
+        }
+        if let Some(shipment) = placement.shipment {
+            run.unless_stopped(engine.upload(&container, "/", shipment.pack())).await?;
+        }
+        Ok(container)
+    }
+
+    /// Turns the end of a container into the job's result.
+    async fn finish(
+        &self,
+        engine: Engine,
+        container: &ContainerId,
+        over: Over,
+        duration: Duration,
+    ) -> Result<RunResult, Interruption> {
+        let mut result = RunResult { duration: Some(duration), ..RunResult::default() };
+        match over {
+            Over::TimeUp => {
+                result.timed_out = true;
+                let words = format!(
+                    "Deskgrid stopped the container at its time limit, after {} s.",
+                    duration.as_secs()
+                );
+                result.notes.push(line(words, true));
+            }
+            Over::Exited(exit) => {
+                result.exit_code = Some(exit.code);
+                result.notes.extend(self.out_of_memory(&exit));
+                let outputs = self.collect(engine, container).await?;
+                result.outputs = outputs.files;
+                result.notes.extend(outputs.remarks.into_iter().map(|remark| line(remark, true)));
+            }
+        }
+        Ok(result)
+    }
+
+    fn out_of_memory(&self, exit: &Exit) -> Option<LogLine> {
+        (exit.code == KILLED && exit.oom_killed).then(|| {
+            let limit = match self.run.allotment.needs.memory {
+                0 => "this computer had no more to give".to_owned(),
+                bytes => format!("its limit was {} MiB", bytes / (1 << 20)),
+            };
+            let words = format!(
+                "The container ran out of memory and was killed (exit code 137): {limit}. \
+                 Ask for more with requirements.memory, or process less at a time."
+            );
+            line(words, true)
+        })
+    }
+
+    /// Stores what is in `/outputs`. An engine that goes away meanwhile is waited for: the files stay in the container.
+    async fn collect(&self, mut engine: Engine, container: &ContainerId) -> Result<Outputs, Interruption> {
+        loop {
+            let collected = match (engine.delivery(), &self.scratch) {
+                (Delivery::Bind, Some(scratch)) => self.collect_folder(scratch).await,
+                _ => self.collect_archive(&engine, container).await,
+            };
+            match collected {
+                Err(Interruption::EngineLost) => engine = follow::engine_again(self.run).await?,
+                collected => return collected.map(Tree::into_outputs),
+            }
+        }
+    }
+
+    async fn collect_folder(&self, scratch: &Scratch) -> Result<Tree, Interruption> {
+        let (store, folder) = (self.run.kit.store.clone(), scratch.outputs());
+        let collected = tokio::task::spawn_blocking(move || {
+            let mut batch = store.blobs().batch();
+            let tree = outputs::folder::collect(&folder, &mut batch)?;
+            batch.commit()?;
+            Ok::<_, deskgrid_store::StoreError>(tree)
+        });
+        collected.await.map_err(disk)?.map_err(disk)
+    }
+
+    async fn collect_archive(&self, engine: &Engine, container: &ContainerId) -> Result<Tree, Interruption> {
+        // The reader of the archive sees a broken stream only; what the engine said is kept beside it.
+        let problem = Arc::new(OnceLock::new());
+        let noted = problem.clone();
+        let download = engine.download(container, "/outputs").map_err(move |error| {
+            let _ = noted.set(error.clone());
+            std::io::Error::other(error)
+        });
+        let reader = SyncIoBridge::new(StreamReader::new(download));
+        let store = self.run.kit.store.clone();
+        let collected = tokio::task::spawn_blocking(move || {
+            let mut batch = store.blobs().batch();
+            let tree = archive::collect(reader, &mut batch)?;
+            batch.commit()?;
+            Ok::<_, ArchiveError>(tree)
+        });
+        match (collected.await.map_err(disk)?, problem.get()) {
+            // The job removed the folder.
+            (_, Some(EngineError::NoSuchFile { .. })) => Ok(Tree::default()),
+            (_, Some(error)) => Err(error.clone().into()),
+            (Ok(tree), None) => Ok(tree),
+            (Err(ArchiveError::Store(error)), None) => Err(disk(error)),
+            (Err(ArchiveError::Broken(error)), None) => {
+                let words =
+                    format!("The outputs could not be fetched from the engine: {error}. Run the job again.");
+                Err(Failure::new(FailureCode::EngineRefused, words).into())
+            }
+        }
+    }
+
+    /// Ends the container of a run that has no result, so that what it took is free when the run is reported over.
+    pub(super) async fn stop_container(&self) {
+        if let (Some(container), Ok(engine)) = (&self.container, self.run.engine())
+            && let Err(error) = engine.kill(container).await
+        {
+            tracing::warn!(job = %self.run.id, %error, "could not stop the container; the next sweep removes it");
+        }
+    }
+
+    /// The stored files among the inputs.
+    pub(super) fn take_inputs(&mut self) -> BTreeMap<FilePath, BlobHash> {
+        std::mem::take(&mut self.inputs)
+    }
+
+    /// Removes the container and the scratch folder. What cannot be removed now is swept later.
+    pub(super) async fn clear_up(self) {
+        if let (Some(container), Ok(engine)) = (&self.container, self.run.engine())
+            && let Err(error) = engine.remove(container).await
+        {
+            tracing::warn!(job = %self.run.id, %error, "could not remove the container; the next sweep does");
+        }
+        let Some(scratch) = self.scratch else { return };
+        if let Err(error) = scratch.remove().await {
+            tracing::warn!(job = %self.run.id, %error, "could not remove the scratch folder");
+        }
+    }
+}
+
+/// A layer's bytes are counted many times a second; the log tells of them now and then, and of all else always.
+fn is_worth_a_line(progress: &PullProgress, written: &mut HashMap<String, Instant>) -> bool {
+    let Some(layer) = &progress.layer else { return true };
+    let now = Instant::now();
+    let due = written.get(&layer.id).is_none_or(|last| now - *last >= BETWEEN_COUNTS);
+    if due {
+        written.insert(layer.id.clone(), now);
+    }
+    due
+}
+
+fn line(text: String, is_stderr: bool) -> LogLine {
+    let text = if text.ends_with('\n') { text } else { format!("{text}\n") };
+    LogLine { text, time: Time::now(), is_stderr }
+}

@@ -1,0 +1,97 @@
+//! Stays with a started container until it is over: its log, its exit, its time limit, an engine that comes and goes.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use deskgrid_docker::{ContainerId, Engine, EngineState, Exit, LogStream};
+use deskgrid_job::Time;
+use futures_util::future::try_join;
+use tokio::time::Instant;
+
+use super::journal::Journal;
+use super::{Interruption, Run};
+use crate::lists::Step;
+
+/// The end of a container's output may come this long after its exit was told.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// How a container came to its end.
+#[derive(Debug)]
+pub(super) enum Over {
+    /// By itself.
+    Exited(Exit),
+    /// We killed it at its time limit.
+    TimeUp,
+}
+
+/// Stays with `container` until it is over. `attached` is its output when it was started just now; otherwise the
+/// engine's own record of it is read from the beginning and replaces what we have.
+pub(super) async fn follow(
+    run: &Run,
+    engine: &mut Engine,
+    container: &ContainerId,
+    mut attached: Option<LogStream>,
+    deadline: Instant,
+) -> Result<Over, Interruption> {
+    loop {
+        match follow_while_engine_lives(run, engine, container, attached.take(), deadline).await {
+            Err(Interruption::EngineLost) => {
+                let lost_at = Time::now();
+                *engine = engine_again(run).await?;
+                if has_died_with_engine(engine, container, lost_at).await? {
+                    return Err(Interruption::ContainerLost);
+                }
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn follow_while_engine_lives(
+    run: &Run,
+    engine: &Engine,
+    container: &ContainerId,
+    attached: Option<LogStream>,
+    deadline: Instant,
+) -> Result<Over, Interruption> {
+    let output = match attached {
+        Some(output) => output,
+        None => engine.logs(container),
+    };
+    let mut journal = Journal::new(run, Step::Run);
+    let wait = async { engine.wait(container).await.map_err(Interruption::from) };
+    let mut both = pin!(try_join(journal.follow(output), wait));
+    tokio::select! {
+        biased;
+        () = run.stop.cancelled() => Err(Interruption::Stopped),
+        ended = &mut both => ended.map(|((), exit)| Over::Exited(exit)),
+        () = tokio::time::sleep_until(deadline) => {
+            engine.kill(container).await?;
+            // What it wrote until now belongs to the log.
+            let _ = tokio::time::timeout(LAST_WORDS, both).await;
+            Ok(Over::TimeUp)
+        }
+    }
+}
+
+/// Waits until the engine answers again.
+pub(super) async fn engine_again(run: &Run) -> Result<Engine, Interruption> {
+    let mut state = run.kit.engine.clone();
+    let alive = |state: &EngineState| state.ready().is_some_and(|engine| !engine.is_over());
+    run.unless_stopped(async {
+        let state = state.wait_for(alive).await.map_err(|_| Interruption::EngineLost)?;
+        state.ready().cloned().ok_or(Interruption::EngineLost)
+    })
+    .await
+}
+
+/// Whether the engine took the container down with it. One that ended before, or ended well, has a result.
+async fn has_died_with_engine(
+    engine: &Engine,
+    container: &ContainerId,
+    lost_at: Time,
+) -> Result<bool, Interruption> {
+    let found = engine.inspect(container).await?;
+    let ended_before = found.finished_at.is_some_and(|finished| finished < lost_at);
+    Ok(!found.running && found.exit.is_none_or(|exit| exit.code != 0) && !ended_before)
+}

@@ -1,0 +1,96 @@
+//! Writes the lines of one log to disk and then tells the readers of the job's queues.
+
+use std::sync::Arc;
+
+use deskgrid_job::{LogLine, Time};
+use deskgrid_store::{LogKind, LogWriter, Opening};
+use futures_util::{Stream, StreamExt as _};
+use tokio::time::Instant;
+
+use super::logs::{LineCutter, PATIENCE};
+use super::{Interruption, Run, disk};
+use crate::lists::{LiveLines, News, Step};
+use deskgrid_docker::{Chunk, EngineError};
+
+/// Lines are written at least this often, or as soon as this many bytes have come.
+const MOST_PENDING: usize = 256 * 1024;
+
+/// One log of one run.
+pub(super) struct Journal<'a> {
+    run: &'a Run,
+    step: Step,
+    /// Opened at the first line, so that a log without lines costs nothing.
+    writer: Option<LogWriter>,
+}
+
+impl<'a> Journal<'a> {
+    /// A journal that replaces what an earlier run, or an earlier life of this program, wrote.
+    pub(super) fn new(run: &'a Run, step: Step) -> Self {
+        Self { run, step, writer: None }
+    }
+
+    /// Stores `lines` and tells of them.
+    pub(super) async fn write(&mut self, lines: Vec<LogLine>) -> Result<(), Interruption> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let lines = Arc::new(LiveLines { id: self.run.id.clone(), step: self.step, lines });
+        let (store, kind, writer, written) =
+            (self.run.kit.store.clone(), kind(self.step), self.writer.take(), lines.clone());
+        let written = tokio::task::spawn_blocking(move || {
+            let mut writer = match writer {
+                Some(writer) => writer,
+                None => store.logs().writer(&written.id, kind, Opening::Truncate)?,
+            };
+            writer.append(&written.lines)?;
+            writer.flush()?;
+            Ok::<_, deskgrid_store::StoreError>(writer)
+        });
+        self.writer = Some(written.await.map_err(disk)?.map_err(disk)?);
+        self.run.kit.lists.tell(&self.run.queues, &News::Lines(lines));
+        Ok(())
+    }
+
+    /// Writes everything that comes out of a container, until its streams end.
+    pub(super) async fn follow(
+        &mut self,
+        mut chunks: impl Stream<Item = Result<Chunk, EngineError>> + Unpin,
+    ) -> Result<(), Interruption> {
+        let mut cutter = LineCutter::default();
+        let mut pending = Vec::new();
+        let mut bytes = 0;
+        let mut due = None;
+        loop {
+            let chunk = tokio::select! {
+                chunk = chunks.next() => chunk,
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    if pending.is_empty() {
+                        cutter.pass_on(&mut pending);
+                    }
+                    bytes = 0;
+                    self.write(std::mem::take(&mut pending)).await?;
+                    due = cutter.is_waiting().then(|| Instant::now() + PATIENCE);
+                    continue;
+                }
+            };
+            let Some(chunk) = chunk else { break };
+            let chunk = chunk?;
+            bytes += chunk.bytes.len();
+            cutter.push(&chunk.bytes, chunk.is_stderr, chunk.time.unwrap_or_else(Time::now), &mut pending);
+            if bytes >= MOST_PENDING {
+                bytes = 0;
+                self.write(std::mem::take(&mut pending)).await?;
+            }
+            due = due.or_else(|| Some(Instant::now() + PATIENCE));
+        }
+        cutter.finish(&mut pending);
+        self.write(pending).await
+    }
+}
+
+fn kind(step: Step) -> LogKind {
+    match step {
+        Step::Pull => LogKind::Build,
+        Step::Run => LogKind::Run,
+    }
+}

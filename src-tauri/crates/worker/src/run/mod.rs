@@ -1,0 +1,165 @@
+//! One run of a job: image, inputs, container, log, outputs. Reports its end exactly once and clears up after itself.
+//!
+//! It decides nothing about the job's state: the queue's owner does, from the report. When the program stops, a run is
+//! dropped where it stands; its container goes on and the next start takes it over.
+
+mod container;
+mod course;
+mod follow;
+mod inputs;
+mod journal;
+mod logs;
+mod outputs;
+mod upload;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use deskgrid_docker::{Engine, EngineError, EngineState, OurContainer};
+use deskgrid_job::phase::Ending;
+use deskgrid_job::queue::{Allotment, RunEnd};
+use deskgrid_job::{
+    BlobHash, Definition, Failure, FailureCode, FilePath, JobId, QueueName, RunResult, WorkerId,
+};
+use deskgrid_store::Store;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use container::{ID_LABEL, RUN_LABEL};
+
+use crate::Limits;
+use crate::fetch::Fetcher;
+use crate::lists::Lists;
+
+/// What all runs share.
+pub(crate) struct Kit {
+    pub(crate) store: Store,
+    pub(crate) lists: Lists,
+    pub(crate) fetcher: Fetcher,
+    pub(crate) worker: WorkerId,
+    pub(crate) base_url: String,
+    pub(crate) read_definition: fn(&str) -> Result<Definition, String>,
+    pub(crate) engine: watch::Receiver<EngineState>,
+    pub(crate) limits: watch::Receiver<Limits>,
+    pub(crate) reports: mpsc::Sender<Report>,
+}
+
+/// How a run ended.
+pub(crate) struct Report {
+    pub(crate) id: JobId,
+    pub(crate) run: u32,
+    pub(crate) end: RunEnd,
+    pub(crate) result: RunResult,
+    /// The stored files among its inputs.
+    pub(crate) inputs: BTreeMap<FilePath, BlobHash>,
+}
+
+/// Where a run begins.
+pub(crate) enum Beginning {
+    /// From the start.
+    Fresh,
+    /// With a container of an earlier life of this program.
+    TakeOver(OurContainer),
+    /// An earlier life left no container behind.
+    NothingLeft,
+}
+
+/// Why a run does not go on.
+#[derive(Debug)]
+enum Interruption {
+    /// Nobody wants it any more.
+    Stopped,
+    /// The engine went away.
+    EngineLost,
+    /// The container vanished.
+    ContainerLost,
+    /// There will be no container result.
+    Failed(Failure),
+}
+
+impl From<EngineError> for Interruption {
+    fn from(error: EngineError) -> Self {
+        let code = match &error {
+            _ if error.is_engine_lost() => return Self::EngineLost,
+            EngineError::NoSuchContainer { .. } => return Self::ContainerLost,
+            EngineError::CannotStart { .. } => FailureCode::CannotStart,
+            EngineError::Image { .. } => FailureCode::ImageUnavailable,
+            _ => FailureCode::EngineRefused,
+        };
+        Self::Failed(Failure::new(code, error.to_string()))
+    }
+}
+
+impl From<Failure> for Interruption {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Our own disk refused.
+fn disk(error: impl std::fmt::Display) -> Interruption {
+    Interruption::Failed(Failure::new(FailureCode::DiskFailed, error.to_string()))
+}
+
+/// A run and all it has in its hands.
+pub(crate) struct Run {
+    pub(crate) kit: Arc<Kit>,
+    pub(crate) id: JobId,
+    pub(crate) number: u32,
+    pub(crate) queues: Vec<QueueName>,
+    pub(crate) allotment: Allotment,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Run {
+    /// Goes from `beginning` to the end and reports it.
+    pub(crate) async fn go(self, beginning: Beginning) {
+        let mut course = course::Course::new(&self);
+        let outcome = match beginning {
+            Beginning::Fresh => course.from_the_start().await,
+            Beginning::TakeOver(container) => course.take_over(container).await,
+            Beginning::NothingLeft => Err(Interruption::ContainerLost),
+        };
+        if outcome.is_err() {
+            course.stop_container().await;
+        }
+        let inputs = course.take_inputs();
+        let (end, result) = ending(outcome);
+        let report = Report { id: self.id.clone(), run: self.number, end, result, inputs };
+        // Without an owner there is nobody to report to: the program is stopping.
+        let _ = self.kit.reports.send(report).await;
+        course.clear_up().await;
+    }
+
+    fn engine(&self) -> Result<Engine, Interruption> {
+        self.kit.engine.borrow().ready().cloned().ok_or(Interruption::EngineLost)
+    }
+
+    /// Waits for `work`, unless the run is stopped first.
+    async fn unless_stopped<T, E: Into<Interruption>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Interruption> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Interruption::Stopped),
+            result = work => result.map_err(Into::into),
+        }
+    }
+}
+
+fn ending(outcome: Result<RunResult, Interruption>) -> (RunEnd, RunResult) {
+    match outcome {
+        Ok(result) => {
+            let ending = if result.timed_out { Ending::OutOfTime } else { Ending::Exited };
+            (RunEnd::Over { ending, runs_again: false }, result)
+        }
+        Err(Interruption::Failed(failure)) => {
+            let runs_again = failure.code.is_this_computer();
+            (RunEnd::Over { ending: Ending::Failed, runs_again }, RunResult::failed(failure))
+        }
+        Err(Interruption::Stopped | Interruption::EngineLost | Interruption::ContainerLost) => {
+            (RunEnd::Lost, RunResult::default())
+        }
+    }
+}
