@@ -1,1 +1,49 @@
-//! Under construction.
+//! What the end-to-end tests, the demo and the benchmark share: a really running server and clients that speak to it
+//! as the existing ones do.
+//!
+//! Nothing here knows a crate of the product: the tests see what a client sees.
+
+pub mod page;
+pub mod server;
+
+pub use page::Page;
+pub use server::{Deskgrid, Options};
+
+use serde_json::{Value, json};
+
+/// The image with nothing but busybox, made by the set-up.
+pub const BUSYBOX: &str = "deskgrid-test/busybox:latest";
+/// The same with an entry point of its own.
+pub const WITH_ENTRYPOINT: &str = "deskgrid-test/entrypoint:latest";
+/// A real Python on Debian.
+pub const PYTHON: &str = "deskgrid-test/python:latest";
+
+/// A definition that runs `script` in busybox's shell.
+pub fn shell(script: &str) -> Value {
+    json!({"image": BUSYBOX, "command": format!("/bin/sh -c {}", quoted(script))})
+}
+
+/// `text` as one word of a command.
+pub fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// A text that no other test uses, so that two tests never share a job.
+pub fn unique() -> String {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("{:x}-{:x}-{}", std::process::id(), now.as_nanos(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Lower-case hexadecimal SHA-256.
+pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
+    use sha2::Digest as _;
+    hex::encode(sha2::Sha256::digest(bytes))
+}
+
+/// The text of a result's log, all lines joined.
+pub fn log_text(finished: &Value) -> String {
+    let lines = finished["finished"]["result"]["logs"].as_array().cloned().unwrap_or_default();
+    lines.iter().filter_map(|line| line[0].as_str()).collect()
+}

@@ -1,0 +1,127 @@
+//! A client on the queue's socket that behaves as the container metaframe in a browser does.
+
+use std::collections::BTreeMap;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use crate::server::{Deskgrid, PATIENCE};
+
+/// One connection, and what it was told about jobs.
+pub struct Page {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// The records that the page knows, as the browser client merges them.
+    pub jobs: BTreeMap<String, Value>,
+    /// Every frame that was received, in order.
+    pub frames: Vec<Value>,
+}
+
+impl Page {
+    /// Opens the socket of a queue.
+    pub async fn open(server: &Deskgrid, queue: &str) -> Self {
+        Self::open_at(&server.url(&format!("/q/{queue}/client"))).await
+    }
+
+    /// Opens the socket at an `http` URL.
+    pub async fn open_at(url: &str) -> Self {
+        let url = url.replacen("http", "ws", 1);
+        let (socket, _) = connect_async(url).await.expect("the socket opens");
+        Self { socket, jobs: BTreeMap::new(), frames: Vec::new() }
+    }
+
+    /// Sends a text frame as it is.
+    pub async fn send_text(&mut self, text: impl Into<String>) {
+        self.socket.send(Message::text(text.into())).await.expect("the socket takes it");
+    }
+
+    /// Sends a message of the protocol.
+    pub async fn send(&mut self, kind: &str, payload: Value) {
+        self.send_text(json!({"type": kind, "payload": payload}).to_string()).await;
+    }
+
+    /// Submits a job the way the browser does.
+    pub async fn submit(&mut self, id: &str, definition: &Value, control: &Value) {
+        let value = json!({"type": "Queued", "time": 1,
+            "enqueued": {"id": id, "definition": definition, "control": control}});
+        self.send("StateChange", json!({"tag": "", "state": "Queued", "job": id, "value": value})).await;
+    }
+
+    /// Cancels or deletes a job the way the browser does; without a namespace when none is given.
+    pub async fn end(&mut self, id: &str, reason: &str, namespace: Option<&str>) {
+        let mut value = json!({"type": "Finished", "reason": reason, "time": 1});
+        if let Some(namespace) = namespace {
+            value["namespace"] = json!(namespace);
+        }
+        self.send("StateChange", json!({"tag": "", "state": "Finished", "job": id, "value": value})).await;
+    }
+
+    /// The next text frame, or `None` when the server closed the socket.
+    pub async fn next_text(&mut self) -> Option<String> {
+        loop {
+            let frame =
+                tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("a frame comes in time");
+            match frame? {
+                Ok(Message::Text(text)) => return Some(text.to_string()),
+                Ok(Message::Close(_)) | Err(_) => return None,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// The next frame of the protocol, merged into what the page knows.
+    pub async fn next(&mut self) -> Value {
+        let text = self.next_text().await.expect("the socket stays open");
+        if text == "PONG" {
+            return json!({"type": "PONG"});
+        }
+        let frame: Value = serde_json::from_str(&text).expect("every other frame is JSON");
+        let records = frame["payload"]["state"]["jobs"].as_object().cloned().unwrap_or_default();
+        match frame["type"].as_str() {
+            Some("JobStates") => self.jobs = records.into_iter().collect(),
+            Some("JobStateUpdates") => self.jobs.extend(records),
+            _ => {}
+        }
+        self.frames.push(frame.clone());
+        frame
+    }
+
+    /// Reads frames until one is of `kind`.
+    pub async fn next_of(&mut self, kind: &str) -> Value {
+        loop {
+            let frame = self.next().await;
+            if frame["type"] == kind {
+                return frame;
+            }
+        }
+    }
+
+    /// Reads frames until the page knows the job in `state`, and returns its record.
+    pub async fn until(&mut self, id: &str, state: &str) -> Value {
+        self.until_true(|page| page.jobs.get(id).is_some_and(|job| job["state"] == state)).await;
+        self.jobs[id].clone()
+    }
+
+    /// Reads frames until `is_so`.
+    pub async fn until_true(&mut self, is_so: impl Fn(&Self) -> bool) {
+        while !is_so(self) {
+            self.next().await;
+        }
+    }
+
+    /// The states in which the job was seen, in order, without repeats.
+    pub fn states_seen(&self, id: &str) -> Vec<String> {
+        let records = self.frames.iter().filter_map(|frame| frame["payload"]["state"]["jobs"].get(id));
+        let mut states: Vec<_> = records.filter_map(|job| job["state"].as_str().map(str::to_owned)).collect();
+        states.dedup();
+        states
+    }
+
+    /// Closes the socket.
+    pub async fn close(mut self) {
+        // The other side may have closed it first.
+        let _ = self.socket.close(None).await;
+    }
+}

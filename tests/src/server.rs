@@ -1,0 +1,211 @@
+//! Starts the built program as a person would and talks HTTP to it.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+/// Nothing in a test takes this long; a test that waits longer hangs and shall say so.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How a server is started.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Further arguments of `deskgrid serve`.
+    pub args: Vec<String>,
+    /// The engine to use instead of the test engine.
+    pub docker_host: Option<String>,
+    /// Puts these words in front of the command, for example to run it as another user.
+    pub launcher: Vec<String>,
+    /// The program to start instead of the built one.
+    pub program: Option<PathBuf>,
+}
+
+/// A running server with a data folder of its own. It is killed when dropped.
+pub struct Deskgrid {
+    process: Child,
+    /// Where it listens, without a slash at the end.
+    pub address: String,
+    data: TempDir,
+    options: Options,
+    http: reqwest::Client,
+}
+
+/// The program that `cargo build` made, beside the running test.
+pub fn program() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let folder = test.ancestors().find(|folder| folder.join("deskgrid").is_file());
+    folder.expect("run `cargo build` before the tests").join("deskgrid")
+}
+
+/// The engine that the set-up provides.
+pub fn test_engine() -> Option<String> {
+    std::env::var("DESKGRID_TEST_DOCKER_HOST").ok().filter(|host| !host.is_empty())
+}
+
+impl Deskgrid {
+    /// Starts a server with the test engine.
+    pub async fn start() -> Self {
+        Self::start_with(Options::default()).await
+    }
+
+    /// Starts a server as `options` say.
+    pub async fn start_with(options: Options) -> Self {
+        let data = tempfile::tempdir().expect("a temporary folder");
+        Self::start_over(data, options).await
+    }
+
+    /// Starts a server over a data folder that may have been used before.
+    pub async fn start_over(data: TempDir, options: Options) -> Self {
+        let (process, address) = launch(data.path(), &options, 0).await;
+        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+        Self { process, address, data, options, http }
+    }
+
+    /// Sends SIGTERM, waits for the end and returns the exit code.
+    pub async fn terminate(&mut self) -> Option<i32> {
+        self.signal("TERM").await;
+        tokio::time::timeout(PATIENCE, self.process.wait())
+            .await
+            .expect("it ends")
+            .expect("it was ours")
+            .code()
+    }
+
+    /// Kills it outright.
+    pub async fn kill(&mut self) {
+        self.process.kill().await.expect("it runs");
+    }
+
+    /// Starts it again over the same data folder and on the same port.
+    pub async fn start_again(&mut self) {
+        let (process, address) = launch(self.data.path(), &self.options, self.port()).await;
+        self.process = process;
+        self.address = address;
+    }
+
+    async fn signal(&self, name: &str) {
+        let id = self.process.id().expect("it runs").to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status().await;
+        assert!(sent.is_ok_and(|status| status.success()));
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.id().expect("it runs")
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("an address ends in a port")
+    }
+
+    /// A client for requests of any kind.
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// `path` as a full URL.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.address)
+    }
+
+    /// Status and body of a GET.
+    pub async fn get(&self, path: &str) -> (u16, Vec<u8>) {
+        let answer = self.http.get(self.url(path)).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.bytes().await.expect("a body").to_vec())
+    }
+
+    /// The JSON that a GET answers with status 200.
+    pub async fn get_json(&self, path: &str) -> Value {
+        let (status, body) = self.get(path).await;
+        assert_eq!(status, 200, "{path}: {}", String::from_utf8_lossy(&body));
+        serde_json::from_slice(&body).expect("JSON")
+    }
+
+    /// Status and JSON answer of a POST.
+    pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let answer = self.http.post(self.url(path)).json(body).send().await.expect("an answer");
+        let status = answer.status().as_u16();
+        let body = answer.bytes().await.expect("a body");
+        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
+
+    /// Stores `bytes` under `key` and returns the status.
+    pub async fn put(&self, key: &str, bytes: Vec<u8>) -> u16 {
+        let put = self.http.put(self.url(&format!("/f/{key}"))).body(bytes).send();
+        put.await.expect("an answer").status().as_u16()
+    }
+
+    /// Submits to the queue `local` and returns the job's id.
+    pub async fn submit(&self, definition: &Value) -> String {
+        let (status, answer) = self.post("/q/local", &json!({"definition": definition})).await;
+        assert_eq!((status, &answer["success"]), (200, &json!(true)), "{answer}");
+        answer["jobId"].as_str().expect("an id").to_owned()
+    }
+
+    /// Waits for the end of a job on its event stream and returns its finished record.
+    pub async fn finished(&self, id: &str) -> Value {
+        let wait = async {
+            let url = self.url(&format!("/q/local/j/{id}/stream"));
+            let mut stream = self.http.get(url).send().await.expect("a stream");
+            let mut text = String::new();
+            while !text.contains("event: final") {
+                let piece = stream.chunk().await.expect("the stream goes on").expect("it ends with `final`");
+                text.push_str(&String::from_utf8_lossy(&piece));
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.expect("the job ends");
+        self.get_json(&format!("/j/{id}/result.json")).await["data"].take()
+    }
+
+    /// Submits, waits for the end and returns the finished record.
+    pub async fn run(&self, definition: &Value) -> Value {
+        let id = self.submit(definition).await;
+        self.finished(&id).await
+    }
+
+    /// The bytes of an output of a finished job, by the URL in its result.
+    pub async fn output(&self, finished: &Value, path: &str) -> Vec<u8> {
+        let output = &finished["finished"]["result"]["outputs"][path];
+        let url = output["value"].as_str().unwrap_or_else(|| panic!("no output {path} in {finished}"));
+        self.http.get(url).send().await.expect("an answer").bytes().await.expect("a body").to_vec()
+    }
+}
+
+/// Starts the program and waits for the line that says where it listens.
+async fn launch(data: &Path, options: &Options, port: u16) -> (Child, String) {
+    let program = options.program.clone().unwrap_or_else(program);
+    let mut words = options.launcher.clone();
+    words.push(program.to_string_lossy().into_owned());
+    let mut command = Command::new(&words[0]);
+    command
+        .args(&words[1..])
+        .arg("serve")
+        .args(["--port", &port.to_string()])
+        .arg("--data-directory")
+        .arg(data);
+    // An empty file keeps the settings of whoever runs the tests out of them.
+    let settings = data.with_extension("toml");
+    std::fs::write(&settings, "").expect("a temporary file");
+    command.arg("--config").arg(&settings);
+    if let Some(host) = options.docker_host.clone().or_else(test_engine) {
+        command.args(["--docker-host", &host]);
+    }
+    command.args(&options.args).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut process = command.spawn().expect("the program starts");
+    let mut lines = BufReader::new(process.stdout.take().expect("a pipe")).lines();
+    let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it listens in time");
+    let line = line.expect("readable").expect("it says where it listens");
+    let address = line.split_whitespace().find(|word| word.starts_with("http://")).expect("an address");
+    (process, address.to_owned())
+}
