@@ -3,6 +3,12 @@
 //!
 //! Nothing here knows a crate of the product: the tests see what a client sees.
 
+#![allow(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a test ends by panicking; its harness does too"
+)]
+
 pub mod page;
 pub mod server;
 

@@ -1,1 +1,27 @@
-//! Under construction.
+//! The server's face: HTTP and WebSocket routes over the worker and the store (protocol sections 4 and 5).
+//!
+//! This is the only crate that knows axum. It decides nothing about jobs and keeps nothing: it checks who asks,
+//! reads names and bodies, and hands the rest to `deskgrid-worker`, `deskgrid-store` and `deskgrid-wire`.
+
+mod access;
+mod body;
+mod connection;
+mod error;
+mod files;
+mod gauges;
+mod job_files;
+mod jobs;
+mod logs;
+mod metrics;
+mod names;
+mod page;
+mod serve;
+mod site;
+mod socket;
+mod status;
+mod stream;
+mod submission;
+
+pub use access::AccessRules;
+pub use serve::serve;
+pub use site::{Site, SiteInfo};

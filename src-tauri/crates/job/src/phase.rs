@@ -128,13 +128,12 @@ pub fn next(phase: Phase, step: Move) -> Result<Phase, IllegalMove> {
         (Queued, Move::Start) => Ok(Running),
         (Queued, Move::Refuse) => Ok(Finished(Reason::Error)),
         (Running, Move::End(ending)) => Ok(Finished(reason_of(ending))),
-        (Running, Move::Lose) => Ok(Queued),
         (Queued | Running, Move::Withdraw(why)) => Ok(Finished(withdrawn(why))),
         // Only deletion touches a finished job; cancelling it changes nothing.
         (Finished(_), Move::Withdraw(Withdrawal::Delete)) => Ok(Removed),
         (Queued | Running, Move::Submit { .. }) => Ok(phase),
         (Finished(reason), Move::Submit { again: false }) if reason.is_kept() => Ok(phase),
-        (Finished(_) | Removed, Move::Submit { .. }) => Ok(Queued),
+        (Running, Move::Lose) | (Finished(_) | Removed, Move::Submit { .. }) => Ok(Queued),
         (phase, step) => Err(IllegalMove { phase, step }),
     }
 }

@@ -131,7 +131,10 @@ mod tests {
         let url = "http://localhost:8000/f/abc";
         let key = Some(BlobKey::Name("abc".into()));
         let read = |hash: &str| read(&json!({"value": url, "type": "url", "hash": hash})).unwrap().unwrap();
-        assert_eq!(read(hash), DataRef::Url { url: url.into(), hash: BlobHash::parse(hash), key: key.clone() });
+        assert_eq!(
+            read(hash),
+            DataRef::Url { url: url.into(), hash: BlobHash::parse(hash), key: key.clone() }
+        );
         assert_eq!(read("abc"), DataRef::Url { url: url.into(), hash: None, key });
     }
 

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use deskgrid_docker::{EngineState, OurContainer};
+use deskgrid_docker::{Engine, EngineState, OurContainer};
 use deskgrid_job::queue::{self, Capacity, Effect, Event, LISTED_AFTER_END, Queue};
 use deskgrid_job::{Job, JobId, Phase, Time};
 use deskgrid_store::{Change, PendingCall};
@@ -116,7 +116,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
 
 /// What jobs may take: our limits, else most of what the engine has; before it answers, this computer's CPUs count.
 fn offer(limits: &Limits, engine: &EngineState) -> Offer {
-    let engine = engine.ready().map(|engine| engine.info());
+    let engine = engine.ready().map(Engine::info);
     let cpus = engine.map_or_else(cpus_of_this_computer, |engine| engine.cpus);
     let spared = cpus.saturating_sub(1).max(1).saturating_mul(1000);
     let memory = engine.map(|engine| engine.memory / 5 * 4).filter(|bytes| *bytes > 0);
@@ -136,7 +136,7 @@ impl Owner {
     /// Puts back the jobs and webhooks of an earlier life.
     async fn restore(&mut self) -> Result<(), WorkerError> {
         let store = &self.kit.store;
-        let listed_since = Time(Time::now().0.saturating_sub(LISTED_AFTER_END.as_millis() as u64));
+        let listed_since = Time::now().minus(LISTED_AFTER_END);
         let jobs = store.jobs_in_memory(listed_since).await?;
         let running = jobs.iter().filter(|job| job.phase == Phase::Running);
         self.orphans = running.map(|job| (job.id.clone(), job.run)).collect();

@@ -43,7 +43,7 @@ impl<'a> Course<'a> {
     }
 
     /// From the definition to the result.
-    pub(super) async fn from_the_start(&mut self) -> Result<RunResult, Interruption> {
+    pub(super) async fn start_afresh(&mut self) -> Result<RunResult, Interruption> {
         let run = self.run;
         let definition = self.definition().await?;
         let limit = self.time_limit(&definition);

@@ -135,8 +135,8 @@ pub(super) fn place(files: Files, delivery: Delivery, scratch: &Scratch) -> Resu
 
 fn place_in_folders(files: Files, scratch: &Scratch) -> std::io::Result<Placement> {
     let mut binds = vec![
-        bind(scratch.inputs(), format!("/{INPUTS}"), false),
-        bind(scratch.outputs(), "/outputs".to_owned(), false),
+        bind(&scratch.inputs(), format!("/{INPUTS}"), false),
+        bind(&scratch.outputs(), "/outputs".to_owned(), false),
     ];
     for (number, (path, content)) in files.into_iter().enumerate() {
         let (ours, theirs) = match &path {
@@ -150,12 +150,12 @@ fn place_in_folders(files: Files, scratch: &Scratch) -> std::io::Result<Placemen
                     // The engine would make the mount point as root; made by us it can be removed by us.
                     std::fs::write(&ours, b"")?;
                 }
-                binds.push(bind(path, theirs, true));
+                binds.push(bind(&path, theirs, true));
             }
             content => {
                 write(&ours, &content)?;
                 if !is_input {
-                    binds.push(bind(ours, theirs, false));
+                    binds.push(bind(&ours, theirs, false));
                 }
             }
         }
@@ -163,7 +163,7 @@ fn place_in_folders(files: Files, scratch: &Scratch) -> std::io::Result<Placemen
     Ok(Placement { binds, shipment: None })
 }
 
-fn bind(host: PathBuf, container: String, read_only: bool) -> Bind {
+fn bind(host: &Path, container: String, read_only: bool) -> Bind {
     // The store refuses data folders whose path is not UTF-8, so nothing is lost here.
     Bind { host: host.to_string_lossy().into_owned(), container, read_only }
 }
@@ -217,7 +217,7 @@ fn place_in_archive(files: Files, packed_up_to: u64) -> Placement {
         };
         match content {
             Content::Blob { size, path, .. } if size > packed_up_to => {
-                binds.push(bind(path, format!("/{place}"), true));
+                binds.push(bind(&path, format!("/{place}"), true));
             }
             content => parcels.push(Parcel { place, content }),
         }

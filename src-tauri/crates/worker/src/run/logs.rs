@@ -148,7 +148,7 @@ mod tests {
     fn an_endless_line_is_passed_on_in_pieces() {
         let (mut cutter, mut lines) = (LineCutter::default(), Vec::new());
         for _ in 0..10 {
-            cutter.push(&[b'x'; 50_000], false, Time(1), &mut lines);
+            cutter.push(&vec![b'x'; 50_000], false, Time(1), &mut lines);
         }
         cutter.finish(&mut lines);
         assert!(lines.iter().all(|line| line.text.len() <= LONGEST_PIECE + 50_000));

@@ -116,7 +116,7 @@ impl Run {
     pub(crate) async fn go(self, beginning: Beginning) {
         let mut course = course::Course::new(&self);
         let outcome = match beginning {
-            Beginning::Fresh => course.from_the_start().await,
+            Beginning::Fresh => course.start_afresh().await,
             Beginning::TakeOver(container) => course.take_over(container).await,
             Beginning::NothingLeft => Err(Interruption::ContainerLost),
         };

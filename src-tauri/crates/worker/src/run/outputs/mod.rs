@@ -75,9 +75,8 @@ impl Tree {
         step_into(target, target, &mut place, &mut ahead)?;
         while let Some(segment) = ahead.pop_front() {
             match segment {
-                "" | "." => continue,
                 ".." if place.pop().is_none() => return Err(leads_outside(target)),
-                ".." => continue,
+                "" | "." | ".." => continue,
                 name => place.push(name),
             }
             match self.at(&place) {
@@ -110,16 +109,13 @@ fn step_into<'a>(
     place: &mut Vec<&'a str>,
     ahead: &mut VecDeque<&'a str>,
 ) -> Result<(), String> {
-    let way = match link.strip_prefix('/') {
-        None => link,
-        Some(_) => {
-            place.clear();
-            let inside = link.trim_start_matches('/').strip_prefix(&OUTPUTS[1..]);
-            inside
-                .filter(|rest| rest.is_empty() || rest.starts_with('/'))
-                .ok_or_else(|| leads_outside(shown))?
-        }
-    };
+    let mut way = link;
+    if link.starts_with('/') {
+        place.clear();
+        let inside = link.trim_start_matches('/').strip_prefix(&OUTPUTS[1..]);
+        let inside = inside.filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        way = inside.ok_or_else(|| leads_outside(shown))?;
+    }
     for segment in way.split('/').rev() {
         ahead.push_front(segment);
     }

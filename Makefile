@@ -1,0 +1,58 @@
+# The commands that people type. Each is one line here; what it takes stands in setup/.
+# Options go into ARGS: make run ARGS="--port 8001", make test ARGS="cancel".
+
+# Where rustup puts cargo, which shells that were open before do not know yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+# A build machine must not change the lock file on its own.
+LOCKED := $(if $(CI),--locked)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test demo bench fmt lint doc check-targets clean clean-cache
+
+help:
+	@echo 'make run            set up this machine, build, and start the server'
+	@echo 'make test           set up this machine and run every test with a real Docker engine'
+	@echo 'make demo           a real data set through two chained jobs in a Python container'
+	@echo 'make bench          measure, each figure beside its limit'
+	@echo 'make fmt            format the code'
+	@echo 'make lint           check format, lints and shell scripts'
+	@echo 'make doc            build the documentation, warnings are errors'
+	@echo 'make check-targets  check the code for the other systems whose Rust targets are installed'
+	@echo 'make clean          delete what was built, stop the engine of the tests'
+	@echo 'make clean-cache    delete the images and downloads of the tests as well'
+
+run:
+	@setup/run $(ARGS)
+
+test:
+	@setup/test-bed debug cargo test --workspace $(LOCKED) $(ARGS)
+
+# Without --package these find what the test bed has just built, with the same features.
+demo:
+	@setup/test-bed debug cargo run --quiet $(LOCKED) --example demo -- $(ARGS)
+
+bench:
+	@setup/test-bed release cargo run --quiet --release $(LOCKED) --example bench -- $(ARGS)
+
+fmt:
+	cargo fmt --all
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
+	@if command -v shellcheck >/dev/null; then echo shellcheck; shellcheck -x .ci/run setup/*; \
+	else echo 'shellcheck is not installed: shell scripts not checked'; fi
+
+doc:
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace $(LOCKED)
+
+check-targets:
+	@setup/check-targets
+
+clean:
+	@setup/engine down
+	cargo clean
+
+clean-cache: clean
+	@setup/delete-cache

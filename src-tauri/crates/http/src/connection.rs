@@ -1,0 +1,103 @@
+//! One TCP connection, from its acceptance to a close that lets the client read our last words.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long a client may go on sending what we no longer read.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A client's connection.
+///
+/// When a server closes while the client is still sending, the system answers with a reset, and many clients then
+/// lose the refusal that was sent before it. So a connection that is dropped before its client has ended it is read
+/// out for a moment, by a task that `open` counts and `ending` ends.
+pub(crate) struct Connection {
+    stream: Option<TcpStream>,
+    client_ended: bool,
+    open: TaskTracker,
+    ending: CancellationToken,
+}
+
+impl Connection {
+    pub(crate) fn new(stream: TcpStream, open: TaskTracker, ending: CancellationToken) -> Self {
+        Self { stream: Some(stream), client_ended: false, open, ending }
+    }
+
+    fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+        self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let Some(stream) = self.stream.take().filter(|_| !self.client_ended) else { return };
+        let Ok(runtime) = Handle::try_current() else { return };
+        let ending = self.ending.clone();
+        let lingering = async move {
+            tokio::select! {
+                _ = tokio::time::timeout(LINGER, read_out(stream)) => {}
+                () = ending.cancelled() => {}
+            }
+        };
+        self.open.spawn_on(lingering, &runtime);
+    }
+}
+
+async fn read_out(mut stream: TcpStream) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut unread = vec![0; 64 * 1024];
+    while stream.read(&mut unread).await? > 0 {}
+    Ok(())
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let outcome = ready!(self.stream()?.poll_read(context, buffer));
+        let nothing_came = buffer.filled().len() == before && buffer.remaining() > 0;
+        self.client_ended |= outcome.is_err() || nothing_came;
+        Poll::Ready(outcome)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.stream()?.poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream()?.poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream()?.poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.stream()?.poll_write_vectored(context, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.as_ref().is_some_and(AsyncWrite::is_write_vectored)
+    }
+}

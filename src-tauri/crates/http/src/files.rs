@@ -1,0 +1,66 @@
+//! `/f/:key`: bytes that clients bring and fetch, by their hash or by a name.
+
+pub(crate) mod download;
+mod range;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::get;
+use deskgrid_job::BlobKey;
+use futures_util::StreamExt as _;
+use serde_json::json;
+
+use crate::Site;
+use crate::body::broken;
+use crate::error::HttpError;
+use crate::names::Named;
+
+pub(crate) fn routes() -> Router<Site> {
+    Router::new().route("/f/{key}", get(send).put(receive)).route("/f/{key}/exists", get(exists))
+}
+
+/// Stores the body. Only what arrived whole gets its name, and only then the client is told.
+async fn receive(
+    State(site): State<Site>,
+    Named(key): Named<BlobKey>,
+    body: Body,
+) -> Result<Response, HttpError> {
+    let _under_way = site.gauges().upload();
+    let blobs = site.store().blobs();
+    let expected = match &key {
+        BlobKey::Hash(hash) => Some(*hash),
+        BlobKey::Name(_) => None,
+    };
+    let mut incoming = blobs.receive(expected);
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        incoming.push(piece.map_err(|error| broken(&error))?).await?;
+    }
+    let stored = incoming.finish().await?;
+    if let BlobKey::Name(name) = &key {
+        blobs.bind_name(name, stored.hash).await?;
+    }
+    site.gauges().uploaded(stored.size);
+    Ok(format!("Stored {} bytes as {key}.\n", stored.size).into_response())
+}
+
+async fn send(
+    State(site): State<Site>,
+    Named(key): Named<BlobKey>,
+    headers: HeaderMap,
+) -> Result<Response, HttpError> {
+    let Some(stored) = site.store().blobs().find(&key).await? else { return Ok(download::not_found()) };
+    let name = key.to_string();
+    let is_json = std::path::Path::new(&name).extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
+    let content_type = if is_json { "application/json" } else { "application/octet-stream" };
+    download::blob(site.store(), stored.hash, &name, content_type.to_owned(), &headers).await
+}
+
+async fn exists(State(site): State<Site>, Named(key): Named<BlobKey>) -> Result<Response, HttpError> {
+    let found = site.store().blobs().find(&key).await?.is_some();
+    let status = if found { StatusCode::OK } else { StatusCode::NOT_FOUND };
+    Ok((status, Json(json!({ "exists": found }))).into_response())
+}

@@ -1,0 +1,125 @@
+//! Counts of what goes on at the server's face, for the status document and the metrics.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use deskgrid_job::QueueName;
+
+/// The counts; a cheap handle.
+#[derive(Clone, Default)]
+pub(crate) struct Gauges(Arc<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    /// Open sockets of each queue that has any.
+    sockets: Mutex<HashMap<QueueName, u64>>,
+    uploads_under_way: AtomicU64,
+    uploads: AtomicU64,
+    uploaded_bytes: AtomicU64,
+}
+
+/// Counts one socket for as long as it lives.
+pub(crate) struct OpenSocket {
+    gauges: Gauges,
+    queue: QueueName,
+}
+
+/// Counts one upload for as long as it lives.
+pub(crate) struct UploadUnderWay(Gauges);
+
+/// What has been uploaded, and is being.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Uploads {
+    /// Bodies that are arriving.
+    pub(crate) under_way: u64,
+    /// Files stored since the start.
+    pub(crate) files: u64,
+    /// Bytes stored since the start.
+    pub(crate) bytes: u64,
+}
+
+impl Gauges {
+    fn sockets(&self) -> MutexGuard<'_, HashMap<QueueName, u64>> {
+        self.0.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a socket of `queue` until the answer is dropped.
+    pub(crate) fn socket(&self, queue: &QueueName) -> OpenSocket {
+        *self.sockets().entry(queue.clone()).or_default() += 1;
+        OpenSocket { gauges: self.clone(), queue: queue.clone() }
+    }
+
+    /// Open sockets of one queue.
+    pub(crate) fn sockets_of(&self, queue: &QueueName) -> u64 {
+        self.sockets().get(queue).copied().unwrap_or_default()
+    }
+
+    /// Open sockets of all queues.
+    pub(crate) fn all_sockets(&self) -> u64 {
+        self.sockets().values().sum()
+    }
+
+    /// Counts an upload as under way until the answer is dropped.
+    pub(crate) fn upload(&self) -> UploadUnderWay {
+        self.0.uploads_under_way.fetch_add(1, Ordering::Relaxed);
+        UploadUnderWay(self.clone())
+    }
+
+    /// Counts a file that was stored.
+    pub(crate) fn uploaded(&self, bytes: u64) {
+        self.0.uploads.fetch_add(1, Ordering::Relaxed);
+        self.0.uploaded_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The uploads so far.
+    pub(crate) fn uploads(&self) -> Uploads {
+        Uploads {
+            under_way: self.0.uploads_under_way.load(Ordering::Relaxed),
+            files: self.0.uploads.load(Ordering::Relaxed),
+            bytes: self.0.uploaded_bytes.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Drop for OpenSocket {
+    fn drop(&mut self) {
+        let mut sockets = self.gauges.sockets();
+        if let Some(count) = sockets.get_mut(&self.queue) {
+            *count -= 1;
+            if *count == 0 {
+                sockets.remove(&self.queue);
+            }
+        }
+    }
+}
+
+impl Drop for UploadUnderWay {
+    fn drop(&mut self) {
+        self.0.0.uploads_under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_are_counted_while_they_live() {
+        let gauges = Gauges::default();
+        let (one, two) = (QueueName::new("one").unwrap(), QueueName::new("two").unwrap());
+        let (first, _second) = (gauges.socket(&one), gauges.socket(&two));
+        assert_eq!((gauges.sockets_of(&one), gauges.all_sockets()), (1, 2));
+        drop(first);
+        assert_eq!((gauges.sockets_of(&one), gauges.all_sockets()), (0, 1));
+    }
+
+    #[test]
+    fn an_upload_that_was_broken_off_is_no_longer_under_way_and_not_counted_as_stored() {
+        let gauges = Gauges::default();
+        drop(gauges.upload());
+        assert_eq!(gauges.uploads(), Uploads { under_way: 0, files: 0, bytes: 0 });
+        gauges.uploaded(5);
+        assert_eq!(gauges.uploads(), Uploads { under_way: 0, files: 1, bytes: 5 });
+    }
+}

@@ -1,0 +1,123 @@
+//! What every route can reach, and the table of all routes.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::http::{Method, StatusCode, Uri};
+use axum::{Router, middleware};
+use deskgrid_store::Store;
+use deskgrid_worker::Worker;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::access::{self, AccessRules};
+use crate::error::HttpError;
+use crate::gauges::Gauges;
+use crate::{files, job_files, jobs, logs, metrics, page, socket, status, stream};
+
+/// What the server tells about itself.
+#[derive(Clone, Debug)]
+pub struct SiteInfo {
+    /// The version of the program.
+    pub version: String,
+}
+
+/// Everything that is served; a cheap handle.
+#[derive(Clone)]
+pub struct Site(Arc<Shared>);
+
+struct Shared {
+    worker: Worker,
+    access: watch::Receiver<AccessRules>,
+    info: SiteInfo,
+    started: Instant,
+    gauges: Gauges,
+    ending: CancellationToken,
+    open: TaskTracker,
+}
+
+impl Site {
+    /// A site over `worker`, for those whom `access` lets in; the rules may change while it is served.
+    pub fn new(worker: Worker, access: watch::Receiver<AccessRules>, info: SiteInfo) -> Self {
+        Self(Arc::new(Shared {
+            worker,
+            access,
+            info,
+            started: Instant::now(),
+            gauges: Gauges::default(),
+            ending: CancellationToken::new(),
+            open: TaskTracker::new(),
+        }))
+    }
+
+    /// All routes of the protocol, behind the access rules.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .merge(files::routes())
+            .merge(jobs::routes())
+            .merge(job_files::routes())
+            .merge(logs::routes())
+            .merge(stream::routes())
+            .merge(socket::routes())
+            .merge(status::routes())
+            .merge(metrics::routes())
+            .merge(page::routes())
+            .fallback(no_such_path)
+            .method_not_allowed_fallback(no_such_method)
+            .layer(middleware::from_fn_with_state(self.clone(), access::guard))
+            .with_state(self.clone())
+    }
+
+    pub(crate) fn worker(&self) -> &Worker {
+        &self.0.worker
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        self.0.worker.store()
+    }
+
+    /// The access rules of this moment.
+    pub(crate) fn access(&self) -> AccessRules {
+        self.0.access.borrow().clone()
+    }
+
+    pub(crate) fn version(&self) -> &str {
+        &self.0.info.version
+    }
+
+    /// Under which address clients on this computer reach us.
+    pub(crate) fn base_url(&self) -> String {
+        format!("http://localhost:{}", self.0.access.borrow().port)
+    }
+
+    /// When the site was made.
+    pub(crate) fn started(&self) -> Instant {
+        self.0.started
+    }
+
+    pub(crate) fn gauges(&self) -> &Gauges {
+        &self.0.gauges
+    }
+
+    /// Cancelled when the server ends; whatever stays open for long has to watch it.
+    pub(crate) fn ending(&self) -> &CancellationToken {
+        &self.0.ending
+    }
+
+    /// Counts the tasks that the server waits for before it has ended.
+    pub(crate) fn open(&self) -> &TaskTracker {
+        &self.0.open
+    }
+}
+
+async fn no_such_path(uri: Uri) -> HttpError {
+    let path: String = uri.path().chars().take(200).collect();
+    HttpError::missing("no-such-path", format!("Deskgrid has nothing at {path}. Check the address."))
+}
+
+async fn no_such_method(method: Method, uri: Uri) -> HttpError {
+    let path: String = uri.path().chars().take(200).collect();
+    let words = format!("{path} does not take {method} requests. Check the method.");
+    HttpError::refused(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", words)
+}

@@ -1,0 +1,117 @@
+//! The socket of one client (protocol section 4): who may open it, and how it ends.
+//!
+//! Listening and speaking go on beside each other, so that a client that sends a lot before it reads anything, or
+//! reads slowly, holds up nobody but itself.
+
+mod changes;
+mod listen;
+mod live;
+mod speak;
+mod submitted;
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::get;
+use deskgrid_job::QueueName;
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::sync::mpsc;
+
+use crate::Site;
+use crate::body::MOST_JSON;
+use crate::error::HttpError;
+use crate::names::Named;
+use listen::Listener;
+use speak::Speaker;
+
+/// Answers that may wait for a client to read them.
+const WAITING_REPLIES: usize = 16;
+/// How long a client may take for its part of the close.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+pub(crate) fn routes() -> Router<Site> {
+    Router::new()
+        .route("/q/{queue}/client", get(open))
+        .route("/q/{queue}/browser", get(open))
+        .route("/{queue}/client", get(open))
+        .route("/{queue}/browser", get(open))
+}
+
+/// What a client asked for, to be sent in its turn.
+enum Reply {
+    /// This text.
+    Frame(String),
+    /// The whole queue.
+    Whole,
+}
+
+/// Why a socket ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Goodbye {
+    /// The client left, or can no longer be reached.
+    Gone,
+    /// It sent a message over the limit.
+    TooLarge,
+    /// It sent bytes that are no frames, or text that is no UTF-8.
+    Garbled,
+    /// The server ends.
+    Stopping,
+}
+
+impl Goodbye {
+    fn frame(self) -> Option<CloseFrame> {
+        let (code, reason) = match self {
+            Self::Gone => return None,
+            Self::TooLarge => {
+                (close_code::SIZE, "A message may have at most 64 MiB; upload large files instead.")
+            }
+            Self::Garbled => (close_code::PROTOCOL, "The message could not be read as WebSocket text."),
+            Self::Stopping => (close_code::AWAY, "Deskgrid is stopping."),
+        };
+        Some(CloseFrame { code, reason: reason.into() })
+    }
+}
+
+async fn open(
+    State(site): State<Site>,
+    Named(queue): Named<QueueName>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, HttpError> {
+    let upgrade = upgrade.map_err(|error| {
+        let words = format!("This address is for WebSocket connections only ({error}).");
+        HttpError::refused(StatusCode::UPGRADE_REQUIRED, "websocket-only", words)
+    })?;
+    // Held from now on, so that the server waits for the socket from before it exists.
+    let open = site.open().token();
+    let upgrade = upgrade.max_message_size(MOST_JSON).max_frame_size(MOST_JSON);
+    Ok(upgrade.on_upgrade(async move |socket| {
+        attend(socket, site, queue).await;
+        drop(open);
+    }))
+}
+
+async fn attend(socket: WebSocket, site: Site, queue: QueueName) {
+    let _counted = site.gauges().socket(&queue);
+    let (mut sink, stream) = socket.split();
+    let (replies, asked) = mpsc::channel(WAITING_REPLIES);
+    let listener = Listener::new(site.clone(), queue.clone(), replies);
+    let speaker = Speaker::new(site.clone(), queue, &mut sink);
+    let goodbye = tokio::select! {
+        goodbye = listener.listen(stream) => goodbye,
+        goodbye = speaker.speak(asked) => goodbye,
+        () = site.ending().cancelled() => Goodbye::Stopping,
+    };
+    let farewell = async {
+        if let Some(frame) = goodbye.frame() {
+            sink.send(Message::Close(Some(frame))).await?;
+        }
+        sink.close().await
+    };
+    // A client that does not take it is cut off.
+    let _ = tokio::time::timeout(FAREWELL, farewell).await;
+}

@@ -1,0 +1,198 @@
+//! What a client is told on its socket: workers, the queue as it changes, live lines, and answers.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{Message, WebSocket};
+use bytes::Bytes;
+use deskgrid_job::{Job, JobId, Phase, QueueName};
+use deskgrid_wire::{WorkerDescription, server_message};
+use deskgrid_worker::{Feed, Listing, News};
+use futures_util::SinkExt as _;
+use futures_util::stream::SplitSink;
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::changes::{frames, is_shown};
+use super::live::{Live, TICK};
+use super::{Goodbye, Reply};
+use crate::Site;
+use crate::jobs::view;
+use crate::status;
+
+/// After so long without anything to say, a ping is sent.
+pub(super) const PING: Duration = Duration::from_secs(30);
+/// A client that does not take a message within this is cut off.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+type Sink = SplitSink<WebSocket, Message>;
+
+/// One client's mouthpiece.
+pub(super) struct Speaker<'a> {
+    site: Site,
+    queue: QueueName,
+    sink: &'a mut Sink,
+    news: broadcast::Receiver<News>,
+    live: Live,
+    /// Jobs that the client knows as running.
+    running: HashSet<JobId>,
+    /// Not before this lines are sent again.
+    flush_at: Instant,
+}
+
+impl<'a> Speaker<'a> {
+    pub(super) fn new(site: Site, queue: QueueName, sink: &'a mut Sink) -> Self {
+        let news = site.worker().news(&queue);
+        let (live, running) = (Live::default(), HashSet::new());
+        Self { site, queue, sink, news, live, running, flush_at: Instant::now() }
+    }
+
+    /// Speaks until the client can no longer be reached.
+    pub(super) async fn speak(mut self, asked: mpsc::Receiver<Reply>) -> Goodbye {
+        // Only a client that is gone or does not listen ends this.
+        let _ = self.go_on(asked).await;
+        Goodbye::Gone
+    }
+
+    async fn go_on(&mut self, mut asked: mpsc::Receiver<Reply>) -> Result<(), Unreachable> {
+        let (mut engine, mut offer) = (self.site.worker().engine(), self.site.worker().offer());
+        let mut shown = self.send_workers(None).await?;
+        let mut feed = self.site.worker().feed(&self.queue);
+        loop {
+            tokio::select! {
+                biased;
+                reply = asked.recv() => match reply {
+                    Some(reply) => self.answer(reply, &mut feed).await?,
+                    // The listener has ended, and says why.
+                    None => std::future::pending().await,
+                },
+                listing = feed.next() => self.send_listing(listing).await?,
+                news = self.news.recv() => self.hear(news)?,
+                () = tokio::time::sleep_until(self.flush_at), if self.live.is_waiting() => self.flush().await?,
+                Ok(()) = engine.changed() => shown = self.send_workers(shown).await?,
+                Ok(()) = offer.changed() => shown = self.send_workers(shown).await?,
+                () = tokio::time::sleep(PING) => self.send(Message::Ping(Bytes::new())).await?,
+            }
+        }
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), Unreachable> {
+        match tokio::time::timeout(PATIENCE, self.sink.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Unreachable),
+        }
+    }
+
+    async fn send_text(&mut self, text: String) -> Result<(), Unreachable> {
+        self.send(Message::Text(text.into())).await
+    }
+
+    async fn answer(&mut self, reply: Reply, feed: &mut Feed) -> Result<(), Unreachable> {
+        match reply {
+            Reply::Frame(text) => self.send_text(text).await,
+            Reply::Whole => {
+                feed.ask_for_whole();
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends who runs jobs, unless that is `shown` already: nobody, while there is no engine.
+    async fn send_workers(
+        &mut self,
+        shown: Option<Option<WorkerDescription>>,
+    ) -> Result<Option<Option<WorkerDescription>>, Unreachable> {
+        let is_ready = self.site.worker().engine().borrow().ready().is_some();
+        let worker = is_ready.then(|| status::worker(&self.site));
+        let is_shown = shown.as_ref().is_some_and(|shown| is_same(shown.as_ref(), worker.as_ref()));
+        if !is_shown {
+            self.send_text(server_message::workers(&worker)).await?;
+        }
+        Ok(Some(worker))
+    }
+
+    /// Lines go out before and after each frame of states: those of a job's run between its start and its end.
+    async fn send_listing(&mut self, listing: Listing) -> Result<(), Unreachable> {
+        match listing {
+            Listing::Whole(jobs) => {
+                let jobs: Vec<_> = jobs.into_iter().filter(|job| is_shown(job.phase)).collect();
+                self.flush().await?;
+                let frame =
+                    server_message::job_states(jobs.iter().map(Arc::as_ref), view(&self.site, &self.queue));
+                self.send_text(frame).await?;
+                self.running.clear();
+                self.note(&jobs);
+            }
+            Listing::Changes(changes) => {
+                for jobs in frames(changes) {
+                    self.flush().await?;
+                    let view = view(&self.site, &self.queue);
+                    let frame = server_message::job_state_updates(jobs.iter().map(Arc::as_ref), view);
+                    self.send_text(frame).await?;
+                    self.note(&jobs);
+                }
+            }
+        }
+        self.flush().await
+    }
+
+    /// Notes what the client knows now.
+    fn note(&mut self, jobs: &[Arc<Job>]) {
+        for job in jobs {
+            match job.phase {
+                Phase::Running => {
+                    self.running.insert(job.id.clone());
+                }
+                Phase::Queued => {
+                    self.running.remove(&job.id);
+                }
+                Phase::Finished(_) | Phase::Removed => {
+                    self.running.remove(&job.id);
+                    self.live.forget(&job.id);
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, news: Result<News, RecvError>) -> Result<(), Unreachable> {
+        match news {
+            Ok(News::Lines(lines)) => self.live.take(&lines, Instant::now()),
+            // States come by the feed, which misses none.
+            Ok(News::State(_) | News::Pull(..)) => {}
+            Err(RecvError::Lagged(_)) => self.live.missed_some(),
+            Err(RecvError::Closed) => return Err(Unreachable),
+        }
+        Ok(())
+    }
+
+    /// Sends all lines that are there.
+    async fn flush(&mut self) -> Result<(), Unreachable> {
+        use broadcast::error::TryRecvError;
+        loop {
+            match self.news.try_recv() {
+                Ok(news) => self.hear(Ok(news))?,
+                Err(TryRecvError::Lagged(count)) => self.hear(Err(RecvError::Lagged(count)))?,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        for frame in self.live.frames(&self.running) {
+            self.send_text(frame).await?;
+        }
+        self.flush_at = Instant::now() + TICK;
+        Ok(())
+    }
+}
+
+/// The client can no longer be reached, or the worker is gone.
+struct Unreachable;
+
+/// Whether two descriptions differ in more than their time.
+fn is_same(one: Option<&WorkerDescription>, other: Option<&WorkerDescription>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => *one == WorkerDescription { time: one.time, ..other.clone() },
+        (None, None) => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,188 @@
+//! What a person can choose about the server: defaults, a TOML file, `DESKGRID_*` variables and flags, each over
+//! the one before. Settings are plain checked values; what they do is up to whoever reads them.
+
+mod error;
+mod file;
+mod key;
+mod overrides;
+mod value;
+mod watch;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use deskgrid_job::WorkerId;
+use directories::ProjectDirs;
+
+pub use error::SettingsError;
+pub use key::Key;
+pub use overrides::Overrides;
+pub use watch::SettingsWatch;
+
+/// The environment variable that names another settings file.
+pub const CONFIG_VARIABLE: &str = "DESKGRID_CONFIG";
+/// The port that the container metaframe expects (protocol section 1).
+pub const DEFAULT_PORT: u16 = 8000;
+/// How long a job may run when nobody chose anything.
+pub const DEFAULT_MAX_JOB_DURATION: Duration = Duration::from_secs(60 * 60);
+
+/// Every setting, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The port to listen on; 0 takes any free one.
+    pub port: u16,
+    /// The absolute path of the folder that everything is kept in.
+    pub data_directory: PathBuf,
+    /// Thousandths of a CPU that jobs may take in all; all of the engine's but one when none.
+    pub cpu_millis: Option<u32>,
+    /// Bytes of memory that jobs may take in all; 80 % of the engine's when none.
+    pub memory: Option<u64>,
+    /// The ids of the GPUs that jobs may use.
+    pub gpus: Vec<String>,
+    /// The longest time that any job may run.
+    pub max_job_duration: Duration,
+    /// The name on the containers of this worker; one that the data folder remembers when none.
+    pub id: Option<WorkerId>,
+    /// Where the engine is, as a URL; looked for in the usual places when none.
+    pub docker_host: Option<String>,
+    /// Web origins, as browsers send them, that may use this server besides the usual ones.
+    pub allowed_origins: Vec<String>,
+}
+
+impl Settings {
+    /// The chosen settings over the defaults.
+    ///
+    /// # Errors
+    /// [`SettingsError::NoHome`] when no data folder is chosen and the account has no home.
+    pub fn from_overrides(chosen: Overrides) -> Result<Self, SettingsError> {
+        let data_directory = match chosen.data_directory {
+            Some(folder) => folder,
+            None => ProjectDirs::from("", "", "deskgrid")
+                .map(|dirs| dirs.data_local_dir().to_owned())
+                .ok_or(SettingsError::NoHome)?,
+        };
+        Ok(Self {
+            port: chosen.port.unwrap_or(DEFAULT_PORT),
+            data_directory,
+            cpu_millis: chosen.cpu_millis,
+            memory: chosen.memory,
+            gpus: chosen.gpus.unwrap_or_default(),
+            max_job_duration: chosen.max_job_duration.unwrap_or(DEFAULT_MAX_JOB_DURATION),
+            id: chosen.id,
+            docker_host: chosen.docker_host,
+            allowed_origins: chosen.allowed_origins.unwrap_or_default(),
+        })
+    }
+
+    /// The settings that differ from `old` and that a running server cannot take on.
+    pub fn changes_needing_restart(&self, old: &Settings) -> Vec<Key> {
+        let changed = [
+            (Key::Port, self.port != old.port),
+            (Key::DataDirectory, self.data_directory != old.data_directory),
+            (Key::Id, self.id != old.id),
+        ];
+        changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+    }
+}
+
+/// Where settings come from, so that they can be read again when the file changes.
+#[derive(Clone, Debug)]
+pub struct SettingsSource {
+    file: Option<PathBuf>,
+    /// Whether someone named the file, so that its absence is an error.
+    named: bool,
+    chosen: Overrides,
+}
+
+impl SettingsSource {
+    /// The settings file (`config`, else `DESKGRID_CONFIG`, else the one in the config folder) under the `DESKGRID_*`
+    /// variables of this process, under `flags`.
+    ///
+    /// # Errors
+    /// [`SettingsError::BadValue`] for a variable that does not fit its setting.
+    pub fn new(config: Option<PathBuf>, flags: Overrides) -> Result<Self, SettingsError> {
+        let chosen = flags.over(Overrides::from_environment(|name| std::env::var_os(name))?);
+        let variable =
+            || std::env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+        Ok(match config.or_else(variable) {
+            Some(path) => Self::of_file(path, chosen),
+            None => Self { file: default_file(), named: false, chosen },
+        })
+    }
+
+    /// The file at `path`, which must exist, under `chosen`. The environment is not looked at.
+    pub fn of_file(path: PathBuf, chosen: Overrides) -> Self {
+        Self { file: Some(path), named: true, chosen }
+    }
+
+    /// Only `chosen`: no file, no environment. This is for tests and for programs that embed the server.
+    pub fn fixed(chosen: Overrides) -> Self {
+        Self { file: None, named: false, chosen }
+    }
+
+    /// The settings file, which need not exist.
+    pub fn file(&self) -> Option<&std::path::Path> {
+        self.file.as_deref()
+    }
+
+    /// Reads the settings. This blocks on the disk.
+    ///
+    /// # Errors
+    /// [`SettingsError`] says which source is wrong, where, and what is allowed.
+    pub fn load(&self) -> Result<Settings, SettingsError> {
+        let from_file = match &self.file {
+            Some(path) if self.named || path.exists() => file::read(path)?,
+            _ => Overrides::default(),
+        };
+        Settings::from_overrides(self.chosen.clone().over(from_file))
+    }
+}
+
+fn default_file() -> Option<PathBuf> {
+    ProjectDirs::from("", "", "deskgrid").map(|dirs| dirs.config_dir().join("settings.toml"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(chosen: Overrides) -> Settings {
+        let data_directory = Some(PathBuf::from("/data"));
+        Settings::from_overrides(chosen.over(Overrides { data_directory, ..Overrides::default() })).unwrap()
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_documentation() {
+        let settings = settings(Overrides::default());
+        assert_eq!((settings.port, settings.max_job_duration.as_secs()), (8000, 3600));
+        assert_eq!((settings.gpus.len(), settings.allowed_origins.len()), (0, 0));
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_the_defaults() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings.toml");
+        std::fs::write(&path, "port = 1\nmemory = '1g'\ndata_directory = 'here'").unwrap();
+        let flags = Overrides { port: Some(2), ..Overrides::default() };
+        let settings = SettingsSource::of_file(path, flags).load().unwrap();
+        assert_eq!((settings.port, settings.memory), (2, Some(1 << 30)));
+        assert_eq!(settings.data_directory, folder.path().join("here"));
+        assert_eq!(settings.max_job_duration, DEFAULT_MAX_JOB_DURATION);
+    }
+
+    #[test]
+    fn a_named_file_that_is_missing_is_an_error() {
+        let missing = std::env::temp_dir().join("deskgrid-no-such-folder/settings.toml");
+        let error = SettingsSource::of_file(missing, Overrides::default()).load().unwrap_err();
+        assert_eq!(error.code(), "settings-unreadable");
+    }
+
+    #[test]
+    fn only_what_a_running_server_cannot_take_on_needs_a_restart() {
+        let old = settings(Overrides::default());
+        let memory = settings(Overrides { memory: Some(1 << 30), ..Overrides::default() });
+        assert!(memory.changes_needing_restart(&old).is_empty());
+        let port = settings(Overrides { port: Some(1), ..Overrides::default() });
+        assert_eq!(port.changes_needing_restart(&old), [Key::Port]);
+    }
+}

@@ -1,0 +1,158 @@
+//! The names under which each setting is known: in the file, in the environment and as a flag.
+
+/// One setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// The port to listen on.
+    Port,
+    /// The folder that everything is kept in.
+    DataDirectory,
+    /// How many CPUs jobs may take in all.
+    Cpus,
+    /// How much memory jobs may take in all.
+    Memory,
+    /// Which GPUs jobs may use.
+    Gpus,
+    /// How long any job may run.
+    MaxJobDuration,
+    /// The name on the containers of this worker.
+    Id,
+    /// Where the engine is.
+    DockerHost,
+    /// Web pages that may use this server besides the usual ones.
+    AllowedOrigins,
+}
+
+impl Key {
+    /// Every setting, in the order in which lists show them.
+    pub const ALL: [Key; 9] = [
+        Self::Port,
+        Self::DataDirectory,
+        Self::Cpus,
+        Self::Memory,
+        Self::Gpus,
+        Self::MaxJobDuration,
+        Self::Id,
+        Self::DockerHost,
+        Self::AllowedOrigins,
+    ];
+
+    /// Its name in the settings file.
+    pub fn in_file(self) -> &'static str {
+        match self {
+            Self::Port => "port",
+            Self::DataDirectory => "data_directory",
+            Self::Cpus => "cpus",
+            Self::Memory => "memory",
+            Self::Gpus => "gpus",
+            Self::MaxJobDuration => "max_job_duration",
+            Self::Id => "id",
+            Self::DockerHost => "docker_host",
+            Self::AllowedOrigins => "allowed_origins",
+        }
+    }
+
+    /// The environment variable that sets it.
+    pub fn variable(self) -> &'static str {
+        match self {
+            Self::Port => "DESKGRID_PORT",
+            Self::DataDirectory => "DESKGRID_DATA_DIRECTORY",
+            Self::Cpus => "DESKGRID_CPUS",
+            Self::Memory => "DESKGRID_MEMORY",
+            Self::Gpus => "DESKGRID_GPUS",
+            Self::MaxJobDuration => "DESKGRID_MAX_JOB_DURATION",
+            Self::Id => "DESKGRID_ID",
+            Self::DockerHost => "DESKGRID_DOCKER_HOST",
+            Self::AllowedOrigins => "DESKGRID_ALLOW_ORIGIN",
+        }
+    }
+
+    /// The flag that sets it.
+    pub fn flag(self) -> &'static str {
+        match self {
+            Self::Port => "--port",
+            Self::DataDirectory => "--data-directory",
+            Self::Cpus => "--cpus",
+            Self::Memory => "--memory",
+            Self::Gpus => "--gpus",
+            Self::MaxJobDuration => "--max-job-duration",
+            Self::Id => "--id",
+            Self::DockerHost => "--docker-host",
+            Self::AllowedOrigins => "--allow-origin",
+        }
+    }
+
+    /// What it may be set to, as the end of a sentence.
+    pub fn allowed(self) -> &'static str {
+        match self {
+            Self::Port => "a number from 0 to 65535, where 0 takes any free port",
+            Self::DataDirectory => "the path of a folder",
+            Self::Cpus => "a number such as 4 or 1.5, at least 0.001",
+            Self::Memory => "a size with its unit, such as \"8g\" or \"512m\", at least 6m",
+            Self::Gpus => "how many GPUs, such as 2, or their ids, such as \"device=1,3\"",
+            Self::MaxJobDuration => "a time with its unit, such as \"20m\" or \"1h30m\", at least 1s",
+            Self::Id => "letters, digits, '.', '_' and '-', not starting with a dot",
+            Self::DockerHost => {
+                "the address of an engine, such as \"unix:///var/run/docker.sock\" or \"tcp://host:2375\""
+            }
+            Self::AllowedOrigins => "origins such as \"https://example.org\" or \"http://localhost:3000\"",
+        }
+    }
+
+    /// The setting of a name in the file.
+    pub(super) fn of_file(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|key| key.in_file() == name)
+    }
+}
+
+/// What a person who wrote the unknown `name` may have meant, as a sentence.
+pub(super) fn suggestion(name: &str) -> String {
+    let spelled = name.to_lowercase().replace('-', "_");
+    let nearest = Key::ALL.into_iter().map(Key::in_file).min_by_key(|known| distance(&spelled, known));
+    match nearest {
+        // With more than half of the letters wrong it is another word, not a slip.
+        Some(known) if distance(&spelled, known) * 2 <= known.len() => format!("Did you mean {known}?"),
+        _ => format!("The known settings are {}.", Key::ALL.map(Key::in_file).join(", ")),
+    }
+}
+
+/// The number of letters to add, drop or change until `a` is `b` (Levenshtein's distance).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, letter) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, other) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(letter != *other);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_answered_with_the_nearest_setting() {
+        assert_eq!(suggestion("prot"), "Did you mean port?");
+        assert_eq!(suggestion("memmory"), "Did you mean memory?");
+        assert_eq!(suggestion("Data-Directory"), "Did you mean data_directory?");
+        assert_eq!(suggestion("allow_origins"), "Did you mean allowed_origins?");
+    }
+
+    #[test]
+    fn a_word_that_is_like_no_setting_is_answered_with_all_of_them() {
+        assert!(suggestion("colour_of_the_tray").contains("port, data_directory, cpus"));
+    }
+
+    #[test]
+    fn distance_counts_additions_losses_and_changes() {
+        for (a, b, steps) in [("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("port", "port", 0)] {
+            assert_eq!(distance(a, b), steps, "{a} {b}");
+        }
+    }
+}

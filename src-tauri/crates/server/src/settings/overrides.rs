@@ -1,0 +1,193 @@
+//! Settings that someone chose, from one source or from several laid over each other.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use deskgrid_job::WorkerId;
+
+use super::error::Origin;
+use super::{Key, SettingsError, value};
+
+/// Every setting that a source names; what it leaves out stays as a lower source or the default has it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Overrides {
+    /// See [`super::Settings::port`].
+    pub port: Option<u16>,
+    /// See [`super::Settings::data_directory`].
+    pub data_directory: Option<PathBuf>,
+    /// See [`super::Settings::cpu_millis`].
+    pub cpu_millis: Option<u32>,
+    /// See [`super::Settings::memory`].
+    pub memory: Option<u64>,
+    /// See [`super::Settings::gpus`].
+    pub gpus: Option<Vec<String>>,
+    /// See [`super::Settings::max_job_duration`].
+    pub max_job_duration: Option<Duration>,
+    /// See [`super::Settings::id`].
+    pub id: Option<WorkerId>,
+    /// See [`super::Settings::docker_host`].
+    pub docker_host: Option<String>,
+    /// See [`super::Settings::allowed_origins`].
+    pub allowed_origins: Option<Vec<String>>,
+}
+
+impl Overrides {
+    /// These settings, and those of `lower` where these say nothing.
+    #[must_use]
+    pub fn over(self, lower: Self) -> Self {
+        Self {
+            port: self.port.or(lower.port),
+            data_directory: self.data_directory.or(lower.data_directory),
+            cpu_millis: self.cpu_millis.or(lower.cpu_millis),
+            memory: self.memory.or(lower.memory),
+            gpus: self.gpus.or(lower.gpus),
+            max_job_duration: self.max_job_duration.or(lower.max_job_duration),
+            id: self.id.or(lower.id),
+            docker_host: self.docker_host.or(lower.docker_host),
+            allowed_origins: self.allowed_origins.or(lower.allowed_origins),
+        }
+    }
+
+    /// The settings of the `DESKGRID_*` variables that `lookup` knows; an empty one counts as not set.
+    ///
+    /// # Errors
+    /// [`SettingsError::BadValue`] names the variable and what is allowed.
+    pub fn from_environment(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, SettingsError> {
+        let mut settings = Self::default();
+        for key in Key::ALL {
+            let Some(text) = lookup(key.variable()).filter(|text| !text.is_empty()) else { continue };
+            let text = text.into_string().map_err(|text| {
+                Origin::Environment.refuse(key, &text.to_string_lossy(), "is not UTF-8 text")
+            })?;
+            settings.set(key, &words_of(key, &text), &Origin::Environment, Path::new(""))?;
+        }
+        Ok(settings)
+    }
+
+    /// Settings given as flags. A key that repeats adds to the list, where the setting is one.
+    ///
+    /// # Errors
+    /// [`SettingsError::BadValue`] names the flag and what is allowed.
+    pub fn from_flags(flags: &[(Key, Vec<String>)]) -> Result<Self, SettingsError> {
+        let mut settings = Self::default();
+        for (key, texts) in flags.iter().filter(|(_, texts)| !texts.is_empty()) {
+            settings.set(*key, texts, &Origin::Flag, Path::new(""))?;
+        }
+        Ok(settings)
+    }
+
+    /// Reads the words of one setting; relative paths count from `base`. A single value is one word.
+    pub(super) fn set(
+        &mut self,
+        key: Key,
+        words: &[String],
+        origin: &Origin,
+        base: &Path,
+    ) -> Result<(), SettingsError> {
+        if key == Key::AllowedOrigins {
+            let origins =
+                value::origins(words).map_err(|(bad, problem)| origin.refuse(key, &bad, problem))?;
+            self.allowed_origins = Some(origins);
+            return Ok(());
+        }
+        let [text] = words else {
+            return Err(origin.refuse(key, &words.join(", "), "is not exactly one value"));
+        };
+        self.set_single(key, text, base).map_err(|problem| origin.refuse(key, text, problem))
+    }
+
+    fn set_single(&mut self, key: Key, text: &str, base: &Path) -> Result<(), String> {
+        match key {
+            Key::Port => self.port = Some(value::port(text)?),
+            Key::DataDirectory => self.data_directory = Some(value::folder(text, base)?),
+            Key::Cpus => self.cpu_millis = Some(value::cpu_millis(text)?),
+            Key::Memory => self.memory = Some(value::memory(text)?),
+            Key::Gpus => self.gpus = Some(value::gpus(text)?),
+            Key::MaxJobDuration => self.max_job_duration = Some(value::duration(text)?),
+            Key::Id => self.id = Some(value::worker_id(text)?),
+            Key::DockerHost => self.docker_host = Some(value::docker_host(text)?),
+            Key::AllowedOrigins => self.allowed_origins = Some(vec![value::origin(text)?]),
+        }
+        Ok(())
+    }
+}
+
+/// A variable holds one text, so a list in it is separated by commas.
+fn words_of(key: Key, text: &str) -> Vec<String> {
+    match key {
+        Key::AllowedOrigins => {
+            text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+        }
+        _ => vec![text.to_owned()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Result<Overrides, SettingsError> {
+        Overrides::from_environment(|name| {
+            pairs.iter().find(|(known, _)| *known == name).map(|(_, text)| OsString::from(text))
+        })
+    }
+
+    #[test]
+    fn the_higher_source_wins_and_the_lower_fills_the_gaps() {
+        let high = Overrides { port: Some(1), ..Overrides::default() };
+        let low = Overrides { port: Some(2), memory: Some(3), ..Overrides::default() };
+        let both = Overrides { port: Some(1), memory: Some(3), ..Overrides::default() };
+        assert_eq!(high.over(low), both);
+    }
+
+    #[test]
+    fn every_setting_can_come_from_the_environment() {
+        let settings = environment(&[
+            ("DESKGRID_PORT", "8123"),
+            ("DESKGRID_DATA_DIRECTORY", "/srv/deskgrid"),
+            ("DESKGRID_CPUS", "1.5"),
+            ("DESKGRID_MEMORY", "2g"),
+            ("DESKGRID_GPUS", "device=3"),
+            ("DESKGRID_MAX_JOB_DURATION", "1h30m"),
+            ("DESKGRID_ID", "lab-1"),
+            ("DESKGRID_DOCKER_HOST", "tcp://engine:2375"),
+            ("DESKGRID_ALLOW_ORIGIN", "https://a.org, https://b.org,"),
+        ])
+        .unwrap();
+        assert_eq!(settings.port, Some(8123));
+        assert_eq!(settings.data_directory, std::path::absolute("/srv/deskgrid").ok());
+        assert_eq!(settings.cpu_millis, Some(1500));
+        assert_eq!(settings.memory, Some(2 << 30));
+        assert_eq!(settings.gpus, Some(vec!["3".to_owned()]));
+        assert_eq!(settings.max_job_duration, Some(Duration::from_secs(5400)));
+        assert_eq!(settings.id, WorkerId::new("lab-1").ok());
+        assert_eq!(settings.docker_host.as_deref(), Some("tcp://engine:2375"));
+        assert_eq!(settings.allowed_origins.unwrap(), ["https://a.org", "https://b.org"]);
+    }
+
+    #[test]
+    fn an_empty_variable_counts_as_not_set() {
+        assert_eq!(environment(&[("DESKGRID_PORT", "")]).unwrap(), Overrides::default());
+    }
+
+    #[test]
+    fn an_error_names_the_source_the_value_and_what_is_allowed() {
+        let error = environment(&[("DESKGRID_PORT", "99999")]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "The environment variable DESKGRID_PORT: \"99999\" is not a port. \
+             Allowed: a number from 0 to 65535, where 0 takes any free port."
+        );
+        let error = Overrides::from_flags(&[(Key::Cpus, vec!["many".into()])]).unwrap_err().to_string();
+        assert!(error.starts_with("The flag --cpus: \"many\" is not a number."), "{error}");
+    }
+
+    #[test]
+    fn a_repeated_flag_is_a_list_only_where_the_setting_is_one() {
+        let twice = |key, a: &str, b: &str| Overrides::from_flags(&[(key, vec![a.to_owned(), b.to_owned()])]);
+        let origins = twice(Key::AllowedOrigins, "https://a.org", "https://b.org").unwrap().allowed_origins;
+        assert_eq!(origins.unwrap().len(), 2);
+        assert!(twice(Key::Port, "1", "2").is_err());
+    }
+}

@@ -1,0 +1,205 @@
+//! The single checks, each of one thing.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use deskgrid_docker::{EngineState, EngineWatch};
+use deskgrid_server::settings::SettingsSource;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{Check, Verdict};
+use crate::words;
+
+/// An engine that answers at all does so within this time.
+const ENGINE_TIMEOUT: Duration = Duration::from_secs(6);
+/// Whoever holds the port and does not answer within this time is no server of ours.
+const PORT_TIMEOUT: Duration = Duration::from_secs(2);
+/// An image and its outputs rarely fit into less, in bytes.
+const LITTLE_SPACE: u64 = 10 << 30;
+/// With less than this not even the job records are safe, in bytes.
+const NO_SPACE: u64 = 512 << 20;
+
+/// Where the settings are from. That they are valid is known already.
+pub(super) fn settings(source: &SettingsSource) -> Check {
+    let message = match source.file() {
+        Some(file) if file.exists() => {
+            if let Some(problem) = open_to_others(file) {
+                return Check::new("settings", Verdict::Warning, problem);
+            }
+            format!("The settings file {} is valid.", file.display())
+        }
+        Some(file) => {
+            format!("No settings file; the defaults apply. One may be written at {}.", file.display())
+        }
+        None => "No settings file; the defaults apply.".to_owned(),
+    };
+    Check::new("settings", Verdict::Fine, message)
+}
+
+/// Which engine there is.
+pub(super) async fn engine(docker_host: Option<String>) -> Check {
+    let watch = EngineWatch::start(docker_host);
+    let mut state = watch.state();
+    // An engine that is asked too early, or none at all, is a change too: the watch tells what it found.
+    let _ = tokio::time::timeout(ENGINE_TIMEOUT, state.changed()).await;
+    let state = state.borrow().clone();
+    let verdict = match state {
+        EngineState::Ready(_) => Verdict::Fine,
+        _ => Verdict::Problem,
+    };
+    Check::new("engine", verdict, state.explain())
+}
+
+/// Whether the port is free, or who has it.
+pub(super) async fn port(port: u16) -> Check {
+    const NAME: &str = "port";
+    if port == 0 {
+        return Check::new(NAME, Verdict::Fine, "The server takes any free port.");
+    }
+    match TcpListener::bind(("127.0.0.1", port)).await {
+        Ok(_) => Check::new(NAME, Verdict::Fine, format!("Port {port} is free.")),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => holder(port).await,
+        Err(error) => Check::new(
+            NAME,
+            Verdict::Problem,
+            format!("Port {port} cannot be used ({error}). Choose one above 1023 with --port."),
+        ),
+    }
+}
+
+/// Who has the port.
+async fn holder(port: u16) -> Check {
+    const NAME: &str = "port";
+    if answers_as_ours(port).await {
+        let message = format!(
+            "A Deskgrid server, or another of its protocol, answers on port {port}. To start a second one choose \
+             another port with --port."
+        );
+        return Check::new(NAME, Verdict::Fine, message);
+    }
+    let what = match TcpStream::connect(("127.0.0.1", port)).await {
+        Ok(_) => "Another program listens on",
+        Err(_) => "Another program holds",
+    };
+    let message =
+        format!("{what} port {port}. Stop it, or choose another port with --port; web pages expect 8000.");
+    Check::new(NAME, Verdict::Problem, message)
+}
+
+async fn answers_as_ours(port: u16) -> bool {
+    let Ok(http) = reqwest::Client::builder().no_proxy().timeout(PORT_TIMEOUT).build() else { return false };
+    let Ok(health) = http.get(format!("http://127.0.0.1:{port}/health")).send().await else { return false };
+    health.status().is_success() && health.text().await.is_ok_and(|text| text.trim() == "OK")
+}
+
+/// Whether the data folder can be written to, is ours alone, and has room.
+pub(super) fn data_folder(folder: &Path) -> Vec<Check> {
+    // Before the first start the folder does not exist; what counts then is where it will be created.
+    let Some(existing) = folder.ancestors().find(|folder| folder.is_dir()) else {
+        let message =
+            format!("No part of {} exists. Choose another with --data-directory.", folder.display());
+        return vec![Check::new("data folder", Verdict::Problem, message)];
+    };
+    vec![writable(folder, existing), permissions(folder), space(existing)]
+}
+
+fn writable(folder: &Path, existing: &Path) -> Check {
+    match tempfile::Builder::new().prefix(".deskgrid-doctor-").tempfile_in(existing) {
+        Ok(_) => Check::new("data folder", Verdict::Fine, format!("{} can be written to.", folder.display())),
+        Err(error) => Check::new(
+            "data folder",
+            Verdict::Problem,
+            format!(
+                "{} cannot be written to ({error}). Change its owner, or choose another with --data-directory.",
+                existing.display()
+            ),
+        ),
+    }
+}
+
+fn permissions(folder: &Path) -> Check {
+    match open_to_others(folder) {
+        Some(problem) => Check::new("permissions", Verdict::Warning, problem),
+        None => Check::new("permissions", Verdict::Fine, "Other users cannot change what is kept."),
+    }
+}
+
+/// What is wrong with a file or folder that other users may write to.
+#[cfg(unix)]
+fn open_to_others(path: &Path) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = path.metadata().ok()?.permissions().mode();
+    (mode & 0o002 != 0).then(|| {
+        format!("Every user of this computer may change {0}. Close it with: chmod o-w '{0}'", path.display())
+    })
+}
+
+/// Folders of a Windows account are closed to other accounts unless someone opened them on purpose.
+#[cfg(not(unix))]
+fn open_to_others(_path: &Path) -> Option<String> {
+    None
+}
+
+fn space(existing: &Path) -> Check {
+    match fs4::available_space(existing) {
+        Ok(bytes) => {
+            let (verdict, advice) = judge_space(bytes);
+            Check::new("space", verdict, format!("{} are free for data.{advice}", words::size(bytes)))
+        }
+        Err(error) => {
+            Check::new("space", Verdict::Warning, format!("The free space cannot be read ({error})."))
+        }
+    }
+}
+
+fn judge_space(bytes: u64) -> (Verdict, &'static str) {
+    const ADVICE: &str = " Make room, or choose another disk with --data-directory.";
+    match bytes {
+        0..NO_SPACE => (Verdict::Problem, ADVICE),
+        NO_SPACE..LITTLE_SPACE => (Verdict::Warning, ADVICE),
+        _ => (Verdict::Fine, ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_free_port_is_fine_and_one_of_a_strange_program_is_a_problem() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let number = listener.local_addr().unwrap().port();
+        let stranger = tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+        assert_eq!(port(number).await.verdict, Verdict::Problem);
+        stranger.abort();
+        assert!(stranger.await.is_err());
+        assert_eq!(port(number).await.verdict, Verdict::Fine);
+        assert_eq!(port(0).await.verdict, Verdict::Fine);
+    }
+
+    #[test]
+    fn a_data_folder_that_does_not_exist_yet_is_judged_by_where_it_will_be() {
+        let parent = tempfile::tempdir().unwrap();
+        let checks = data_folder(&parent.path().join("a/b"));
+        assert_eq!(checks[0].verdict, Verdict::Fine);
+        assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_everyone_may_change_is_a_warning() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(permissions(folder.path()).verdict, Verdict::Fine);
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(permissions(folder.path()).verdict, Verdict::Warning);
+    }
+
+    #[test]
+    fn little_space_is_a_warning_and_none_a_problem() {
+        assert_eq!(judge_space(100 << 30).0, Verdict::Fine);
+        assert_eq!(judge_space(1 << 30).0, Verdict::Warning);
+        assert_eq!(judge_space(1 << 20).0, Verdict::Problem);
+    }
+}
