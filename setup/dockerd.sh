@@ -112,6 +112,8 @@ make_bridge() {
     name=$(bridge_name)
     if ! ip link show "$name" >/dev/null 2>&1; then
         as_root ip link add "$name" type bridge
+    fi
+    if ! ip -4 address show dev "$name" | grep -q inet; then
         as_root ip address add "$(free_address)" dev "$name"
     fi
     as_root ip link set "$name" up

@@ -35,8 +35,11 @@ pub struct Deskgrid {
     http: reqwest::Client,
 }
 
-/// The program that `cargo build` made, beside the running test.
+/// The built program: the one that the set-up names, else the one beside the running test.
 pub fn program() -> PathBuf {
+    if let Some(program) = std::env::var_os("DESKGRID_TEST_PROGRAM") {
+        return program.into();
+    }
     let test = std::env::current_exe().expect("a test knows its own path");
     let folder = test.ancestors().find(|folder| folder.join("deskgrid").is_file());
     folder.expect("run `cargo build` before the tests").join("deskgrid")

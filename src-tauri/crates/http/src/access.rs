@@ -57,8 +57,8 @@ fn own_origin(host: &str, port: u16) -> String {
 /// Refuses requests that are not for us or not from an allowed page, answers preflights, and marks all answers
 /// with what the asking page may do with them.
 pub(crate) async fn guard(State(site): State<Site>, request: Request, next: Next) -> Response {
-    let decided = decide(&site.access(), request.method(), request.uri(), request.headers());
     let is_open = is_read_by_hash(request.method(), request.headers(), request.uri().path());
+    let decided = decide(&site.access(), request.method(), request.uri(), request.headers(), is_open);
     let mut response = match decided {
         Ok(share) if request.method() == Method::OPTIONS => {
             let mut response = StatusCode::NO_CONTENT.into_response();
@@ -76,10 +76,15 @@ pub(crate) async fn guard(State(site): State<Site>, request: Request, next: Next
     response
 }
 
-/// Whether the request may go on, and with whom its answer may be shared.
-fn decide(rules: &AccessRules, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Share, HttpError> {
+/// Whether the request may go on, and with whom its answer may be shared. What is open is so for every origin.
+fn decide(
+    rules: &AccessRules,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    is_open: bool,
+) -> Result<Share, HttpError> {
     check_host(rules, uri, headers)?;
-    let is_open = is_read_by_hash(method, headers, uri.path());
     let mut origins = headers.get_all(header::ORIGIN).iter();
     match (origins.next(), origins.next()) {
         (None, _) => check_without_origin(method, headers, uri.path(), is_open),
@@ -208,7 +213,9 @@ mod tests {
         if !headers.contains_key("host") {
             headers.insert("host", "localhost:8000".parse().unwrap());
         }
-        decide(&rules(), method, &path.parse().unwrap(), &headers).map_err(|error| match error {
+        let uri: Uri = path.parse().unwrap();
+        let is_open = is_read_by_hash(method, &headers, uri.path());
+        decide(&rules(), method, &uri, &headers, is_open).map_err(|error| match error {
             HttpError::Refused { code, .. } => code.to_owned(),
             other => other.to_string(),
         })
@@ -238,7 +245,7 @@ mod tests {
             }
         }
         for bad in
-            ["localhost", "localhost:8001", "evil.org:8000", "localhost.evil.org:8000", "box:10", "a b"]
+            ["localhost", "localhost:8001", "evil.org:8000", "localhost.evil.org:8000", "box:8000", "a b"]
         {
             assert_eq!(host(bad), refused("host-not-allowed"), "{bad}");
         }
@@ -248,7 +255,7 @@ mod tests {
     fn a_request_names_its_host_exactly_once() {
         let two = [("host", "localhost:8000"), ("host", "localhost:8000")];
         assert_eq!(decided(&Method::GET, "/", &two), refused("host-missing"));
-        let none = decide(&rules(), &Method::GET, &Uri::from_static("/"), &HeaderMap::new());
+        let none = decide(&rules(), &Method::GET, &Uri::from_static("/"), &HeaderMap::new(), false);
         assert!(none.unwrap_err().to_string().contains("Host header"));
     }
 

@@ -56,7 +56,7 @@ pub(crate) fn freeze(file: &File) -> io::Result<()> {
 }
 
 /// Whether `file` has this one name only and belongs to us, or could be made ours: then nobody else can change it
-/// once it is moved away.
+/// any more.
 #[cfg(unix)]
 pub(crate) fn take_over(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::{MetadataExt, fchown};

@@ -64,13 +64,13 @@ pub(crate) async fn blob(
     match wanted_of(headers, &tag, size) {
         Wanted::Whole => {
             set(&mut answer, header::CONTENT_LENGTH, size);
-            *answer.body_mut() = streamed(file, 0, size).await?;
+            *answer.body_mut() = streamed(file, 0, size)?;
         }
         Wanted::Part { start, length } => {
             *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
             set(&mut answer, header::CONTENT_LENGTH, length);
             set(&mut answer, header::CONTENT_RANGE, format!("bytes {start}-{}/{size}", start + length - 1));
-            *answer.body_mut() = streamed(file, start, length).await?;
+            *answer.body_mut() = streamed(file, start, length)?;
         }
         Wanted::Nothing => {
             *answer.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
@@ -105,8 +105,8 @@ fn described(tag: &str, name: &str, content_type: &str) -> Response {
     answer
 }
 
-fn set(answer: &mut Response, name: HeaderName, value: impl ToString) {
-    if let Ok(value) = HeaderValue::try_from(value.to_string()) {
+fn set(answer: &mut Response, name: HeaderName, value: impl TryInto<HeaderValue>) {
+    if let Ok(value) = value.try_into() {
         answer.headers_mut().insert(name, value);
     }
 }
@@ -126,7 +126,7 @@ fn names_tag(headers: &HeaderMap, name: HeaderName, tag: &str) -> bool {
     tags.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
-async fn streamed(mut file: std::fs::File, start: u64, length: u64) -> Result<Body, HttpError> {
+fn streamed(mut file: std::fs::File, start: u64, length: u64) -> Result<Body, HttpError> {
     if start > 0 {
         // Moving the place in a file that is open does not wait for the disk.
         file.seek(SeekFrom::Start(start)).map_err(|error| unreadable(&error))?;

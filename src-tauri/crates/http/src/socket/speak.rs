@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
-use deskgrid_job::{Job, JobId, Phase, QueueName};
+use deskgrid_job::{Job, JobId, Phase, QueueName, Time};
 use deskgrid_wire::{WorkerDescription, server_message};
 use deskgrid_worker::{Feed, Listing, News};
 use futures_util::SinkExt as _;
@@ -36,6 +36,8 @@ pub(super) struct Speaker<'a> {
     sink: &'a mut Sink,
     news: broadcast::Receiver<News>,
     live: Live,
+    /// The workers that the client was told of, once it was.
+    workers: Option<Vec<WorkerDescription>>,
     /// Jobs that the client knows as running.
     running: HashSet<JobId>,
     /// Not before this lines are sent again.
@@ -46,7 +48,7 @@ impl<'a> Speaker<'a> {
     pub(super) fn new(site: Site, queue: QueueName, sink: &'a mut Sink) -> Self {
         let news = site.worker().news(&queue);
         let (live, running) = (Live::default(), HashSet::new());
-        Self { site, queue, sink, news, live, running, flush_at: Instant::now() }
+        Self { site, queue, sink, news, live, workers: None, running, flush_at: Instant::now() }
     }
 
     /// Speaks until the client can no longer be reached.
@@ -58,7 +60,7 @@ impl<'a> Speaker<'a> {
 
     async fn go_on(&mut self, mut asked: mpsc::Receiver<Reply>) -> Result<(), Unreachable> {
         let (mut engine, mut offer) = (self.site.worker().engine(), self.site.worker().offer());
-        let mut shown = self.send_workers(None).await?;
+        self.send_workers().await?;
         let mut feed = self.site.worker().feed(&self.queue);
         loop {
             tokio::select! {
@@ -71,8 +73,8 @@ impl<'a> Speaker<'a> {
                 listing = feed.next() => self.send_listing(listing).await?,
                 news = self.news.recv() => self.hear(news)?,
                 () = tokio::time::sleep_until(self.flush_at), if self.live.is_waiting() => self.flush().await?,
-                Ok(()) = engine.changed() => shown = self.send_workers(shown).await?,
-                Ok(()) = offer.changed() => shown = self.send_workers(shown).await?,
+                Ok(()) = engine.changed() => self.send_workers().await?,
+                Ok(()) = offer.changed() => self.send_workers().await?,
                 () = tokio::time::sleep(PING) => self.send(Message::Ping(Bytes::new())).await?,
             }
         }
@@ -99,18 +101,15 @@ impl<'a> Speaker<'a> {
         }
     }
 
-    /// Sends who runs jobs, unless that is `shown` already: nobody, while there is no engine.
-    async fn send_workers(
-        &mut self,
-        shown: Option<Option<WorkerDescription>>,
-    ) -> Result<Option<Option<WorkerDescription>>, Unreachable> {
+    /// Sends who runs jobs, unless the client knows: nobody, while there is no engine.
+    async fn send_workers(&mut self) -> Result<(), Unreachable> {
         let is_ready = self.site.worker().engine().borrow().ready().is_some();
-        let worker = is_ready.then(|| status::worker(&self.site));
-        let is_shown = shown.as_ref().is_some_and(|shown| is_same(shown.as_ref(), worker.as_ref()));
-        if !is_shown {
-            self.send_text(server_message::workers(&worker)).await?;
+        let workers: Vec<_> = is_ready.then(|| status::worker(&self.site)).into_iter().collect();
+        if !self.workers.as_ref().is_some_and(|known| is_same(known, &workers)) {
+            self.send_text(server_message::workers(&workers)).await?;
+            self.workers = Some(workers);
         }
-        Ok(Some(worker))
+        Ok(())
     }
 
     /// Lines go out before and after each frame of states: those of a job's run between its start and its end.
@@ -188,11 +187,8 @@ impl<'a> Speaker<'a> {
 /// The client can no longer be reached, or the worker is gone.
 struct Unreachable;
 
-/// Whether two descriptions differ in more than their time.
-fn is_same(one: Option<&WorkerDescription>, other: Option<&WorkerDescription>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => *one == WorkerDescription { time: one.time, ..other.clone() },
-        (None, None) => true,
-        _ => false,
-    }
+/// Whether nothing but the time differs.
+fn is_same(known: &[WorkerDescription], now: &[WorkerDescription]) -> bool {
+    let timeless = |worker: &WorkerDescription| WorkerDescription { time: Time(0), ..worker.clone() };
+    known.iter().map(timeless).eq(now.iter().map(timeless))
 }

@@ -25,11 +25,11 @@ impl Batch {
         Self { blobs, finished: Vec::new(), buffer: Vec::new() }
     }
 
-    /// Takes a regular file over from where it lies at `path`: moved when nobody else can still change it, copied
+    /// Takes a regular file over from where it lies at `path`: linked when nobody else can still change it, copied
     /// otherwise (other names, another owner, another file system). `file` is that file, open for reading; its
     /// content counts, should `path` have come to name another one.
     ///
-    /// The file may or may not be gone from `path` afterwards, also after an error.
+    /// The file stays at `path`, read-only: should we die before the result is written, it can be collected again.
     ///
     /// # Errors
     /// [`StoreError::File`] among others when it is no regular file.
@@ -40,7 +40,7 @@ impl Batch {
             return Err(failed("store", path)(error));
         }
         file.rewind().map_err(failed("read", path))?;
-        match self.move_in(&file, path) {
+        match self.link_in(&file, path) {
             Some(temporary) => {
                 let finished = hash_in_place(file, temporary, self.buffer())?;
                 Ok(self.keep(finished))
@@ -74,12 +74,12 @@ impl Batch {
     }
 
     /// None when the file has to be copied.
-    fn move_in(&self, file: &File, path: &Path) -> Option<Temporary> {
+    fn link_in(&self, file: &File, path: &Path) -> Option<Temporary> {
         if !platform::take_over(file).ok()? {
             return None;
         }
         let fresh = self.blobs.shared.folder.fresh();
-        fs::rename(path, &fresh).ok()?;
+        fs::hard_link(path, &fresh).ok()?;
         // From here on its removal is certain, whatever it turns out to be.
         let temporary = Temporary::at(fresh);
         platform::is_same_file(file, temporary.path()).ok()?.then_some(temporary)
@@ -125,7 +125,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn an_adopted_file_moves_into_the_store_and_becomes_read_only() {
+    fn an_adopted_file_is_linked_into_the_store_and_becomes_read_only() {
         use std::os::unix::fs::{MetadataExt, PermissionsExt};
         let mut case = case();
         let path = case.file("out", "text");
@@ -134,7 +134,7 @@ mod tests {
         let stored = case.adopt(&path);
         assert_eq!(stored, Stored { hash: hash_of(b"text"), size: 4 });
         case.batch.commit().unwrap();
-        assert!(!path.exists());
+        assert!(path.exists(), "it can be collected again after a crash");
         let metadata = fs::metadata(case.blobs.path(stored.hash)).unwrap();
         assert_eq!((metadata.ino(), metadata.mode() & 0o7777), (inode, 0o444));
     }
@@ -185,7 +185,7 @@ mod tests {
             let stored = if n % 2 == 0 {
                 case.batch.write(text.as_bytes()).unwrap()
             } else {
-                let path = case.file("out", &text);
+                let path = case.file(&format!("out{n}"), &text);
                 case.adopt(&path)
             };
             assert_eq!(stored.hash, hash_of(text.as_bytes()));

@@ -161,7 +161,10 @@ impl Owner {
 
     /// Works until nobody can ask anything any more, or the owner's task is dropped.
     async fn work(mut self) {
-        self.engine.mark_changed();
+        if self.engine.borrow().ready().is_some() {
+            // It came before anyone watched it.
+            self.engine.mark_changed();
+        }
         while let Some(inputs) = self.next_inputs().await {
             self.take_in(inputs).await;
         }

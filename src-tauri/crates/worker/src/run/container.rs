@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use deskgrid_docker::{Bind, ContainerSpec, Image, Network, VolumeMount};
 use deskgrid_job::queue::Allotment;
-use deskgrid_job::{Command, Definition, JobId, QueueName, WorkerId};
+use deskgrid_job::{Command, Definition, ImageSource, JobId, QueueName, WorkerId};
 
 /// Our label for the run, by which a container is found again after a restart.
 pub(crate) const RUN_LABEL: &str = "deskgrid.run";
@@ -38,7 +38,7 @@ pub(super) fn spec(
 ) -> ContainerSpec {
     let needs = &allotment.needs;
     ContainerSpec {
-        image: image.id.clone(),
+        image: name(definition, image),
         entrypoint: definition.entrypoint.as_ref().map(words),
         cmd: definition.command.as_ref().map(|command| self::command(command, definition, image)),
         env: environment(purpose, definition, allotment),
@@ -51,6 +51,14 @@ pub(super) fn spec(
         binds,
         volumes: vec![VolumeMount { volume: JOB_CACHE.to_owned(), container: "/job-cache".to_owned() }],
         network: Network::Jobs,
+    }
+}
+
+/// The name that the job gave, which people know it by in the engine's own lists.
+fn name(definition: &Definition, image: &Image) -> String {
+    match &definition.image {
+        ImageSource::Reference(reference) => reference.clone(),
+        ImageSource::Build(_) => image.id.clone(),
     }
 }
 

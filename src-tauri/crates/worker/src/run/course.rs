@@ -57,8 +57,8 @@ impl<'a> Course<'a> {
         let output = engine.attach(&container).await?;
         engine.start(&container).await?;
         let started = Instant::now();
-        let over = follow::follow(run, &mut engine, &container, Some(output), started + limit).await?;
-        self.finish(engine, &container, over, started.elapsed()).await
+        let end = follow::follow(run, &mut engine, &container, Some(output), started + limit).await?;
+        self.finish(engine, &container, end, started.elapsed()).await
     }
 
     /// From a container that an earlier life of this program started.
@@ -72,10 +72,10 @@ impl<'a> Course<'a> {
         let definition = self.definition().await?;
         let age = Time::now().since(started_at);
         let deadline = Instant::now() + self.time_limit(&definition).saturating_sub(age);
-        let over = follow::follow(run, &mut engine, &container, None, deadline).await?;
+        let end = follow::follow(run, &mut engine, &container, None, deadline).await?;
         let ended_at = engine.inspect(&container).await.ok().and_then(|now| now.finished_at);
         let duration = ended_at.unwrap_or_else(Time::now).since(started_at);
-        self.finish(engine, &container, over, duration).await
+        self.finish(engine, &container, end, duration).await
     }
 
     async fn definition(&self) -> Result<Definition, Interruption> {
@@ -170,7 +170,7 @@ impl<'a> Course<'a> {
         &self,
         engine: Engine,
         container: &ContainerId,
-        over: Over,
+        (over, journal): (Over, Journal<'_>),
         duration: Duration,
     ) -> Result<RunResult, Interruption> {
         let mut result = RunResult { duration: Some(duration), ..RunResult::default() };
@@ -182,11 +182,12 @@ impl<'a> Course<'a> {
                     duration.as_secs()
                 );
                 result.notes.push(line(words, true));
+                journal.sync().await?;
             }
             Over::Exited(exit) => {
                 result.exit_code = Some(exit.code);
                 result.notes.extend(self.out_of_memory(&exit));
-                let outputs = self.collect(engine, container).await?;
+                let (outputs, ()) = try_join(self.collect(engine, container), journal.sync()).await?;
                 result.outputs = outputs.files;
                 result.notes.extend(outputs.remarks.into_iter().map(|remark| line(remark, true)));
             }

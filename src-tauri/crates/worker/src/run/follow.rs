@@ -24,15 +24,15 @@ pub(super) enum Over {
     TimeUp,
 }
 
-/// Stays with `container` until it is over. `attached` is its output when it was started just now; otherwise the
+/// Stays with `container` until it is over, and returns its journal too. `attached` is its output when it was started just now; otherwise the
 /// engine's own record of it is read from the beginning and replaces what we have.
-pub(super) async fn follow(
-    run: &Run,
+pub(super) async fn follow<'a>(
+    run: &'a Run,
     engine: &mut Engine,
     container: &ContainerId,
     mut attached: Option<LogStream>,
     deadline: Instant,
-) -> Result<Over, Interruption> {
+) -> Result<(Over, Journal<'a>), Interruption> {
     loop {
         match follow_while_engine_lives(run, engine, container, attached.take(), deadline).await {
             Err(Interruption::EngineLost) => {
@@ -47,31 +47,34 @@ pub(super) async fn follow(
     }
 }
 
-async fn follow_while_engine_lives(
-    run: &Run,
+async fn follow_while_engine_lives<'a>(
+    run: &'a Run,
     engine: &Engine,
     container: &ContainerId,
     attached: Option<LogStream>,
     deadline: Instant,
-) -> Result<Over, Interruption> {
+) -> Result<(Over, Journal<'a>), Interruption> {
     let output = match attached {
         Some(output) => output,
         None => engine.logs(container),
     };
     let mut journal = Journal::new(run, Step::Run);
     let wait = async { engine.wait(container).await.map_err(Interruption::from) };
-    let mut both = pin!(try_join(journal.follow(output), wait));
-    tokio::select! {
-        biased;
-        () = run.stop.cancelled() => Err(Interruption::Stopped),
-        ended = &mut both => ended.map(|((), exit)| Over::Exited(exit)),
-        () = tokio::time::sleep_until(deadline) => {
-            engine.kill(container).await?;
-            // What it wrote until now belongs to the log.
-            let _ = tokio::time::timeout(LAST_WORDS, both).await;
-            Ok(Over::TimeUp)
+    let over = {
+        let mut both = pin!(try_join(journal.follow(output), wait));
+        tokio::select! {
+            biased;
+            () = run.stop.cancelled() => return Err(Interruption::Stopped),
+            ended = &mut both => Over::Exited(ended?.1),
+            () = tokio::time::sleep_until(deadline) => {
+                engine.kill(container).await?;
+                // What it wrote until now belongs to the log.
+                let _ = tokio::time::timeout(LAST_WORDS, both).await;
+                Over::TimeUp
+            }
         }
-    }
+    };
+    Ok((over, journal))
 }
 
 /// Waits until the engine answers again.

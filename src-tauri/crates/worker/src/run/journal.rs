@@ -51,6 +51,12 @@ impl<'a> Journal<'a> {
         Ok(())
     }
 
+    /// Brings the log onto the disk, so that a result that is told never has a shorter log after a power cut.
+    pub(super) async fn sync(self) -> Result<(), Interruption> {
+        let Some(mut writer) = self.writer else { return Ok(()) };
+        tokio::task::spawn_blocking(move || writer.sync()).await.map_err(disk)?.map_err(disk)
+    }
+
     /// Writes everything that comes out of a container, until its streams end.
     pub(super) async fn follow(
         &mut self,
