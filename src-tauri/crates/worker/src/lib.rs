@@ -172,6 +172,17 @@ impl Worker {
         self.ask(|reply| owner::Request::Submit(Box::new(submission), reply)).await
     }
 
+    /// Hands a job in without waiting until it is on disk, for clients that are not answered. Requests are carried
+    /// out in the order they were handed in.
+    ///
+    /// # Errors
+    /// When the worker is stopping.
+    pub async fn hand_in(&self, submission: Submission) -> Result<(), WorkerError> {
+        let (reply, _) = oneshot::channel();
+        let request = owner::Request::Submit(Box::new(submission), reply);
+        self.0.requests.send(request).await.map_err(|_| WorkerError::Stopping)
+    }
+
     /// Lets go of a job: cancels or deletes it when nobody else holds it. False when there is no such job.
     ///
     /// # Errors

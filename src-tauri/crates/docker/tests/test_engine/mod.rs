@@ -3,11 +3,15 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use deskgrid_docker::{ContainerSpec, Engine, EngineState, EngineWatch, LABEL_WORKER, Network};
 
 /// A busybox that `make test` puts into the engine. It has no command of its own.
 pub(crate) const IMAGE: &str = "deskgrid-test/busybox:latest";
+
+/// After this, tests say that there is no engine instead of waiting for ever.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The engine's address as a setting.
 pub(crate) fn preferred() -> Option<String> {
@@ -18,8 +22,12 @@ pub(crate) fn preferred() -> Option<String> {
 pub(crate) async fn engine() -> Engine {
     let watch = EngineWatch::start(preferred());
     let mut state = watch.state();
-    let ready = state.wait_for(|state| matches!(state, EngineState::Ready(_))).await.unwrap();
-    ready.ready().unwrap().clone()
+    let ready = state.wait_for(|state| matches!(state, EngineState::Ready(_)));
+    let found = tokio::time::timeout(PATIENCE, ready).await.ok().map(|ready| ready.unwrap().clone());
+    let Some(EngineState::Ready(engine)) = found else {
+        panic!("the tests need an engine. {}", watch.state().borrow().explain());
+    };
+    engine
 }
 
 /// A test's own worker id on the engine.

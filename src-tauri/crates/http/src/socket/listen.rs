@@ -57,7 +57,7 @@ impl Listener {
             ClientMessage::Ping => self.reply(Reply::Frame("PONG".to_owned())).await,
             ClientMessage::Submit(submission) => {
                 self.submitted.note(&submission.id, &submission.namespace);
-                self.site.worker().submit(to_worker(*submission, self.queue.clone())).await?;
+                self.site.worker().hand_in(to_worker(*submission, self.queue.clone())).await?;
             }
             ClientMessage::Release { job, reason, namespace, .. } => {
                 let slots = namespace.unwrap_or_else(|| Released::Only(self.submitted.of(&job)));

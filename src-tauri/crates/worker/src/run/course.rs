@@ -18,7 +18,7 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 use super::container::{self, Purpose};
 use super::follow::{self, Over};
 use super::inputs::{self, Files};
-use super::journal::Journal;
+use super::journal::{self, Journal};
 use super::outputs::archive::{self, ArchiveError};
 use super::outputs::{self, Outputs, Tree};
 use super::{Interruption, Run, disk};
@@ -45,6 +45,7 @@ impl<'a> Course<'a> {
     /// From the definition to the result.
     pub(super) async fn start_afresh(&mut self) -> Result<RunResult, Interruption> {
         let run = self.run;
+        journal::clear(run).await?;
         let definition = self.definition().await?;
         let limit = self.time_limit(&definition);
         let mut engine = run.engine()?;

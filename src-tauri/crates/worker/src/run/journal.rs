@@ -15,6 +15,20 @@ use deskgrid_docker::{Chunk, EngineError};
 /// Lines are written at least this often, or as soon as this many bytes have come.
 const MOST_PENDING: usize = 256 * 1024;
 
+/// Empties the logs of an earlier run, so that a run that writes nothing does not show them as its own.
+pub(super) async fn clear(run: &Run) -> Result<(), Interruption> {
+    if run.number == 1 {
+        return Ok(());
+    }
+    let (logs, id) = (run.kit.store.logs(), run.id.clone());
+    let cleared = tokio::task::spawn_blocking(move || {
+        [LogKind::Build, LogKind::Run]
+            .into_iter()
+            .try_for_each(|kind| logs.writer(&id, kind, Opening::Truncate).map(drop))
+    });
+    cleared.await.map_err(disk)?.map_err(disk)
+}
+
 /// One log of one run.
 pub(super) struct Journal<'a> {
     run: &'a Run,
