@@ -43,18 +43,27 @@ impl Status {
 fn server_lines(status: &QueueStatus) -> String {
     let mut text = String::new();
     if let Some(engine) = &status.engine {
-        let message = engine.message.as_deref().map(|message| format!(": {message}")).unwrap_or_default();
-        let _ = writeln!(text, "Engine   {}{message}", engine.state);
+        let _ = writeln!(text, "Engine   {}", engine.message.as_ref().unwrap_or(&engine.state));
     }
     for (id, worker) in &status.local_workers {
         let longest = match &worker.max_job_duration {
             serde_json::Value::String(text) => format!(", jobs of at most {text}"),
             _ => String::new(),
         };
-        let _ = writeln!(text, "Worker   {id}: {} CPUs, {} GPUs{longest}", worker.cpus, worker.gpus);
+        let _ = writeln!(
+            text,
+            "Worker   {id}: {}, {}{longest}",
+            counted(worker.cpus, "CPU"),
+            counted(worker.gpus, "GPU")
+        );
     }
     let _ = writeln!(text, "Pages    {} connected", status.client_count);
     text
+}
+
+fn counted(number: f64, what: &str) -> String {
+    let is_one = (number - 1.0).abs() < f64::EPSILON;
+    format!("{number} {what}{}", if is_one { "" } else { "s" })
 }
 
 /// How many jobs are in which state, and the unfinished ones: running first, then waiting in the server's order.
@@ -115,7 +124,7 @@ mod tests {
         let status: QueueStatus = serde_json::from_str(json).unwrap();
         assert_eq!(
             server_lines(&status),
-            "Engine   ready: Docker 28\nWorker   lab-1: 3 CPUs, 1 GPUs, jobs of at most 1h\nPages    2 connected\n"
+            "Engine   Docker 28\nWorker   lab-1: 3 CPUs, 1 GPU, jobs of at most 1h\nPages    2 connected\n"
         );
     }
 }

@@ -9,9 +9,13 @@
     reason = "a test ends by panicking; its harness does too"
 )]
 
+pub mod command;
+pub mod engine;
 pub mod page;
 pub mod server;
 
+pub use command::{Outcome, deskgrid};
+pub use engine::{EngineClient, PrivateEngine};
 pub use page::Page;
 pub use server::{Deskgrid, Options};
 
@@ -21,6 +25,8 @@ use serde_json::{Value, json};
 pub const BUSYBOX: &str = "deskgrid-test/busybox:latest";
 /// The same with an entry point of its own.
 pub const WITH_ENTRYPOINT: &str = "deskgrid-test/entrypoint:latest";
+/// The same, run as the user 1000.
+pub const AS_USER: &str = "deskgrid-test/user:latest";
 /// A real Python on Debian.
 pub const PYTHON: &str = "deskgrid-test/python:latest";
 
@@ -52,4 +58,16 @@ pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
 pub fn log_text(finished: &Value) -> String {
     let lines = finished["finished"]["result"]["logs"].as_array().cloned().unwrap_or_default();
     lines.iter().filter_map(|line| line[0].as_str()).collect()
+}
+
+/// Waits until `is_so`, where no event tells of it: what a program left on the disk or in the engine.
+pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !is_so().await {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(server::PATIENCE, wait)
+        .await
+        .unwrap_or_else(|_| panic!("this never came true: {what}"));
 }

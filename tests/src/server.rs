@@ -9,6 +9,9 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::command::without_settings;
+use crate::engine::{EngineClient, remove_containers_of};
+
 /// Nothing in a test takes this long; a test that waits longer hangs and shall say so.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -23,9 +26,11 @@ pub struct Options {
     pub launcher: Vec<String>,
     /// The program to start instead of the built one.
     pub program: Option<PathBuf>,
+    /// User and group that own its folder.
+    pub owner: Option<(u32, u32)>,
 }
 
-/// A running server with a data folder of its own. It is killed when dropped.
+/// A running server with a data folder of its own. When dropped it is killed, and its containers are removed.
 pub struct Deskgrid {
     process: Child,
     /// Where it listens, without a slash at the end.
@@ -58,15 +63,16 @@ impl Deskgrid {
 
     /// Starts a server as `options` say.
     pub async fn start_with(options: Options) -> Self {
-        let data = tempfile::tempdir().expect("a temporary folder");
-        Self::start_over(data, options).await
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::start_over(folder, options).await
     }
 
-    /// Starts a server over a data folder that may have been used before.
-    pub async fn start_over(data: TempDir, options: Options) -> Self {
-        let (process, address) = launch(data.path(), &options, 0).await;
+    /// Starts a server over a folder that may have been used before: the data, the settings and the log lie in it.
+    pub async fn start_over(folder: TempDir, options: Options) -> Self {
+        prepare(folder.path(), options.owner);
+        let (process, address) = launch(folder.path(), &options, 0).await;
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
-        Self { process, address, data, options, http }
+        Self { process, address, folder, options, http }
     }
 
     /// Sends SIGTERM, waits for the end and returns the exit code.
@@ -86,7 +92,7 @@ impl Deskgrid {
 
     /// Starts it again over the same data folder and on the same port.
     pub async fn start_again(&mut self) {
-        let (process, address) = launch(self.data.path(), &self.options, self.port()).await;
+        let (process, address) = launch(self.folder.path(), &self.options, self.port()).await;
         self.process = process;
         self.address = address;
     }
@@ -103,8 +109,29 @@ impl Deskgrid {
     }
 
     /// Its data folder.
-    pub fn data(&self) -> &Path {
-        self.data.path()
+    pub fn data(&self) -> PathBuf {
+        data_in(self.folder.path())
+    }
+
+    /// Its settings file, which is empty at first.
+    pub fn settings(&self) -> PathBuf {
+        settings_in(self.folder.path())
+    }
+
+    /// What it wrote to its error stream.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(log_in(self.folder.path())).unwrap_or_default()
+    }
+
+    /// The engine that it uses.
+    pub fn engine(&self) -> EngineClient {
+        let host = self.options.docker_host.clone().or_else(test_engine);
+        EngineClient::new(&host.expect("the set-up names an engine in DESKGRID_TEST_DOCKER_HOST"))
+    }
+
+    /// Its name on its containers.
+    pub fn worker_id(&self) -> String {
+        std::fs::read_to_string(self.data().join("worker-id")).expect("a worker id").trim().to_owned()
     }
 
     /// The port it listens on.
@@ -177,6 +204,21 @@ impl Deskgrid {
         self.finished(&id).await
     }
 
+    /// Waits until the job's events contain `text`: something it wrote, or a state that it reached.
+    pub async fn until_said(&self, id: &str, text: &str) {
+        let wait = async {
+            let url = self.url(&format!("/q/local/j/{id}/stream"));
+            let mut stream = self.http.get(url).send().await.expect("a stream");
+            let mut said = String::new();
+            while !said.contains(text) {
+                let piece = stream.chunk().await.expect("the stream goes on");
+                let piece = piece.unwrap_or_else(|| panic!("it ends without {text:?}: {said}"));
+                said.push_str(&String::from_utf8_lossy(&piece));
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{text:?} is said in time"));
+    }
+
     /// The bytes of an output of a finished job, by the URL in its result.
     pub async fn output(&self, finished: &Value, path: &str) -> Vec<u8> {
         let output = &finished["finished"]["result"]["outputs"][path];
@@ -185,30 +227,74 @@ impl Deskgrid {
     }
 }
 
+impl Drop for Deskgrid {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("The log of the server of this test:\n{}", self.log());
+        }
+        // It must be gone before its containers are, or it would make new ones.
+        let _ = self.process.start_kill();
+        while matches!(self.process.try_wait(), Ok(None)) {
+            std::thread::yield_now();
+        }
+        let host = self.options.docker_host.clone().or_else(test_engine);
+        let worker = std::fs::read_to_string(self.data().join("worker-id"));
+        if let (Some(host), Ok(worker)) = (host, worker) {
+            remove_containers_of(&host, worker.trim());
+        }
+    }
+}
+
+fn data_in(folder: &Path) -> PathBuf {
+    folder.join("data")
+}
+
+fn settings_in(folder: &Path) -> PathBuf {
+    folder.join("settings.toml")
+}
+
+fn log_in(folder: &Path) -> PathBuf {
+    folder.join("server.log")
+}
+
+/// An empty settings file keeps the settings of whoever runs the tests out of them.
+fn prepare(folder: &Path, owner: Option<(u32, u32)>) {
+    let settings = settings_in(folder);
+    if !settings.exists() {
+        std::fs::write(&settings, "").expect("a temporary file");
+    }
+    if let Some((user, group)) = owner {
+        for path in [folder, &settings] {
+            std::os::unix::fs::chown(path, Some(user), Some(group)).expect("we are root");
+        }
+    }
+}
+
 /// Starts the program and waits for the line that says where it listens.
-async fn launch(data: &Path, options: &Options, port: u16) -> (Child, String) {
+async fn launch(folder: &Path, options: &Options, port: u16) -> (Child, String) {
     let program = options.program.clone().unwrap_or_else(program);
     let mut words = options.launcher.clone();
     words.push(program.to_string_lossy().into_owned());
+    let log = std::fs::File::options().create(true).append(true).open(log_in(folder)).expect("a log");
     let mut command = Command::new(&words[0]);
-    command
+    without_settings(&mut command)
         .args(&words[1..])
         .arg("serve")
         .args(["--port", &port.to_string()])
         .arg("--data-directory")
-        .arg(data);
-    // An empty file keeps the settings of whoever runs the tests out of them.
-    let settings = data.with_extension("toml");
-    std::fs::write(&settings, "").expect("a temporary file");
-    command.arg("--config").arg(&settings);
+        .arg(data_in(folder))
+        .arg("--config")
+        .arg(settings_in(folder));
     if let Some(host) = options.docker_host.clone().or_else(test_engine) {
         command.args(["--docker-host", &host]);
     }
-    command.args(&options.args).stdout(Stdio::piped()).kill_on_drop(true);
+    command.args(&options.args).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
     let mut process = command.spawn().expect("the program starts");
     let mut lines = BufReader::new(process.stdout.take().expect("a pipe")).lines();
     let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it listens in time");
-    let line = line.expect("readable").expect("it says where it listens");
+    let Some(line) = line.expect("readable") else {
+        panic!("it ended: {}", std::fs::read_to_string(log_in(folder)).unwrap_or_default())
+    };
     let address = line.split_whitespace().find(|word| word.starts_with("http://")).expect("an address");
     (process, address.to_owned())
 }

@@ -1,2 +1,1 @@
 //! End-to-end tests: each drives a really running server with a real engine, as clients do.
-

@@ -40,10 +40,9 @@ impl Address {
                 "Engines over ssh are not supported. Forward the engine's socket with `ssh -L` and name that socket.",
             ),
             Some(("https", _)) => unusable("Engines over TLS are not supported."),
-            Some(_) => unusable("An address starts with unix://, npipe:// or tcp://."),
             None if text.starts_with('/') => Self::Unix(text.into()),
             None if text.contains(':') => Self::tcp(text),
-            None => unusable("An address starts with unix://, npipe:// or tcp://."),
+            Some(_) | None => unusable("An address starts with unix://, npipe:// or tcp://."),
         }
     }
 

@@ -28,7 +28,8 @@ struct ConfigFile {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Auth {
-    auth: Option<String>,
+    #[serde(rename = "auth")]
+    encoded: Option<String>,
     username: Option<String>,
     password: Option<String>,
     identitytoken: Option<String>,
@@ -101,7 +102,7 @@ pub(crate) fn credentials(around: &Surroundings, registry: &str) -> Option<Docke
     let mut config = read_config(around);
     let key = config.auths.keys().find(|key| is_registry(key, registry))?.clone();
     let auth = config.auths.remove(&key)?;
-    let (username, password) = match auth.auth.as_deref().and_then(decode_auth) {
+    let (username, password) = match auth.encoded.as_deref().and_then(decode_auth) {
         Some((username, password)) => (Some(username), Some(password)),
         None => (auth.username, auth.password),
     };

@@ -1,6 +1,6 @@
 //! How a job's files travel between our disk and a container. Only the choice: the worker does the carrying.
 
-use crate::engine::EngineInfo;
+use crate::engine::{EngineInfo, Rights};
 use crate::surroundings::{Platform, effective_uid};
 
 /// A way of carrying files.
@@ -18,10 +18,9 @@ pub enum Delivery {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
     platform: Platform,
+    rights: Rights,
     is_local: bool,
     is_desktop: bool,
-    is_rootless: bool,
-    has_user_namespaces: bool,
     we_are_root: bool,
 }
 
@@ -30,10 +29,9 @@ impl Facts {
     pub(crate) fn of(engine: &EngineInfo) -> Self {
         Self {
             platform: Platform::here(),
-            is_local: engine.is_local,
+            rights: engine.rights,
+            is_local: engine.address.is_local(),
             is_desktop: engine.is_desktop,
-            is_rootless: engine.rootless,
-            has_user_namespaces: engine.has_user_namespaces,
             we_are_root: effective_uid() == Some(0),
         }
     }
@@ -43,17 +41,16 @@ pub(crate) fn choose(facts: Facts) -> Delivery {
     if !facts.is_local {
         return Delivery::Archive;
     }
-    match facts.platform {
+    match (facts.platform, facts.rights, facts.we_are_root) {
         // Docker Desktop and OrbStack share the home folder into their machine and map every owner to the person.
-        // Other products share some folders, or none, and with other owners.
-        Platform::MacOs | Platform::Windows if facts.is_desktop => Delivery::Bind,
-        Platform::MacOs | Platform::Windows => Delivery::Archive,
-        // Root of a container is then an ordinary user outside, who cannot reach into our private folders.
-        Platform::Linux if facts.has_user_namespaces => Delivery::Archive,
-        // The engine belongs to somebody else than us, so our files may be closed to it.
-        Platform::Linux if facts.is_rootless && facts.we_are_root => Delivery::Archive,
-        Platform::Linux if facts.we_are_root && !facts.is_desktop => Delivery::Bind,
-        Platform::Linux => Delivery::ArchiveWithBinds,
+        (Platform::MacOs | Platform::Windows, ..) if facts.is_desktop => Delivery::Bind,
+        // Other products share some folders, or none, and with other owners. Engines that are not root, or whose
+        // containers are not, may find our private folders closed.
+        (Platform::MacOs | Platform::Windows, ..)
+        | (Platform::Linux, Rights::Mapped, _)
+        | (Platform::Linux, Rights::Rootless, true) => Delivery::Archive,
+        (Platform::Linux, Rights::Root, true) if !facts.is_desktop => Delivery::Bind,
+        (Platform::Linux, Rights::Root | Rights::Rootless, _) => Delivery::ArchiveWithBinds,
     }
 }
 
@@ -65,25 +62,26 @@ mod tests {
     fn files_travel_by_bind_mount_only_where_they_come_back_as_ours() {
         use Delivery::{Archive, ArchiveWithBinds, Bind};
         use Platform::{Linux, MacOs, Windows};
-        // Platform, local, desktop, rootless, user namespaces, we are root.
-        for (platform, facts, wanted) in [
-            (Linux, [true, false, false, false, true], Bind),
-            (Linux, [true, false, false, false, false], ArchiveWithBinds),
-            (Linux, [true, false, true, false, false], ArchiveWithBinds),
-            (Linux, [true, false, true, false, true], Archive),
-            (Linux, [true, false, false, true, true], Archive),
-            (Linux, [true, true, false, false, false], ArchiveWithBinds),
-            (Linux, [true, true, false, false, true], ArchiveWithBinds),
-            (Linux, [false, false, false, false, true], Archive),
-            (MacOs, [true, true, false, false, false], Bind),
-            (MacOs, [true, false, false, false, false], Archive),
-            (MacOs, [false, true, false, false, false], Archive),
-            (Windows, [true, true, false, false, false], Bind),
-            (Windows, [true, false, false, false, false], Archive),
+        use Rights::{Mapped, Root, Rootless};
+        // Platform, rights; local, desktop, we are root.
+        for (platform, rights, [is_local, is_desktop, we_are_root], wanted) in [
+            (Linux, Root, [true, false, true], Bind),
+            (Linux, Root, [true, false, false], ArchiveWithBinds),
+            (Linux, Rootless, [true, false, false], ArchiveWithBinds),
+            (Linux, Rootless, [true, false, true], Archive),
+            (Linux, Mapped, [true, false, true], Archive),
+            (Linux, Mapped, [true, false, false], Archive),
+            (Linux, Root, [true, true, false], ArchiveWithBinds),
+            (Linux, Root, [true, true, true], ArchiveWithBinds),
+            (Linux, Root, [false, false, true], Archive),
+            (MacOs, Root, [true, true, false], Bind),
+            (MacOs, Root, [true, false, false], Archive),
+            (MacOs, Root, [false, true, false], Archive),
+            (Windows, Root, [true, true, false], Bind),
+            (Windows, Root, [true, false, false], Archive),
         ] {
-            let [is_local, is_desktop, is_rootless, has_user_namespaces, we_are_root] = facts;
-            let all = Facts { platform, is_local, is_desktop, is_rootless, has_user_namespaces, we_are_root };
-            assert_eq!(choose(all), wanted, "{all:?}");
+            let facts = Facts { platform, rights, is_local, is_desktop, we_are_root };
+            assert_eq!(choose(facts), wanted, "{facts:?}");
         }
     }
 }

@@ -48,12 +48,8 @@ pub struct EngineInfo {
     pub arch: String,
     /// What it runs on, such as `Docker Desktop` or `Debian GNU/Linux 12 (bookworm)`.
     pub product: String,
-    /// Whether it runs without root's rights.
-    pub rootless: bool,
-    /// Whether it maps users of containers to other users outside.
-    pub has_user_namespaces: bool,
-    /// Whether it is on this computer.
-    pub is_local: bool,
+    /// Who its containers' root is outside of them.
+    pub rights: Rights,
     /// Whether it is Docker Desktop or `OrbStack`, which run it in a machine that shares our folders.
     pub is_desktop: bool,
     /// Whether it can limit a container's CPUs.
@@ -65,10 +61,8 @@ pub struct EngineInfo {
 impl EngineInfo {
     pub(crate) fn new(address: Address, version: SystemVersion, info: SystemInfo) -> Self {
         let security = info.security_options.unwrap_or_default();
-        let has = |name: &str| security.iter().any(|option| option.split(',').any(|part| part == name));
         let product = info.operating_system.unwrap_or_default();
         Self {
-            is_local: address.is_local(),
             address,
             version: version.version.unwrap_or_default(),
             api_version: version.api_version.unwrap_or_default(),
@@ -77,12 +71,33 @@ impl EngineInfo {
             name: info.name.unwrap_or_default(),
             os: version.os.unwrap_or_default(),
             arch: version.arch.unwrap_or_default(),
-            rootless: has("name=rootless"),
-            has_user_namespaces: has("name=userns"),
+            rights: Rights::of(&security),
             is_desktop: product.contains("Docker Desktop") || product.contains("OrbStack"),
             product,
             limits_cpus: info.cpu_cfs_quota.unwrap_or(true),
             limits_memory: info.memory_limit.unwrap_or(true),
+        }
+    }
+}
+
+/// Who the root user of a container is for the system that the engine runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rights {
+    /// Root: the engine runs as root and maps nobody.
+    Root,
+    /// The person whose engine it is: a rootless engine.
+    Rootless,
+    /// An unprivileged user of the engine's choice: it runs as root and maps users.
+    Mapped,
+}
+
+impl Rights {
+    fn of(security_options: &[String]) -> Self {
+        let has = |name| security_options.iter().any(|option| option.split(',').any(|part| part == name));
+        match (has("name=rootless"), has("name=userns")) {
+            (true, _) => Self::Rootless,
+            (false, true) => Self::Mapped,
+            (false, false) => Self::Root,
         }
     }
 }
@@ -245,9 +260,9 @@ mod tests {
     #[test]
     fn security_options_tell_rootless_engines_and_user_namespaces() {
         let plain = info(&["name=seccomp,profile=default", "name=cgroupns"], "Debian");
-        assert!(!plain.rootless && !plain.has_user_namespaces && !plain.is_desktop);
-        assert!(info(&["name=rootless"], "Debian").rootless);
-        assert!(info(&["name=userns"], "Debian").has_user_namespaces);
+        assert!(plain.rights == Rights::Root && !plain.is_desktop);
+        assert_eq!(info(&["name=rootless"], "Debian").rights, Rights::Rootless);
+        assert_eq!(info(&["name=userns"], "Debian").rights, Rights::Mapped);
         assert!(info(&[], "Docker Desktop").is_desktop);
     }
 

@@ -31,7 +31,7 @@ impl NetworkOnce {
 impl Engine {
     /// Makes sure that [`NETWORK`] is there. Free of cost once it is known to be.
     pub async fn ensure_network(&self) -> Result<(), EngineError> {
-        self.network_once().cell().get_or_try_init(|| self.make_network()).await.map(|_| ())
+        self.network_once().cell().get_or_try_init(|| self.make_network()).await.copied()
     }
 
     /// Brings the network back after `error`, when somebody removed it; tells whether to try again.

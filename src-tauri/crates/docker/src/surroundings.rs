@@ -73,7 +73,10 @@ impl Surroundings {
 impl fmt::Debug for Surroundings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The environment is left out: it may hold secrets.
-        f.debug_struct("Surroundings").field("platform", &self.platform).field("home", &self.home).finish()
+        f.debug_struct("Surroundings")
+            .field("platform", &self.platform)
+            .field("home", &self.home)
+            .finish_non_exhaustive()
     }
 }
 

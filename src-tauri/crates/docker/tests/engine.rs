@@ -1,5 +1,7 @@
 //! The calls to an engine, against a real one.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
+
 mod test_engine;
 
 use std::io::Read as _;

@@ -2,6 +2,7 @@
 //! to the engine's own.
 
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on shall fail")]
 
 mod test_engine;
 

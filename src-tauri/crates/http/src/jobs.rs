@@ -88,7 +88,7 @@ async fn show(
     } else {
         let job = job.ok_or_else(HttpError::no_job)?;
         let definition = site.store().definition(&job.id).await?.ok_or_else(HttpError::no_job)?;
-        let results = results::document(&site, &queue, &job).await?;
+        let results = results::record(&site, &queue, &job).await?;
         Written(answer::job(&definition, results.as_deref())).into_response()
     };
     response.headers_mut().append(header::VARY, header::HeaderValue::from_static("Accept"));

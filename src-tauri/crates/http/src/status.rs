@@ -6,6 +6,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use deskgrid_job::{Job, QueueName, Time};
+use deskgrid_wire::answer::EngineDescription;
 use deskgrid_wire::{WorkerDescription, answer};
 
 use crate::Site;
@@ -37,5 +38,7 @@ async fn status(State(site): State<Site>, Named(queue): Named<QueueName>) -> Wri
     let jobs = site.worker().list(&queue);
     let jobs: Vec<&Job> = jobs.iter().map(Arc::as_ref).collect();
     let clients = usize::try_from(site.gauges().sockets_of(&queue)).unwrap_or(usize::MAX);
-    Written(answer::status(&queue, &jobs, &worker(&site), clients))
+    let engine = site.worker().engine().borrow().clone();
+    let engine = EngineDescription { state: engine.code(), message: engine.explain() };
+    Written(answer::status(&queue, &jobs, &worker(&site), &engine, clients))
 }

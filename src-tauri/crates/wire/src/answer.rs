@@ -109,8 +109,24 @@ pub fn stream_final(reason: Reason) -> String {
     stream_state(Phase::Finished(reason))
 }
 
-/// `{jobs, otherServers, localWorkers, clientCount, queueInfo}` of one queue, whose only worker is this computer.
-pub fn status(queue: &QueueName, jobs: &[&Job], worker: &WorkerDescription, clients: usize) -> String {
+/// The container engine, as the status document shows it: an addition of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineDescription {
+    /// A stable word.
+    pub state: &'static str,
+    /// What it means and what to do, for people.
+    pub message: String,
+}
+
+/// `{jobs, otherServers, localWorkers, clientCount, queueInfo, engine}` of one queue, whose only worker is this
+/// computer.
+pub fn status(
+    queue: &QueueName,
+    jobs: &[&Job],
+    worker: &WorkerDescription,
+    engine: &EngineDescription,
+    clients: usize,
+) -> String {
     let mut out = String::from("{\"jobs\":{");
     push_each(&mut out, jobs, |out, job| {
         push_text(out, job.id.as_str());
@@ -136,7 +152,9 @@ pub fn status(queue: &QueueName, jobs: &[&Job], worker: &WorkerDescription, clie
     );
     out.push_str("\"jobStates\":[");
     push_each(&mut out, jobs, |out, job| push_text(out, state_word(job.phase)));
-    out.push_str("]}}");
+    push(&mut out, format_args!(r#"]}},"engine":{{"state":"{}","message":"#, engine.state));
+    push_text(&mut out, &engine.message);
+    out.push_str("}}");
     out
 }
 
@@ -225,8 +243,9 @@ mod tests {
         let queue = QueueName::new("local").unwrap();
         let jobs: Vec<&Job> = jobs.iter().collect();
         let worker = crate::server_message::tests::worker();
+        let engine = EngineDescription { state: "engine-ready", message: "It is.".into() };
         assert_eq!(
-            read(&status(&queue, &jobs, &worker, 3)),
+            read(&status(&queue, &jobs, &worker, &engine, 3)),
             json!({
                 "jobs": {"a": {"state": "Running"}, "b": {"state": "Finished", "finishedReason": "Error"}},
                 "otherServers": {},
@@ -234,7 +253,8 @@ mod tests {
                     "queue": {"a": {"jobId": "a", "finished": false}}}},
                 "clientCount": 3,
                 "queueInfo": {"address": "local", "serverId": "w-1", "jobCount": 2, "localWorkerCount": 1,
-                    "otherWorkerCount": 0, "clientCount": 3, "jobStates": ["Running", "Finished"]}
+                    "otherWorkerCount": 0, "clientCount": 3, "jobStates": ["Running", "Finished"]},
+                "engine": {"state": "engine-ready", "message": "It is."}
             })
         );
     }

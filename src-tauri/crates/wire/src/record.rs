@@ -141,6 +141,11 @@ fn append_result<L: Borrow<LogLine>>(
         out.push_str(",\"error\":");
         push_text(out, &failure.message);
     }
+    // An addition of ours, for clients that have shown the container's own lines already.
+    if !result.notes.is_empty() {
+        out.push_str(",\"notes\":");
+        log::append_list(out, &result.notes);
+    }
     push(out, format_args!(",\"isTimedOut\":{},\"outputs\":{{", result.timed_out));
     push_each(out, &result.outputs, |out, (path, file)| append_output(out, path, *file, base_url));
     out.push_str("}}");

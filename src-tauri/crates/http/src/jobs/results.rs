@@ -39,12 +39,26 @@ async fn show(
     Ok(Written(answer::data(document.as_deref())))
 }
 
-/// The record of a job with its result; none while it has none, and none for a job that was cancelled.
-pub(super) async fn document(
+/// The record of a job that is over, with its result where it has one; none while it is not over.
+pub(super) async fn record(
     site: &Site,
     queue: &QueueName,
     job: &Arc<Job>,
 ) -> Result<Option<String>, HttpError> {
+    match document(site, queue, job).await? {
+        Some(document) => Ok(Some(document)),
+        // A job that was cancelled has no result; without its record, nobody who asks would see that it is over.
+        None if matches!(job.phase, Phase::Finished(_)) => {
+            let mut out = String::new();
+            record::append(&mut out, job, view(site, queue));
+            Ok(Some(out))
+        }
+        None => Ok(None),
+    }
+}
+
+/// The record of a job with its result; none while it has none, and none for a job that was cancelled.
+async fn document(site: &Site, queue: &QueueName, job: &Arc<Job>) -> Result<Option<String>, HttpError> {
     if !matches!(job.phase, Phase::Finished(reason) if reason.is_kept()) {
         return Ok(None);
     }

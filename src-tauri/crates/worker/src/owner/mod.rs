@@ -296,7 +296,6 @@ impl Owner {
 
     fn engine_changed(&mut self, decided: &mut Decided) {
         let state = self.engine.borrow_and_update().clone();
-        tracing::info!(engine = state.code(), "{}", state.explain());
         self.resize(decided);
         if let EngineState::Ready(engine) = &state {
             self.sweep(engine.clone());

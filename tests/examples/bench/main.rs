@@ -1,0 +1,156 @@
+//! `make bench`: every figure of Deskgrid beside the limit it cannot pass, measured in the same run.
+//!
+//! Each module measures one theme and returns rows for the table. What is compared is measured in turn, one of each
+//! per round, so that a machine that grows busy in between spoils both alike. Nothing here judges by time whether
+//! Deskgrid is correct: that is what the tests are for.
+
+#![allow(clippy::expect_used, reason = "a benchmark that cannot go on ends and says where")]
+
+mod bare;
+mod command_line;
+mod container_files;
+mod files;
+mod hashing;
+mod latency;
+mod lines;
+mod memory;
+mod page;
+mod plain_http;
+mod queue;
+mod repeated;
+mod samples;
+mod start;
+mod table;
+mod throughput;
+
+use clap::{Parser, ValueEnum};
+use deskgrid_tests::{Deskgrid, Options};
+
+use crate::bare::Bare;
+use crate::table::{Row, Table};
+
+/// Measures Deskgrid, each figure beside its limit
+#[derive(Debug, Parser)]
+struct Cli {
+    /// Small sizes and few rounds: shows that everything works, not how fast it is
+    #[arg(long)]
+    quick: bool,
+    /// Measure this theme only; may be given several times
+    #[arg(long, value_name = "NAME")]
+    only: Vec<Theme>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Theme {
+    Start,
+    Memory,
+    Latency,
+    Throughput,
+    Repeated,
+    Hash,
+    Files,
+    Input,
+    Output,
+    Lines,
+    Queue,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale {
+    /// Rounds of what takes less than a second.
+    pub(crate) rounds: usize,
+    /// Rounds of what takes seconds.
+    pub(crate) long_rounds: usize,
+    /// Jobs of the throughput row, over all rounds.
+    pub(crate) jobs: usize,
+    /// Repeats of answers that take milliseconds.
+    pub(crate) repeats: usize,
+    /// Bytes of the big file.
+    pub(crate) bytes: u64,
+    /// Lines of the long log.
+    pub(crate) lines: u64,
+    /// Jobs that wait in the long queue.
+    pub(crate) queued: usize,
+}
+
+const FULL: Scale = Scale {
+    rounds: 30,
+    long_rounds: 5,
+    jobs: 200,
+    repeats: 100,
+    bytes: 1 << 30,
+    lines: 200_000,
+    queued: 10_000,
+};
+
+const QUICK: Scale =
+    Scale { rounds: 2, long_rounds: 1, jobs: 8, repeats: 5, bytes: 8 << 20, lines: 5_000, queued: 200 };
+
+/// What the themes share.
+pub(crate) struct Bench {
+    pub(crate) scale: Scale,
+    /// A server that may use all CPUs of the engine.
+    pub(crate) server: Deskgrid,
+    /// The same engine without us.
+    pub(crate) engine: Bare,
+    /// How many jobs run at once.
+    pub(crate) at_once: usize,
+}
+
+#[tokio::main]
+async fn main() {
+    let cli = Cli::parse();
+    let wanted = |theme: Theme| cli.only.is_empty() || cli.only.contains(&theme);
+    let mut bench = prepare(if cli.quick { QUICK } else { FULL }).await;
+    introduce(&bench, cli.quick).await;
+    let mut table = Table::begin();
+    for theme in Theme::value_variants().iter().copied().filter(|theme| wanted(*theme)) {
+        table.add(measure(theme, &mut bench).await);
+    }
+    table.end();
+    bench.engine.tidy().await;
+}
+
+async fn prepare(scale: Scale) -> Bench {
+    let engine = Bare::connect().await;
+    let at_once = engine.cpus().await;
+    let mut options = quiet(&engine);
+    options.args.extend(["--cpus".to_owned(), at_once.to_string()]);
+    let server = Deskgrid::start_with(options).await;
+    // The first job brings the network of the jobs and their volume about, for the others as well.
+    server.run(&page::small_job()).await;
+    Bench { scale, server, engine, at_once }
+}
+
+/// A server whose log does not run into the table, and whose containers can be told from all others.
+pub(crate) fn quiet(engine: &Bare) -> Options {
+    let launcher = ["env", "DESKGRID_LOG=warn"].map(str::to_owned).to_vec();
+    let args = vec!["--id".to_owned(), engine.worker().to_owned()];
+    Options { launcher, args, ..Options::default() }
+}
+
+async fn introduce(bench: &Bench, is_quick: bool) {
+    let profile = if cfg!(debug_assertions) { "debug build: no figure counts" } else { "release build" };
+    println!("{profile}; {} CPUs; Docker {}", bench.at_once, bench.engine.version().await);
+    println!("{}", files::disk_of(bench.server.data()));
+    if is_quick {
+        println!("--quick: small sizes and few rounds, no figure counts");
+    }
+}
+
+async fn measure(theme: Theme, bench: &mut Bench) -> Vec<Row> {
+    match theme {
+        Theme::Start => start::measure(bench).await,
+        Theme::Memory => memory::measure(bench).await,
+        Theme::Latency => latency::measure(bench).await,
+        Theme::Throughput => throughput::measure(bench).await,
+        Theme::Repeated => repeated::measure(bench).await,
+        Theme::Hash => hashing::measure(bench),
+        Theme::Files => files::measure(bench).await,
+        Theme::Input => container_files::measure_input(bench).await,
+        Theme::Output => container_files::measure_output(bench).await,
+        Theme::Lines => lines::measure(bench).await,
+        Theme::Queue => queue::measure(bench).await,
+    }
+}

@@ -1,0 +1,203 @@
+//! Looks at the container engine itself, and starts engines of a test's own.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::server::{Deskgrid, PATIENCE};
+
+/// The label that names a container's worker.
+pub const WORKER_LABEL: &str = "container.mtfm.io/worker";
+/// The label that names a container's job.
+pub const JOB_LABEL: &str = "container.mtfm.io/id";
+
+/// Speaks the engine's own API.
+#[derive(Clone, Debug)]
+pub struct EngineClient {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl EngineClient {
+    /// A client of the engine at `host`: `unix://` and a path, or `tcp://` and an address.
+    pub fn new(host: &str) -> Self {
+        let builder = reqwest::Client::builder().no_proxy();
+        let (builder, base) = match host.strip_prefix("unix://") {
+            Some(path) => (builder.unix_socket(PathBuf::from(path)), "http://localhost".to_owned()),
+            None => (builder, host.replacen("tcp", "http", 1)),
+        };
+        Self { http: builder.build().expect("a client"), base }
+    }
+
+    /// The JSON that a GET answers.
+    pub async fn get(&self, path: &str) -> Value {
+        let answer = self.http.get(format!("{}{path}", self.base)).timeout(PATIENCE).send().await;
+        answer.expect("the engine answers").json().await.expect("JSON")
+    }
+
+    /// Status and JSON answer of a POST.
+    pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let answer = self.http.post(format!("{}{path}", self.base)).json(body).timeout(PATIENCE).send().await;
+        let answer = answer.expect("the engine answers");
+        let status = answer.status().as_u16();
+        let body = answer.bytes().await.expect("a body");
+        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
+
+    /// All containers, running or not, with this label.
+    pub async fn labelled(&self, label: &str, value: &str) -> Vec<Value> {
+        self.try_labelled(label, value).await.expect("the engine answers")
+    }
+
+    async fn try_labelled(&self, label: &str, value: &str) -> Result<Vec<Value>, reqwest::Error> {
+        let filters = json!({"label": [format!("{label}={value}")]}).to_string();
+        let request = self.http.get(format!("{}/containers/json", self.base));
+        request.query(&[("all", "true"), ("filters", &filters)]).timeout(PATIENCE).send().await?.json().await
+    }
+
+    /// The engine's whole description of the one container of a job.
+    pub async fn container_of(&self, job: &str) -> Value {
+        let found = self.labelled(JOB_LABEL, job).await;
+        assert_eq!(found.len(), 1, "one container of {job}: {found:?}");
+        self.get(&format!("/containers/{}/json", found[0]["Id"].as_str().expect("an id"))).await
+    }
+
+    /// What happens to the containers of a server from now on.
+    pub async fn events(&self, server: &Deskgrid) -> Events {
+        let label = format!("{WORKER_LABEL}={}", server.worker_id());
+        let filters = json!({"type": ["container"], "label": [label]}).to_string();
+        let request = self.http.get(format!("{}/events", self.base)).query(&[("filters", filters)]);
+        Events { stream: request.send().await.expect("the engine answers"), text: String::new() }
+    }
+
+    /// Removes a container, running or not.
+    pub async fn remove(&self, id: &str) {
+        let request = self.http.delete(format!("{}/containers/{id}?force=true&v=true", self.base));
+        // It may be gone already.
+        let _ = request.timeout(PATIENCE).send().await;
+    }
+}
+
+/// Events of the engine as they come.
+pub struct Events {
+    stream: reqwest::Response,
+    text: String,
+}
+
+impl Events {
+    /// Waits for the next event of this kind, such as `destroy`, of a container of `job`.
+    pub async fn until(&mut self, action: &str, job: &str) {
+        loop {
+            while let Some((line, rest)) = self.text.split_once('\n') {
+                let event: Value = serde_json::from_str(line).expect("JSON");
+                self.text = rest.to_owned();
+                let attributes = &event["Actor"]["Attributes"];
+                if event["Action"] == action && attributes[JOB_LABEL] == job {
+                    return;
+                }
+            }
+            let piece = tokio::time::timeout(PATIENCE, self.stream.chunk()).await;
+            let piece = piece.unwrap_or_else(|_| panic!("{action} of {job} happens in time"));
+            let piece = piece.expect("the engine lives").expect("its events go on");
+            self.text.push_str(&String::from_utf8_lossy(&piece));
+        }
+    }
+}
+
+/// Removes the containers of a worker. For destructors, which cannot await.
+pub(crate) fn remove_containers_of(host: &str, worker: &str) {
+    let removal = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let engine = EngineClient::new(host);
+            // An engine that does not answer has nothing that we could remove.
+            for container in engine.try_labelled(WORKER_LABEL, worker).await.unwrap_or_default() {
+                engine.remove(container["Id"].as_str().unwrap_or_default()).await;
+            }
+        });
+    };
+    std::thread::scope(|scope| drop(scope.spawn(removal).join()));
+}
+
+/// An engine of one test, which may stop and kill it. It ends with all its data when dropped.
+pub struct PrivateEngine {
+    folder: TempDir,
+}
+
+impl PrivateEngine {
+    /// A place for an engine; none is started yet.
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    /// Starts an engine that has the image busybox.
+    pub async fn with_busybox() -> Self {
+        let engine = Self::new();
+        engine.start().await;
+        let images = set_up("images").arg("busybox").env("DESKGRID_TEST_DOCKER_HOST", engine.host()).status();
+        assert!(images.await.expect("the set-up starts").success(), "the image is made");
+        engine
+    }
+
+    /// Its address.
+    pub fn host(&self) -> String {
+        format!("unix://{}", self.folder.path().join("docker.sock").display())
+    }
+
+    /// Speaks its API.
+    pub fn client(&self) -> EngineClient {
+        EngineClient::new(&self.host())
+    }
+
+    /// Starts it, again after it was stopped or killed, and waits until it answers.
+    pub async fn start(&self) {
+        self.control("start").await;
+    }
+
+    /// Ends it as a crash does.
+    pub async fn kill(&self) {
+        self.control("kill").await;
+    }
+
+    /// Stops it as a service manager does: it asks its containers to end and then ends itself.
+    pub async fn stop(&self) {
+        let process = std::fs::read_to_string(self.folder.path().join("dockerd.pid")).expect("it runs");
+        let sent = Command::new("kill").args(["-TERM", process.trim()]).status().await;
+        assert!(sent.is_ok_and(|status| status.success()));
+        let folder = PathBuf::from(format!("/proc/{}", process.trim()));
+        crate::eventually("the engine ends", async || !folder.exists()).await;
+    }
+
+    async fn control(&self, action: &str) {
+        let done = set_up("engine").arg("private").arg(self.folder.path()).arg(action).status().await;
+        assert!(done.expect("the set-up starts").success(), "engine: {action}");
+    }
+}
+
+impl Default for PrivateEngine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for PrivateEngine {
+    fn drop(&mut self) {
+        let mut removal = std::process::Command::new(script("engine"));
+        removal.arg("private").arg(self.folder.path()).arg("remove");
+        let _ = removal.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+}
+
+/// One of the set-up's scripts, quiet unless it fails.
+fn set_up(name: &str) -> Command {
+    let mut command = Command::new(script(name));
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../setup").join(name)
+}
