@@ -91,9 +91,9 @@ impl Events {
     /// Waits for the next event of this kind, such as `destroy`, of a container of `job`.
     pub async fn until(&mut self, action: &str, job: &str) {
         loop {
-            while let Some((line, rest)) = self.text.split_once('\n') {
-                let event: Value = serde_json::from_str(line).expect("JSON");
-                self.text = rest.to_owned();
+            while let Some(end) = self.text.find('\n') {
+                let line: String = self.text.drain(..=end).collect();
+                let event: Value = serde_json::from_str(&line).expect("JSON");
                 let attributes = &event["Actor"]["Attributes"];
                 if event["Action"] == action && attributes[JOB_LABEL] == job {
                     return;

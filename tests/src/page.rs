@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::server::{Deskgrid, PATIENCE};
@@ -17,6 +19,8 @@ pub struct Page {
     pub jobs: BTreeMap<String, Value>,
     /// Every frame that was received, in order.
     pub frames: Vec<Value>,
+    /// The bytes of all text that was received.
+    pub bytes: usize,
 }
 
 impl Page {
@@ -27,14 +31,33 @@ impl Page {
 
     /// Opens the socket at an `http` URL.
     pub async fn open_at(url: &str) -> Self {
-        let url = url.replacen("http", "ws", 1);
-        let (socket, _) = connect_async(url).await.expect("the socket opens");
-        Self { socket, jobs: BTreeMap::new(), frames: Vec::new() }
+        Self::open_from(url, None).await.expect("the socket opens")
+    }
+
+    /// Opens the socket at an `http` URL as a page of `origin` does.
+    ///
+    /// # Errors
+    /// The status of the refusal.
+    pub async fn open_from(url: &str, origin: Option<&'static str>) -> Result<Self, u16> {
+        let mut request = url.replacen("http", "ws", 1).into_client_request().expect("a URL");
+        if let Some(origin) = origin {
+            request.headers_mut().insert("origin", HeaderValue::from_static(origin));
+        }
+        match connect_async(request).await {
+            Ok((socket, _)) => Ok(Self { socket, jobs: BTreeMap::new(), frames: Vec::new(), bytes: 0 }),
+            Err(Error::Http(answer)) => Err(answer.status().as_u16()),
+            Err(error) => panic!("{url}: {error}"),
+        }
     }
 
     /// Sends a text frame as it is.
     pub async fn send_text(&mut self, text: impl Into<String>) {
         self.socket.send(Message::text(text.into())).await.expect("the socket takes it");
+    }
+
+    /// Sends a binary frame, which the protocol does not know.
+    pub async fn send_binary(&mut self, bytes: Vec<u8>) {
+        self.socket.send(Message::binary(bytes)).await.expect("the socket takes it");
     }
 
     /// Sends a message of the protocol.
@@ -64,11 +87,32 @@ impl Page {
             let frame =
                 tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("a frame comes in time");
             match frame? {
-                Ok(Message::Text(text)) => return Some(text.to_string()),
+                Ok(Message::Text(text)) => {
+                    self.bytes += text.len();
+                    return Some(text.to_string());
+                }
                 Ok(Message::Close(_)) | Err(_) => return None,
                 Ok(_) => {}
             }
         }
+    }
+
+    /// Reads until the server closes the socket, and returns its code and its reason.
+    pub async fn closed(&mut self) -> (u16, String) {
+        loop {
+            let frame = tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("it is closed in time");
+            match frame {
+                Some(Ok(Message::Close(Some(close)))) => return (close.code.into(), close.reason.to_string()),
+                Some(Ok(_)) => {}
+                end => panic!("the socket ended without a word: {end:?}"),
+            }
+        }
+    }
+
+    /// Asks for a sign of life and waits for it; all that was sent before has been dealt with then.
+    pub async fn ping(&mut self) {
+        self.send_text("PING").await;
+        self.next_of("PONG").await;
     }
 
     /// The next frame of the protocol, merged into what the page knows.

@@ -35,7 +35,7 @@ pub struct Deskgrid {
     process: Child,
     /// Where it listens, without a slash at the end.
     pub address: String,
-    data: TempDir,
+    folder: TempDir,
     options: Options,
     http: reqwest::Client,
 }

@@ -27,6 +27,14 @@ pub enum EngineError {
         /// How long we waited.
         limit: Duration,
     },
+    /// The container ended while the engine was shutting down, which ends containers: its end says nothing about it.
+    #[error(
+        "The container was stopped because the container engine was. Work goes on when the engine is back."
+    )]
+    StoppedWithEngine {
+        /// The exit code that it came to.
+        code: i64,
+    },
     /// Somebody removed the container, or the engine lost it.
     #[error("The container is gone: somebody removed it, or the engine lost it ({detail}).")]
     NoSuchContainer {
@@ -90,6 +98,7 @@ impl EngineError {
         match self {
             Self::Gone { .. } => "engine-gone",
             Self::TimedOut { .. } => "engine-timed-out",
+            Self::StoppedWithEngine { .. } => "stopped-with-engine",
             Self::NoSuchContainer { .. } => "no-such-container",
             Self::NoSuchFile { .. } => "no-such-file",
             Self::CannotStart { .. } => "cannot-start",
@@ -100,7 +109,7 @@ impl EngineError {
 
     /// Whether the engine itself is in doubt, rather than this one call.
     pub fn is_engine_lost(&self) -> bool {
-        matches!(self, Self::Gone { .. } | Self::TimedOut { .. })
+        matches!(self, Self::Gone { .. } | Self::TimedOut { .. } | Self::StoppedWithEngine { .. })
     }
 
     /// Puts bollard's error into our terms.

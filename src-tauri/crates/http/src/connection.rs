@@ -101,3 +101,55 @@ impl AsyncWrite for Connection {
         self.stream.as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair(open: &TaskTracker, ending: &CancellationToken) -> (TcpStream, Connection) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        (client, Connection::new(stream, open.clone(), ending.clone()))
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_still_sending_gets_to_read_our_last_words() {
+        let (open, ending) = (TaskTracker::new(), CancellationToken::new());
+        let (client, mut server) = pair(&open, &ending).await;
+        let (mut reading, mut writing) = client.into_split();
+        let sending = tokio::spawn(async move { writing.write_all(&vec![0; 8 << 20]).await });
+        server.read_u8().await.unwrap();
+        server.write_all(b"no").await.unwrap();
+        drop(server);
+        let mut words = String::new();
+        reading.read_to_string(&mut words).await.unwrap();
+        assert_eq!(words, "no");
+        sending.await.unwrap().unwrap();
+        open.close();
+        open.wait().await;
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_server_does_not_wait_for_such_clients() {
+        let (open, ending) = (TaskTracker::new(), CancellationToken::new());
+        let (_client, server) = pair(&open, &ending).await;
+        drop(server);
+        assert_eq!(open.len(), 1);
+        ending.cancel();
+        open.close();
+        open.wait().await;
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_its_client_has_ended_leaves_no_task() {
+        let (open, ending) = (TaskTracker::new(), CancellationToken::new());
+        let (client, mut server) = pair(&open, &ending).await;
+        drop(client);
+        assert_eq!(server.read(&mut [0; 8]).await.unwrap(), 0);
+        drop(server);
+        assert!(open.is_empty());
+    }
+}

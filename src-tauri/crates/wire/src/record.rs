@@ -282,6 +282,7 @@ pub(crate) mod tests {
             document["finished"],
             json!({"type": "Finished", "reason": "Success", "time": 1_763_806_001_000_u64, "worker": "w-1",
                 "result": {"StatusCode": 3, "logs": [["one\n", 5], ["left out\n", 5, true]], "duration": 1234,
+                    "notes": [["left out\n", 5]],
                     "isTimedOut": false, "outputs": {"a/ü \".txt": {"type": "url",
                         "value": format!("http://localhost:8000/f/{hash}"), "hash": hash.to_string()}}}})
         );

@@ -13,7 +13,7 @@ use futures_util::SinkExt as _;
 use futures_util::stream::SplitSink;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::changes::{frames, is_shown};
 use super::live::{Live, TICK};
@@ -22,7 +22,7 @@ use crate::Site;
 use crate::jobs::view;
 use crate::status;
 
-/// After so long without anything to say, a ping is sent.
+/// A ping is sent this often, also between other messages: its answer shows that the client is there.
 pub(super) const PING: Duration = Duration::from_secs(30);
 /// A client that does not take a message within this is cut off.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -62,9 +62,12 @@ impl<'a> Speaker<'a> {
         let (mut engine, mut offer) = (self.site.worker().engine(), self.site.worker().offer());
         self.send_workers().await?;
         let mut feed = self.site.worker().feed(&self.queue);
+        let mut pings = tokio::time::interval_at(Instant::now() + PING, PING);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
+                _ = pings.tick() => self.send(Message::Ping(Bytes::new())).await?,
                 reply = asked.recv() => match reply {
                     Some(reply) => self.answer(reply, &mut feed).await?,
                     // The listener has ended, and says why.
@@ -75,7 +78,6 @@ impl<'a> Speaker<'a> {
                 () = tokio::time::sleep_until(self.flush_at), if self.live.is_waiting() => self.flush().await?,
                 Ok(()) = engine.changed() => self.send_workers().await?,
                 Ok(()) = offer.changed() => self.send_workers().await?,
-                () = tokio::time::sleep(PING) => self.send(Message::Ping(Bytes::new())).await?,
             }
         }
     }
