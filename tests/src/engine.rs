@@ -1,5 +1,6 @@
 //! Looks at the container engine itself, and starts engines of a test's own.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -90,18 +91,28 @@ pub struct Events {
 impl Events {
     /// Waits for the next event of this kind, such as `destroy`, of a container of `job`.
     pub async fn until(&mut self, action: &str, job: &str) {
-        loop {
-            while let Some(end) = self.text.find('\n') {
-                let line: String = self.text.drain(..=end).collect();
-                let event: Value = serde_json::from_str(&line).expect("JSON");
-                let attributes = &event["Actor"]["Attributes"];
-                if event["Action"] == action && attributes[JOB_LABEL] == job {
-                    return;
-                }
+        self.until_all(action, HashSet::from([job.to_owned()])).await;
+    }
+
+    /// Waits until there was an event of this kind for each of `jobs`.
+    pub async fn until_all(&mut self, action: &str, mut jobs: HashSet<String>) {
+        while !jobs.is_empty() {
+            let event = tokio::time::timeout(PATIENCE, self.next()).await;
+            let event = event.unwrap_or_else(|_| panic!("{action} of {jobs:?} happens in time"));
+            if event["Action"] == action {
+                jobs.remove(event["Actor"]["Attributes"][JOB_LABEL].as_str().unwrap_or_default());
             }
-            let piece = tokio::time::timeout(PATIENCE, self.stream.chunk()).await;
-            let piece = piece.unwrap_or_else(|_| panic!("{action} of {job} happens in time"));
-            let piece = piece.expect("the engine lives").expect("its events go on");
+        }
+    }
+
+    async fn next(&mut self) -> Value {
+        loop {
+            if let Some((line, rest)) = self.text.split_once('\n') {
+                let event = serde_json::from_str(line).expect("JSON");
+                self.text = rest.to_owned();
+                return event;
+            }
+            let piece = self.stream.chunk().await.expect("the engine lives").expect("its events go on");
             self.text.push_str(&String::from_utf8_lossy(&piece));
         }
     }

@@ -100,9 +100,12 @@ impl Page {
     /// Reads until the server closes the socket, and returns its code and its reason.
     pub async fn closed(&mut self) -> (u16, String) {
         loop {
-            let frame = tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("it is closed in time");
+            let frame =
+                tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("it is closed in time");
             match frame {
-                Some(Ok(Message::Close(Some(close)))) => return (close.code.into(), close.reason.to_string()),
+                Some(Ok(Message::Close(Some(close)))) => {
+                    return (close.code.into(), close.reason.to_string());
+                }
                 Some(Ok(_)) => {}
                 end => panic!("the socket ended without a word: {end:?}"),
             }

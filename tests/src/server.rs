@@ -61,6 +61,24 @@ impl Deskgrid {
         Self::start_with(Options::default()).await
     }
 
+    /// Starts a server with the test engine and further arguments of `deskgrid serve`.
+    pub async fn start_with_args(args: &[&str]) -> Self {
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        Self::start_with(Options { args, ..Options::default() }).await
+    }
+
+    /// Starts a server that runs up to `cpus` ordinary jobs at once.
+    pub async fn start_with_cpus(cpus: u32) -> Self {
+        let args = vec!["--cpus".to_owned(), cpus.to_string()];
+        Self::start_with(Options { args, ..Options::default() }).await
+    }
+
+    /// Starts a server whose jobs stay queued, since it finds no engine.
+    pub async fn start_without_engine() -> Self {
+        let docker_host = Some("unix:///nonexistent/engine.sock".to_owned());
+        Self::start_with(Options { docker_host, ..Options::default() }).await
+    }
+
     /// Starts a server as `options` say.
     pub async fn start_with(options: Options) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");

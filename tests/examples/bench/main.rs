@@ -23,11 +23,13 @@ mod start;
 mod table;
 mod throughput;
 
+use std::process::ExitCode;
+
 use clap::{Parser, ValueEnum};
 use deskgrid_tests::{Deskgrid, Options};
 
 use crate::bare::Bare;
-use crate::table::{Row, Table};
+use crate::table::Row;
 
 /// Measures Deskgrid, each figure beside its limit
 #[derive(Debug, Parser)]
@@ -99,41 +101,39 @@ pub(crate) struct Bench {
 }
 
 #[tokio::main]
-async fn main() {
+async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let wanted = |theme: Theme| cli.only.is_empty() || cli.only.contains(&theme);
-    let mut bench = prepare(if cli.quick { QUICK } else { FULL }).await;
-    introduce(&bench, cli.quick).await;
-    let mut table = Table::begin();
-    for theme in Theme::value_variants().iter().copied().filter(|theme| wanted(*theme)) {
-        table.add(measure(theme, &mut bench).await);
-    }
-    table.end();
-    bench.engine.tidy().await;
+    let engine = Bare::connect().await;
+    // In a task of its own, so that what was made is removed even when a measurement breaks off.
+    let outcome = tokio::spawn(run(cli, engine.clone())).await;
+    engine.tidy().await;
+    if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn prepare(scale: Scale) -> Bench {
-    let engine = Bare::connect().await;
+async fn run(cli: Cli, engine: Bare) {
+    let wanted = |theme: Theme| cli.only.is_empty() || cli.only.contains(&theme);
+    let mut bench = prepare(if cli.quick { QUICK } else { FULL }, engine).await;
+    introduce(&bench, cli.quick).await;
+    table::begin();
+    for theme in Theme::value_variants().iter().copied().filter(|theme| wanted(*theme)) {
+        table::add(&measure(theme, &mut bench).await);
+    }
+    table::end();
+}
+
+async fn prepare(scale: Scale, engine: Bare) -> Bench {
     let at_once = engine.cpus().await;
-    let mut options = quiet(&engine);
-    options.args.extend(["--cpus".to_owned(), at_once.to_string()]);
-    let server = Deskgrid::start_with(options).await;
+    let args = vec!["--cpus".to_owned(), at_once.to_string()];
+    let server = Deskgrid::start_with(Options { args, ..Options::default() }).await;
     // The first job brings the network of the jobs and their volume about, for the others as well.
     server.run(&page::small_job()).await;
     Bench { scale, server, engine, at_once }
 }
 
-/// A server whose log does not run into the table, and whose containers can be told from all others.
-pub(crate) fn quiet(engine: &Bare) -> Options {
-    let launcher = ["env", "DESKGRID_LOG=warn"].map(str::to_owned).to_vec();
-    let args = vec!["--id".to_owned(), engine.worker().to_owned()];
-    Options { launcher, args, ..Options::default() }
-}
-
 async fn introduce(bench: &Bench, is_quick: bool) {
     let profile = if cfg!(debug_assertions) { "debug build: no figure counts" } else { "release build" };
     println!("{profile}; {} CPUs; Docker {}", bench.at_once, bench.engine.version().await);
-    println!("{}", files::disk_of(bench.server.data()));
+    println!("{}", files::disk_of(&bench.server.data()));
     if is_quick {
         println!("--quick: small sizes and few rounds, no figure counts");
     }

@@ -46,8 +46,7 @@ impl Row {
     /// Medians of two things measured in turn; the difference is that of the rounds.
     pub(crate) fn medians(what: impl Into<String>, ours: &Samples, limit: &Samples, name: &str) -> Self {
         let (one, two) = (ours.median(), limit.median());
-        let words =
-            format!("{}, {}", signed(ours.above(limit)), ratio(one.as_secs_f64(), two.as_secs_f64()));
+        let words = format!("{}, {}", signed(ours.above(limit)), ratio(one.as_secs_f64(), two.as_secs_f64()));
         Self::times(what, one, two, name).apart(words)
     }
 
@@ -83,32 +82,28 @@ const HEADS: [&str; 6] = ["what", "Deskgrid", "limit", "which is", "apart", "aim
 /// Wide enough for all rows, since each is printed as soon as it is known.
 const WIDTHS: [usize; 6] = [50, 10, 10, 38, 18, 26];
 
-/// Prints rows as they come.
-pub(crate) struct Table;
+/// Prints the head of the table.
+pub(crate) fn begin() {
+    println!();
+    print_line(HEADS);
+    print_rule();
+}
 
-impl Table {
-    pub(crate) fn begin() -> Self {
-        println!();
-        print_line(HEADS);
-        Self::rule();
-        Self
-    }
+/// Prints the rows of one theme.
+pub(crate) fn add(rows: &[Row]) {
+    rows.iter().for_each(|row| print_line(row.cells()));
+    print_rule();
+}
 
-    /// Prints the rows of one theme.
-    #[expect(clippy::unused_self, reason = "rows belong between the head and the end")]
-    pub(crate) fn add(&mut self, rows: Vec<Row>) {
-        rows.iter().for_each(|row| print_line(row.cells()));
-        Self::rule();
-    }
+/// Prints what is to be known about all rows.
+pub(crate) fn end() {
+    println!(
+        "Times are medians unless a row says otherwise; \"apart\" is then the median difference within a round."
+    );
+}
 
-    #[expect(clippy::unused_self, reason = "the end belongs to a table")]
-    pub(crate) fn end(self) {
-        println!("Times are medians unless they say otherwise; \"apart\" is the median difference within a round.");
-    }
-
-    fn rule() {
-        println!("{}", "-".repeat(WIDTHS.iter().sum::<usize>() + 3 * (WIDTHS.len() - 1)));
-    }
+fn print_rule() {
+    println!("{}", "-".repeat(WIDTHS.iter().sum::<usize>() + 3 * (WIDTHS.len() - 1)));
 }
 
 fn print_line(cells: [&str; 6]) {

@@ -143,8 +143,9 @@ impl Engine {
 
     /// Waits until a container that was started has ended, however long that takes; at once when it has already.
     ///
-    /// An end that comes because the engine is shutting down is not the container's own: the engine is asked once
-    /// more after each end, and [`EngineError::Gone`] is the answer when it has stopped listening.
+    /// # Errors
+    /// [`EngineError::StoppedWithEngine`] when it ended because the engine is shutting down, which is not an end of
+    /// its own. The engine is asked once more after each end to tell.
     pub async fn wait(&self, id: &ContainerId) -> Result<Exit, EngineError> {
         const DOING: &str = "waiting for a container's end";
         let mut answers = self.docker().wait_container(id.as_str(), None::<WaitContainerOptions>);
@@ -157,12 +158,9 @@ impl Engine {
         };
         self.doubt_after(&result);
         let (code, error) = result?;
-        let alive =
-            self.ping().await.map_err(|error| EngineError::Gone { doing: DOING, detail: error.to_string() });
+        let alive = self.still_alive().await.map_err(|_| EngineError::StoppedWithEngine { code });
         self.doubt_after(&alive);
         alive?;
-        // A new life of the engine may have answered in place of the one we waited for.
-        self.while_alive(DOING, std::future::ready(())).await?;
         let oom_killed = code == KILLED && self.was_out_of_memory(id).await?;
         Ok(Exit { code, oom_killed, error: error.filter(|text| !text.is_empty()) })
     }

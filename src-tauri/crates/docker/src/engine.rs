@@ -52,10 +52,19 @@ pub struct EngineInfo {
     pub rights: Rights,
     /// Whether it is Docker Desktop or `OrbStack`, which run it in a machine that shares our folders.
     pub is_desktop: bool,
-    /// Whether it can limit a container's CPUs.
-    pub limits_cpus: bool,
-    /// Whether it can limit a container's memory.
-    pub limits_memory: bool,
+    /// Whether containers go on running while it is restarted ("live restore").
+    pub keeps_containers: bool,
+    /// Which limits it can keep.
+    pub limits: Limits,
+}
+
+/// The limits on containers that an engine can keep; a rootless one often cannot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// CPUs.
+    pub cpus: bool,
+    /// Memory.
+    pub memory: bool,
 }
 
 impl EngineInfo {
@@ -74,8 +83,11 @@ impl EngineInfo {
             rights: Rights::of(&security),
             is_desktop: product.contains("Docker Desktop") || product.contains("OrbStack"),
             product,
-            limits_cpus: info.cpu_cfs_quota.unwrap_or(true),
-            limits_memory: info.memory_limit.unwrap_or(true),
+            keeps_containers: info.live_restore_enabled.unwrap_or(false),
+            limits: Limits {
+                cpus: info.cpu_cfs_quota.unwrap_or(true),
+                memory: info.memory_limit.unwrap_or(true),
+            },
         }
     }
 }
@@ -159,6 +171,14 @@ impl Engine {
     pub async fn ping(&self) -> Result<(), EngineError> {
         let answer = self.limited("asking whether it is alive", PING, self.docker().ping()).await;
         answer.map(drop)
+    }
+
+    /// Whether this very life of the engine goes on. After a restart another life answers in its place, but by then
+    /// the event stream has told that this one is over.
+    pub(crate) async fn still_alive(&self) -> Result<(), EngineError> {
+        const DOING: &str = "asking whether it is alive";
+        self.ping().await?;
+        self.while_alive(DOING, std::future::ready(())).await
     }
 
     pub(crate) fn docker(&self) -> &Docker {

@@ -1,5 +1,6 @@
 //! Images: having one in the engine, whatever that takes, and what it brings along.
 
+use bollard::BollardRequest;
 use bollard::errors::Error as Bollard;
 use bollard::models::ImageInspect;
 use bollard::query_parameters::CreateImageOptionsBuilder;
@@ -101,7 +102,8 @@ impl Engine {
         let options =
             platform.map_or_else(|| options.clone(), |platform| options.clone().platform(platform)).build();
         let credentials = credentials(wanted).await;
-        let mut answers = self.docker().create_image(Some(options), None, credentials);
+        let docker = self.docker().clone().with_request_modifier(with_url_safe_credentials);
+        let mut answers = docker.create_image(Some(options), None, credentials);
         let mut meter = Meter::default();
         loop {
             let next = async { answers.next().await.transpose() };
@@ -125,6 +127,18 @@ async fn credentials(wanted: &Reference) -> Option<bollard::auth::DockerCredenti
     let registry = wanted.registry().to_owned();
     let read = move || cli_config::credentials(&Surroundings::of_this_computer(), &registry);
     tokio::task::spawn_blocking(read).await.ok().flatten()
+}
+
+/// Engines read the credentials in the alphabet of base64 that is made for URLs and ignore them without a word when
+/// they are in the common one, in which bollard writes them.
+fn with_url_safe_credentials(mut request: BollardRequest) -> BollardRequest {
+    if let Some(value) = request.headers_mut().get_mut("X-Registry-Auth")
+        && let Ok(common) = value.to_str()
+        && let Ok(safe) = common.replace('+', "-").replace('/', "_").parse()
+    {
+        *value = safe;
+    }
+    request
 }
 
 fn failure(doing: &'static str, image: &str, error: Bollard) -> EngineError {
@@ -156,6 +170,13 @@ fn is_for(image: &Image, platform: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn credentials_are_sent_in_the_alphabet_that_engines_read() {
+        let mut request = BollardRequest::new(bollard::body_full(bytes::Bytes::new()));
+        request.headers_mut().insert("X-Registry-Auth", "a+b/c=".parse().unwrap());
+        assert_eq!(with_url_safe_credentials(request).headers()["X-Registry-Auth"], "a-b_c=");
+    }
 
     #[test]
     fn a_platform_is_compared_by_system_and_processor() {

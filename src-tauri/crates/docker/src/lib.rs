@@ -31,7 +31,7 @@ pub use address::Address;
 pub use container::{ContainerId, Exit, OurContainer};
 pub use delivery::Delivery;
 pub use discovery::{Candidate, Kind};
-pub use engine::{Engine, EngineInfo, Rights};
+pub use engine::{Engine, EngineInfo, Limits, Rights};
 pub use error::{EngineError, ImageProblem};
 pub use image::Image;
 pub use network::NETWORK;

@@ -89,9 +89,9 @@ pub(crate) fn create_body(spec: &ContainerSpec, engine: &EngineInfo) -> Containe
 }
 
 fn host_config(spec: &ContainerSpec, engine: &EngineInfo) -> HostConfig {
-    let memory = spec.memory.filter(|_| engine.limits_memory).map(capped);
+    let memory = spec.memory.filter(|_| engine.limits.memory).map(capped);
     HostConfig {
-        nano_cpus: spec.nano_cpus.filter(|_| engine.limits_cpus).map(capped),
+        nano_cpus: spec.nano_cpus.filter(|_| engine.limits.cpus).map(capped),
         memory,
         // Equal to the memory means no swap on top of it.
         memory_swap: memory,
@@ -151,6 +151,7 @@ mod tests {
 
     use super::*;
     use crate::address::Address;
+    use crate::engine::Limits;
 
     fn engine() -> EngineInfo {
         EngineInfo::new(Address::parse("unix:///x"), SystemVersion::default(), SystemInfo::default())
@@ -188,7 +189,7 @@ mod tests {
 
     #[test]
     fn limits_that_the_engine_cannot_keep_are_left_out() {
-        let weak = EngineInfo { limits_cpus: false, limits_memory: false, ..engine() };
+        let weak = EngineInfo { limits: Limits { cpus: false, memory: false }, ..engine() };
         let spec = ContainerSpec { nano_cpus: Some(1), memory: Some(1), ..ContainerSpec::default() };
         let host = create_body(&spec, &weak).host_config.unwrap();
         assert_eq!((host.nano_cpus, host.memory, host.memory_swap), (None, None, None));

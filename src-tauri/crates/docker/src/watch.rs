@@ -17,8 +17,11 @@ use crate::probe;
 use crate::state::{EngineState, Trouble};
 use crate::surroundings::{Platform, Surroundings};
 
-/// Between attempts to connect while nothing was noticed: for sockets that stay in place, TCP and pipes.
+/// Between attempts to connect to sockets, which are noticed when they appear: for those that stay in place, and for
+/// folders that cannot be watched.
 const FALLBACK: Duration = Duration::from_secs(2);
+/// Between attempts to connect by TCP or pipe, where nothing but an attempt tells that somebody listens.
+const UNSEEN: Duration = Duration::from_millis(500);
 /// Milliseconds between looks after something was noticed: an engine opens its socket before it may be used.
 const SOON: [u64; 8] = [10, 20, 40, 80, 160, 320, 640, 640];
 
@@ -151,8 +154,10 @@ async fn survey(preferred: Option<String>, nudge: Arc<Notify>) -> Option<Survey>
 
 /// Tries to connect now and then until somebody listens.
 async fn until_reachable(candidates: &[Candidate]) {
+    let all_seen = candidates.iter().all(|candidate| candidate.address.socket().is_some());
+    let pause = if all_seen { FALLBACK } else { UNSEEN };
     loop {
-        tokio::time::sleep(FALLBACK).await;
+        tokio::time::sleep(pause).await;
         for candidate in candidates {
             if let Ok(Ok(())) = tokio::time::timeout(FALLBACK, candidate.address.reach()).await {
                 return;

@@ -320,3 +320,42 @@ async fn images_that_cannot_be_had_say_why() {
     })
     .await;
 }
+
+/// Needs a registry that the engine reaches without credentials, named by `DESKGRID_TEST_REGISTRY` as `host:port`.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_is_not_here_is_fetched_once_for_all_who_wait() {
+    let Ok(registry) = std::env::var("DESKGRID_TEST_REGISTRY") else {
+        eprintln!("not tested: DESKGRID_TEST_REGISTRY names no registry");
+        return;
+    };
+    on_engine(|stage| async move {
+        use bollard::query_parameters::{
+            PushImageOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder,
+        };
+        let engine = &stage.engine;
+        let docker = bollard::Docker::connect_with_host(&engine.info().address.to_string()).unwrap();
+        let repository = format!("{registry}/deskgrid-test/fetched");
+        let tag = TagImageOptionsBuilder::new().repo(&repository).tag(&stage.worker).build();
+        docker.tag_image(IMAGE, Some(tag)).await.unwrap();
+        let push = PushImageOptionsBuilder::new().tag(&stage.worker).build();
+        docker.push_image(&repository, Some(push), None).try_collect::<Vec<_>>().await.unwrap();
+        let reference = format!("{repository}:{}", stage.worker);
+        docker.remove_image(&reference, None::<RemoveImageOptions>, None).await.unwrap();
+
+        let (mut one, mut two) = (Vec::new(), Vec::new());
+        let (first, second) = tokio::join!(
+            engine.ensure_image(&reference, None, |progress| one.push(progress.line)),
+            engine.ensure_image(&reference, None, |progress| two.push(progress.line)),
+        );
+        assert_eq!(first.unwrap(), second.unwrap());
+        assert_eq!(one[0], format!("{}: Pulling from deskgrid-test/fetched", stage.worker));
+        assert!(one.iter().any(|line| line.starts_with("Digest: sha256:")), "{one:?}");
+        assert!(one.last().unwrap().starts_with("Status: "), "{one:?}");
+        assert!(one.ends_with(&two), "{two:?}");
+
+        docker.remove_image(&reference, None::<RemoveImageOptions>, None).await.unwrap();
+        let absent = format!("{repository}:never-pushed");
+        assert_eq!(image(engine, &absent).await.unwrap_err().code(), "image-not-found");
+    })
+    .await;
+}

@@ -12,8 +12,8 @@
 //! ├── incoming/<n>         blobs on their way in; swept at the next start
 //! ├── logs/ab/<job>.run.jsonl, <job>.build.jsonl
 //! └── runs/<job>.<run>/    scratch of one run, gone after it
-//!     ├── inputs/
-//!     ├── outputs/         0777: a container may run as any user
+//!     ├── inputs/          0777, as is outputs/: a container may run as any user
+//!     ├── outputs/
 //!     └── config/
 //! ```
 //!

@@ -24,13 +24,14 @@ impl Scratch {
         for part in [scratch.inputs(), scratch.outputs(), scratch.config()] {
             platform::create_private_folder(&part).map_err(failed("create", &part))?;
         }
-        // Containers write as any user. The folders above let nobody else on this computer come here.
-        let outputs = scratch.outputs();
-        platform::open_to_all(&outputs).map_err(failed("open to all users", &outputs))?;
+        // Containers read and write as any user. The folders above let nobody else on this computer come here.
+        for part in [scratch.inputs(), scratch.outputs()] {
+            platform::open_to_all(&part).map_err(failed("open to all users", &part))?;
+        }
         Ok(scratch)
     }
 
-    /// An absolute path: files below the container's `/inputs`.
+    /// An absolute path: the container's `/inputs`. Anyone may write there.
     pub fn inputs(&self) -> PathBuf {
         self.root.join("inputs")
     }
@@ -111,12 +112,12 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn any_user_may_write_outputs_and_nobody_else_may_enter() {
+    fn any_user_of_a_container_may_write_and_nobody_else_may_enter() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let scratch = Store::open(dir.path()).unwrap().scratch(&id("a"), 1).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&scratch.outputs()), 0o777);
+        assert_eq!((mode(&scratch.inputs()), mode(&scratch.outputs())), (0o777, 0o777));
         assert_eq!(mode(scratch.outputs().parent().unwrap()), 0o700);
     }
 }

@@ -154,10 +154,10 @@ impl Lists {
         }
     }
 
-    /// Tells the readers of `queues` something that is not kept.
-    pub(crate) fn tell(&self, queues: &[QueueName], news: &News) {
+    /// Tells the readers of all queues that list `job` something that is not kept.
+    pub(crate) fn tell(&self, job: &JobId, news: &News) {
         let lists = self.lock();
-        for list in queues.iter().filter_map(|queue| lists.get(queue)) {
+        for list in lists.values().filter(|list| list.jobs.contains_key(job)) {
             let _ = list.news.send(news.clone());
         }
     }

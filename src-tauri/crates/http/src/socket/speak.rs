@@ -74,10 +74,11 @@ impl<'a> Speaker<'a> {
                     None => std::future::pending().await,
                 },
                 listing = feed.next() => self.send_listing(listing).await?,
-                news = self.news.recv() => self.hear(news)?,
                 () = tokio::time::sleep_until(self.flush_at), if self.live.is_waiting() => self.flush().await?,
                 Ok(()) = engine.changed() => self.send_workers().await?,
                 Ok(()) = offer.changed() => self.send_workers().await?,
+                // Last, since a chatty job always has some.
+                news = self.news.recv() => self.hear(news)?,
             }
         }
     }

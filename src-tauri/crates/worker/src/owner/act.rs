@@ -84,7 +84,7 @@ impl Owner {
             kit: self.kit.clone(),
             id: id.clone(),
             number,
-            queues: job.map(Job::queues).unwrap_or_default(),
+            queue: job.and_then(|job| job.queues().into_iter().next()),
             allotment: allotment.clone(),
             stop,
         };

@@ -123,7 +123,7 @@ impl<'a> Course<'a> {
                 journal.write(vec![line(progress.line.clone(), false)]).await?;
             }
             let news = News::Pull(self.run.id.clone(), progress.into());
-            self.run.kit.lists.tell(&self.run.queues, &news);
+            self.run.kit.lists.tell(&self.run.id, &news);
         }
         Ok(())
     }
@@ -150,7 +150,7 @@ impl<'a> Course<'a> {
         let purpose = Purpose {
             id: &run.id,
             run: run.number,
-            queue: run.queues.first(),
+            queue: run.queue.as_ref(),
             worker: &run.kit.worker,
             base_url: &run.kit.base_url,
         };

@@ -61,7 +61,7 @@ impl<'a> Journal<'a> {
             Ok::<_, deskgrid_store::StoreError>(writer)
         });
         self.writer = Some(written.await.map_err(disk)?.map_err(disk)?);
-        self.run.kit.lists.tell(&self.run.queues, &News::Lines(lines));
+        self.run.kit.lists.tell(&self.run.id, &News::Lines(lines));
         Ok(())
     }
 

@@ -106,7 +106,8 @@ pub(crate) struct Run {
     pub(crate) kit: Arc<Kit>,
     pub(crate) id: JobId,
     pub(crate) number: u32,
-    pub(crate) queues: Vec<QueueName>,
+    /// The queue that its container is labelled with; readers of every queue that lists the job hear of it.
+    pub(crate) queue: Option<QueueName>,
     pub(crate) allotment: Allotment,
     pub(crate) stop: CancellationToken,
 }

@@ -1,0 +1,102 @@
+//! Webhooks: a client's own web server is told when its job is queued and when it is over.
+
+use deskgrid_tests::{Deskgrid, Events, Hook, Manner, shell, unique};
+use serde_json::{Value, json};
+
+const TAKES_IT: &[Manner] = &[Manner::Answers(204)];
+
+async fn submit(server: &Deskgrid, definition: &Value, callbacks: &Value) -> String {
+    let control = json!({"namespace": "n", "callbacks": callbacks});
+    let (status, answer) =
+        server.post("/q/local", &json!({"definition": definition, "control": control})).await;
+    assert_eq!(status, 200, "{answer}");
+    answer["jobId"].as_str().expect("an id").to_owned()
+}
+
+fn told(id: &str, payload: &Value) -> Value {
+    json!({"jobId": id, "queue": "local", "namespace": "n", "config": payload})
+}
+
+#[tokio::test]
+async fn a_client_is_told_when_its_job_is_queued_and_when_it_is_over() {
+    let server = Deskgrid::start().await;
+    let (mut queued, mut finished) = (Hook::listen(TAKES_IT).await, Hook::listen(TAKES_IT).await);
+    let payload = json!({"deep": [1, {"a": "ü"}], "none": null});
+    let callbacks = json!({"queued": {"url": queued.url("/q?x=1"), "payload": payload}, "finished": {"url": finished.url("/f")}});
+    let id = submit(&server, &shell(&format!("sleep 300; : {}", unique())), &callbacks).await;
+    let call = queued.next().await;
+    assert!(call.head.starts_with("POST /q?x=1 HTTP/1.1"), "{}", call.head);
+    assert!(call.head.to_lowercase().contains("content-type: application/json"), "{}", call.head);
+    assert_eq!(call.body, told(&id, &payload));
+    assert!(finished.is_quiet());
+    server.post(&format!("/q/local/j/{id}/cancel?namespace=n"), &json!(null)).await;
+    assert_eq!(finished.next().await.body, told(&id, &Value::Null));
+    assert!(queued.is_quiet());
+}
+
+#[tokio::test]
+async fn a_repeated_submission_calls_nobody_again() {
+    let server = Deskgrid::start_without_engine().await;
+    let mut hook = Hook::listen(TAKES_IT).await;
+    let definition = json!({"image": "a"});
+    let callbacks = json!({"queued": {"url": hook.url("/"), "payload": 1}});
+    let id = submit(&server, &definition, &callbacks).await;
+    submit(&server, &definition, &callbacks).await;
+    let other = submit(&server, &json!({"image": "b"}), &callbacks).await;
+    let mut told = [hook.next().await.body, hook.next().await.body].map(|body| body["jobId"].clone());
+    let mut wanted = [json!(id), json!(other)];
+    told.sort_by_key(ToString::to_string);
+    wanted.sort_by_key(ToString::to_string);
+    assert_eq!(told, wanted);
+}
+
+#[tokio::test]
+async fn a_callback_that_is_no_web_address_is_refused() {
+    let server = Deskgrid::start_without_engine().await;
+    for url in [json!("file:///etc/passwd"), json!(5), json!(null), json!("")] {
+        let control = json!({"callbacks": {"finished": {"url": url}}});
+        let (status, answer) =
+            server.post("/q/local", &json!({"definition": {"image": "a"}, "control": control})).await;
+        assert_eq!(status, 400, "{url}");
+        assert!(answer["error"].as_str().unwrap().contains("control.callbacks.finished.url"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_was_under_way_when_the_server_died_is_made_again_at_the_next_start() {
+    let mut server = Deskgrid::start_without_engine().await;
+    let mut hook = Hook::listen(&[Manner::SaysNothing, Manner::Answers(200)]).await;
+    let callbacks = json!({"queued": {"url": hook.url("/"), "payload": 1}});
+    let id = submit(&server, &json!({"image": "a"}), &callbacks).await;
+    let first = hook.next().await;
+    server.kill().await;
+    server.start_again().await;
+    let again = hook.next().await;
+    assert_eq!((&again.body, &again.body), (&first.body, &told(&id, &json!(1))));
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_the_end_of_its_job_outlives_the_server() {
+    let mut server = Deskgrid::start().await;
+    let mut hook = Hook::listen(TAKES_IT).await;
+    let callbacks = json!({"finished": {"url": hook.url("/"), "payload": "p"}});
+    let id = submit(&server, &shell(&format!("echo up; sleep 300; : {}", unique())), &callbacks).await;
+    Events::open(&server, &id).await.until("run-log").await;
+    server.kill().await;
+    server.start_again().await;
+    assert!(hook.is_quiet());
+    server.post(&format!("/q/local/j/{id}/cancel?namespace=*"), &json!(null)).await;
+    assert_eq!(hook.next().await.body, told(&id, &json!("p")));
+}
+
+#[tokio::test]
+async fn a_refused_call_is_kept_and_not_repeated_at_once() {
+    let server = Deskgrid::start_without_engine().await;
+    let mut hook = Hook::listen(&[Manner::Answers(500), Manner::Answers(200)]).await;
+    let callbacks = json!({"queued": {"url": hook.url("/"), "payload": 1}});
+    submit(&server, &json!({"image": "a"}), &callbacks).await;
+    hook.next().await;
+    let other = submit(&server, &json!({"image": "b"}), &callbacks).await;
+    assert_eq!(hook.next().await.body["jobId"], other, "the refused call has to wait for its minute");
+    assert!(hook.is_quiet());
+}
