@@ -97,20 +97,26 @@ impl Events {
     /// Waits until there was an event of this kind for each of `jobs`.
     pub async fn until_all(&mut self, action: &str, mut jobs: HashSet<String>) {
         while !jobs.is_empty() {
+            jobs.remove(&self.next_of(action).await);
+        }
+    }
+
+    /// Waits for the next event of this kind and returns the job that it is about.
+    pub async fn next_of(&mut self, action: &str) -> String {
+        loop {
             let event = tokio::time::timeout(PATIENCE, self.next()).await;
-            let event = event.unwrap_or_else(|_| panic!("{action} of {jobs:?} happens in time"));
+            let event = event.unwrap_or_else(|_| panic!("the event {action} comes in time"));
             if event["Action"] == action {
-                jobs.remove(event["Actor"]["Attributes"][JOB_LABEL].as_str().unwrap_or_default());
+                return event["Actor"]["Attributes"][JOB_LABEL].as_str().unwrap_or_default().to_owned();
             }
         }
     }
 
     async fn next(&mut self) -> Value {
         loop {
-            if let Some((line, rest)) = self.text.split_once('\n') {
-                let event = serde_json::from_str(line).expect("JSON");
-                self.text = rest.to_owned();
-                return event;
+            if let Some(end) = self.text.find('\n') {
+                let line: String = self.text.drain(..=end).collect();
+                return serde_json::from_str(&line).expect("JSON");
             }
             let piece = self.stream.chunk().await.expect("the engine lives").expect("its events go on");
             self.text.push_str(&String::from_utf8_lossy(&piece));

@@ -46,7 +46,8 @@ impl Hook {
                 let Some(call) = read(&mut stream).await else { continue };
                 match manners[number.min(manners.len() - 1)] {
                     Manner::Answers(status) => {
-                        let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                        let answer =
+                            format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
                         let _ = stream.write_all(answer.as_bytes()).await;
                     }
                     Manner::SaysNothing => silent.push(stream),

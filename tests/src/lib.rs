@@ -11,12 +11,18 @@
 
 pub mod command;
 pub mod engine;
+pub mod events;
+pub mod hook;
 pub mod page;
+pub mod raw;
 pub mod server;
 
 pub use command::{Outcome, deskgrid};
 pub use engine::{EngineClient, PrivateEngine};
+pub use events::Events;
+pub use hook::{Hook, Manner};
 pub use page::Page;
+pub use raw::Raw;
 pub use server::{Deskgrid, Options};
 
 use serde_json::{Value, json};

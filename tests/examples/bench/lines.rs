@@ -45,7 +45,8 @@ pub(crate) async fn measure(bench: &Bench) -> Vec<Row> {
 
 /// Each line tells where it stands and is as long as lines are.
 fn writing(lines: u64) -> String {
-    format!(": {}; seq -f 'line %.0f of a log that goes on for a while, as logs do' 1 {lines}", unique())
+    let line = "\"line \" i \" of a log that goes on for a while, as logs do\"";
+    format!(": {}; awk 'BEGIN {{ for (i = 1; i <= {lines}; i++) print {line} }}'", unique())
 }
 
 /// All lines by the route for logs, as a client follows its cursor.

@@ -19,6 +19,7 @@ use crate::table::{Row, megabytes};
 
 const PAGES: usize = 5;
 const MOST_BYTES: f64 = 2e6;
+const LIST: &str = "GET /q/local once";
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -29,51 +30,68 @@ struct Received {
     at: Instant,
 }
 
+/// The whole list by one request.
+struct Listed {
+    bytes: usize,
+    took: Duration,
+}
+
 pub(crate) async fn measure(bench: &Bench) -> Vec<Row> {
     let jobs = bench.scale.queued;
     // Without an engine all jobs stay in the queue.
     let docker_host = Some("unix:///nowhere/docker.sock".to_owned());
     let server = Deskgrid::start_with(Options { docker_host, ..Options::default() }).await;
     let echo = ping_pongs(&server, jobs).await;
-    let sockets = future::join_all((0..PAGES).map(|_| connect(&server))).await;
-    let (mut sinks, streams): (Vec<_>, Vec<_>) = sockets.into_iter().map(|socket| socket.split()).unzip();
+    let (submitted, pages) = fill(&server, jobs).await;
+    let (took, (_, body)) = timed(server.get("/q/local")).await;
+    let list = Listed { bytes: body.len(), took };
+    let mut rows = rows_of_pages(jobs, &pages, submitted, echo, &list);
+    rows.push(row_of_late_page(&server, jobs, &list).await);
+    let resident = Resident::of(&server);
+    let memory = Row::new(format!("memory with {jobs} queued jobs (RSS)"), megabytes(resident.all));
+    rows.push(memory.against(megabytes(resident.all - resident.anonymous), "of it, the program's code"));
+    rows
+}
+
+/// Submits all jobs by one of the pages; returns when that began, and what each page received.
+async fn fill(server: &Deskgrid, jobs: usize) -> (Instant, Vec<Received>) {
+    let sockets = future::join_all((0..PAGES).map(|_| connect(server))).await;
+    let (mut sinks, streams): (Vec<_>, Vec<_>) =
+        sockets.into_iter().map(futures_util::StreamExt::split).unzip();
     let began = Instant::now();
     let pages = future::join_all(streams.into_iter().map(|stream| until_known(stream, jobs)));
     let (pages, ()) = tokio::join!(pages, submit(&mut sinks[0], jobs));
-    let resident = Resident::of(&server);
-    let (listing, list) = timed(server.get("/q/local")).await;
-    let late = async {
-        let (_sink, stream) = connect(&server).await.split();
-        until_known(stream, jobs).await
-    };
-    let (connecting, late) = timed(late).await;
-    rows(jobs, &pages, (began, echo), (late, connecting), (list.1.len(), listing), resident)
+    (began, pages)
 }
 
-fn rows(
+fn rows_of_pages(
     jobs: usize,
     pages: &[Received],
-    (began, echo): (Instant, Duration),
-    (late, connecting): (Received, Duration),
-    (list, listing): (usize, Duration),
-    resident: Resident,
+    submitted: Instant,
+    echo: Duration,
+    list: &Listed,
 ) -> Vec<Row> {
     let bytes = pages.iter().map(|page| page.bytes).max().unwrap_or_default() as f64;
     let frames = pages.iter().map(|page| page.frames).max().unwrap_or_default();
-    let last = pages.iter().map(|page| page.at - began).max().unwrap_or_default();
-    let list_name = "GET /q/local once";
-    let list = list as f64;
+    let slowest = pages.iter().map(|page| page.at - submitted).max().unwrap_or_default();
+    let whole = list.bytes as f64;
     vec![
         Row::new(format!("{jobs} queued jobs, {PAGES} pages: to each"), megabytes(bytes))
-            .against(megabytes(list), list_name)
-            .apart(format!("x{:.2}, {frames} frames", bytes / list))
+            .against(megabytes(whole), LIST)
+            .apart(format!("x{:.2}, {frames} frames", bytes / whole))
             .aim_bytes(bytes, MOST_BYTES),
-        Row::times("until the last page knows all of them", last, echo, "as many PINGs answered"),
-        Row::times("a page that comes later knows all of them", connecting, listing, list_name)
-            .aim_bytes(late.bytes as f64, MOST_BYTES),
-        Row::new(format!("memory with {jobs} queued jobs (RSS)"), megabytes(resident.all))
-            .against(megabytes(resident.all - resident.anonymous), "of it, the program's code"),
+        Row::times("until the last page knows all of them", slowest, echo, "as many PINGs answered"),
     ]
+}
+
+async fn row_of_late_page(server: &Deskgrid, jobs: usize, list: &Listed) -> Row {
+    let late = async {
+        let (_sink, stream) = connect(server).await.split();
+        until_known(stream, jobs).await
+    };
+    let (took, received) = timed(late).await;
+    let row = Row::times("a page that comes later knows all of them", took, list.took, LIST);
+    row.aim_bytes(received.bytes as f64, MOST_BYTES)
 }
 
 async fn connect(server: &Deskgrid) -> Socket {

@@ -13,6 +13,7 @@ use crate::command_line::finished;
 use crate::samples::Samples;
 use crate::table::Row;
 
+const LIMIT: &str = "deskgrid --version";
 const MOST: Duration = Duration::from_millis(50);
 
 pub(crate) async fn measure(bench: &Bench) -> Vec<Row> {
@@ -23,7 +24,6 @@ pub(crate) async fn measure(bench: &Bench) -> Vec<Row> {
         again.push(listening(folder.path(), bench.engine.host()).await);
         version.push(finished(command(&["--version"])).await);
     }
-    const LIMIT: &str = "deskgrid --version";
     vec![
         Row::medians("start to listening", &again, &version, LIMIT).aim_time(again.median(), MOST),
         Row::times("start to listening, p95", again.p95(), version.p95(), LIMIT),

@@ -91,7 +91,9 @@ pub(crate) fn begin() {
 
 /// Prints the rows of one theme.
 pub(crate) fn add(rows: &[Row]) {
-    rows.iter().for_each(|row| print_line(row.cells()));
+    for row in rows {
+        print_line(row.cells());
+    }
     print_rule();
 }
 

@@ -3,3 +3,4 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test ends by panicking")]
 
 mod routes;
+mod runs;

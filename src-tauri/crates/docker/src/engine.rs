@@ -25,7 +25,7 @@ pub(crate) const QUESTION: Duration = Duration::from_secs(60);
 /// For work on images, containers and networks, and for the next part of a stream.
 pub(crate) const WORK: Duration = Duration::from_secs(180);
 /// For telling whether it is alive at all.
-const PING: Duration = Duration::from_secs(5);
+const PING: Duration = Duration::from_secs(10);
 
 /// What an engine says about itself; constant while it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,7 +167,7 @@ impl Engine {
         delivery::choose(delivery::Facts::of(self.info()))
     }
 
-    /// Asks whether it is alive; any answer but yes within 5 s counts as gone.
+    /// Asks whether it is alive; any answer but yes within 10 s counts as gone.
     pub async fn ping(&self) -> Result<(), EngineError> {
         let answer = self.limited("asking whether it is alive", PING, self.docker().ping()).await;
         answer.map(drop)
@@ -177,7 +177,7 @@ impl Engine {
     /// the event stream has told that this one is over.
     pub(crate) async fn still_alive(&self) -> Result<(), EngineError> {
         const DOING: &str = "asking whether it is alive";
-        self.ping().await?;
+        self.while_alive(DOING, self.limited(DOING, QUESTION, self.docker().ping())).await??;
         self.while_alive(DOING, std::future::ready(())).await
     }
 

@@ -40,6 +40,17 @@ async fn image(engine: &Engine, reference: &str) -> Result<Image, EngineError> {
     engine.ensure_image(reference, None, |_| {}).await
 }
 
+/// Removes the network of the jobs as soon as no container of anybody's is in it.
+async fn take_network_away(docker: &bollard::Docker) {
+    let filters = [("type", vec!["network"]), ("event", vec!["disconnect"])].into();
+    let options = bollard::query_parameters::EventsOptionsBuilder::new().filters(&filters).since("0").build();
+    let mut left = docker.events(Some(options));
+    while let Err(error) = docker.remove_network(NETWORK).await {
+        assert!(error.to_string().contains("active endpoints"), "{error}");
+        left.try_next().await.unwrap();
+    }
+}
+
 fn tar_of(files: &[(&str, &[u8])]) -> Bytes {
     let mut archive = tar::Builder::new(Vec::new());
     for (name, content) in files {
@@ -277,10 +288,10 @@ async fn a_network_that_somebody_removed_comes_back() {
         let (first, second) = tokio::join!(engine.ensure_network(), engine.ensure_network());
         first.unwrap();
         second.unwrap();
-        docker.remove_network(NETWORK).await.unwrap();
+        take_network_away(&docker).await;
         let before = engine.create(&spec).await.unwrap();
         engine.ensure_network().await.unwrap();
-        let _ = docker.remove_network(NETWORK).await;
+        take_network_away(&docker).await;
         engine.start(&before).await.unwrap();
         assert_eq!(engine.wait(&before).await.unwrap().code, 0);
         let after = engine.create(&spec).await.unwrap();

@@ -21,27 +21,45 @@ struct Relay {
     _tasks: JoinSet<()>,
 }
 
+/// Holds up a relay that has just been opened, as an engine does that is not done with starting.
+#[derive(Default)]
+struct Gate {
+    /// Rung when somebody waits for an answer.
+    asked: Notify,
+    /// Rung to let answers through from now on.
+    open: Notify,
+}
+
 impl Relay {
-    /// Opens the socket `path`. Connections get through to `engine` after `gate` was opened, at once when there is none.
-    fn open(path: &Path, engine: &Engine, gate: Option<Arc<Notify>>) -> Self {
+    fn open(path: &Path, engine: &Engine) -> Self {
+        Self::gated(path, engine, None)
+    }
+
+    fn gated(path: &Path, engine: &Engine, gate: Option<Arc<Gate>>) -> Self {
         let Address::Unix(target) = engine.info().address.clone() else { panic!("the engine has no socket") };
         let listener = UnixListener::bind(path).unwrap();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
-            if let Some(gate) = gate {
-                gate.notified().await;
-            }
             let mut connections = JoinSet::new();
-            while let Ok((mut ours, _)) = listener.accept().await {
-                let target = target.clone();
-                connections.spawn(async move {
-                    let mut theirs = UnixStream::connect(target).await.unwrap();
-                    let _ = tokio::io::copy_bidirectional(&mut ours, &mut theirs).await;
-                });
+            if let Some(gate) = gate {
+                // The first connection only tries whether anybody listens, the second one asks.
+                listener.accept().await.unwrap();
+                let (asking, _) = listener.accept().await.unwrap();
+                gate.asked.notify_one();
+                gate.open.notified().await;
+                connections.spawn(hand_on(asking, target.clone()));
+            }
+            while let Ok((connection, _)) = listener.accept().await {
+                connections.spawn(hand_on(connection, target.clone()));
             }
         });
         Self { path: path.to_owned(), _tasks: tasks }
     }
+}
+
+async fn hand_on(mut ours: UnixStream, target: PathBuf) {
+    let mut theirs = UnixStream::connect(target).await.unwrap();
+    let _ = tokio::io::copy_bidirectional(&mut ours, &mut theirs).await;
 }
 
 impl Drop for Relay {
@@ -86,13 +104,13 @@ async fn an_engine_is_noticed_when_it_comes_and_when_it_goes_and_when_it_comes_b
         let watched = Watched::new();
         watched.looked().await;
         watched.make_folder();
-        let relay = Relay::open(&watched.path, &engine, None);
+        let relay = Relay::open(&watched.path, &engine);
         let first = watched.state("engine-ready").await;
         assert_eq!(first.ready().unwrap().info().version, engine.info().version);
         drop(relay);
         watched.state("engine-not-running").await;
         assert!(first.ready().unwrap().is_over());
-        let _relay = Relay::open(&watched.path, &engine, None);
+        let _relay = Relay::open(&watched.path, &engine);
         let second = watched.state("engine-ready").await;
         assert!(second != first);
     })
@@ -118,9 +136,11 @@ async fn an_engine_that_answers_only_after_a_while_becomes_ready() {
         let watched = Watched::new();
         watched.looked().await;
         watched.make_folder();
-        let gate = Arc::new(Notify::new());
-        let _relay = Relay::open(&watched.path, &engine, Some(gate.clone()));
-        gate.notify_one();
+        let gate = Arc::new(Gate::default());
+        let _relay = Relay::gated(&watched.path, &engine, Some(gate.clone()));
+        gate.asked.notified().await;
+        assert!(watched.watch.state().borrow().ready().is_none());
+        gate.open.notify_one();
         watched.state("engine-ready").await;
     })
     .await;
@@ -132,7 +152,7 @@ async fn waits_and_streams_end_when_the_engine_goes() {
         use futures_util::StreamExt;
         let watched = Watched::new();
         watched.make_folder();
-        let relay = Relay::open(&watched.path, &stage.engine, None);
+        let relay = Relay::open(&watched.path, &stage.engine);
         let state = watched.state("engine-ready").await;
         let engine = state.ready().unwrap();
         let id = engine.create(&stage.shell("sleep 1000")).await.unwrap();

@@ -9,7 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, uri::Authority};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use deskgrid_job::BlobHash;
+use deskgrid_job::{BlobHash, Caller};
 
 use crate::Site;
 use crate::error::HttpError;
@@ -45,7 +45,24 @@ impl AccessRules {
     fn is_allowed_origin(&self, origin: &str) -> bool {
         SHIPPED_ORIGINS.contains(&origin)
             || self.origins.iter().any(|allowed| allowed == origin)
-            || OWN_HOSTS.iter().any(|host| own_origin(host, self.port) == origin)
+            || self.is_own_origin(origin)
+    }
+
+    fn is_own_origin(&self, origin: &str) -> bool {
+        OWN_HOSTS.iter().any(|host| own_origin(host, self.port) == origin)
+    }
+}
+
+/// Our own pages act for the person, as programs do; what any page may read is no page's own.
+fn caller(rules: &AccessRules, share: &Share) -> Caller {
+    match share {
+        Share::Nobody => Caller::Program,
+        Share::Anyone => Caller::parse("null"),
+        Share::Page(origin) => match origin.to_str() {
+            Ok(origin) if rules.is_own_origin(origin) => Caller::Program,
+            Ok(origin) => Caller::parse(origin),
+            Err(_) => Caller::parse("null"),
+        },
     }
 }
 
@@ -66,6 +83,9 @@ pub(crate) async fn guard(State(site): State<Site>, request: Request, next: Next
             response
         }
         Ok(share) => {
+            let mut request = request;
+            let caller = caller(&site.access(), &share);
+            request.extensions_mut().insert(caller);
             let mut response = next.run(request).await;
             share.mark(response.headers_mut());
             response

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use deskgrid_job::QueueName;
+use deskgrid_job::{Caller, Outlook};
 
 /// The counts; a cheap handle.
 #[derive(Clone, Default)]
@@ -12,8 +12,8 @@ pub(crate) struct Gauges(Arc<Counts>);
 
 #[derive(Default)]
 struct Counts {
-    /// Open sockets of each queue that has any.
-    sockets: Mutex<HashMap<QueueName, u64>>,
+    /// Open sockets of each reader that has any.
+    sockets: Mutex<HashMap<Outlook, u64>>,
     uploads_under_way: AtomicU64,
     uploads: AtomicU64,
     uploaded_bytes: AtomicU64,
@@ -22,7 +22,7 @@ struct Counts {
 /// Counts one socket for as long as it lives.
 pub(crate) struct OpenSocket {
     gauges: Gauges,
-    queue: QueueName,
+    outlook: Outlook,
 }
 
 /// Counts one upload for as long as it lives.
@@ -40,24 +40,28 @@ pub(crate) struct Uploads {
 }
 
 impl Gauges {
-    fn sockets(&self) -> MutexGuard<'_, HashMap<QueueName, u64>> {
+    fn sockets(&self) -> MutexGuard<'_, HashMap<Outlook, u64>> {
         self.0.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a socket of `queue` until the answer is dropped.
-    pub(crate) fn socket(&self, queue: &QueueName) -> OpenSocket {
-        *self.sockets().entry(queue.clone()).or_default() += 1;
-        OpenSocket { gauges: self.clone(), queue: queue.clone() }
+    /// Counts a socket of `outlook` until the answer is dropped.
+    pub(crate) fn socket(&self, outlook: &Outlook) -> OpenSocket {
+        *self.sockets().entry(outlook.clone()).or_default() += 1;
+        OpenSocket { gauges: self.clone(), outlook: outlook.clone() }
     }
 
-    /// Open sockets of one queue.
-    pub(crate) fn sockets_of(&self, queue: &QueueName) -> u64 {
-        self.sockets().get(queue).copied().unwrap_or_default()
+    /// Open sockets in one queue that are `outlook`'s business.
+    pub(crate) fn sockets_of(&self, outlook: &Outlook) -> u64 {
+        self.count(|other| other.queue == outlook.queue && outlook.caller.sees(&other.caller))
     }
 
-    /// Open sockets of all queues.
-    pub(crate) fn all_sockets(&self) -> u64 {
-        self.sockets().values().sum()
+    /// Open sockets of all queues that are this caller's business.
+    pub(crate) fn sockets_seen_by(&self, caller: &Caller) -> u64 {
+        self.count(|other| caller.sees(&other.caller))
+    }
+
+    fn count(&self, is_meant: impl Fn(&Outlook) -> bool) -> u64 {
+        self.sockets().iter().filter(|(outlook, _)| is_meant(outlook)).map(|(_, count)| count).sum()
     }
 
     /// Counts an upload as under way until the answer is dropped.
@@ -85,10 +89,10 @@ impl Gauges {
 impl Drop for OpenSocket {
     fn drop(&mut self) {
         let mut sockets = self.gauges.sockets();
-        if let Some(count) = sockets.get_mut(&self.queue) {
+        if let Some(count) = sockets.get_mut(&self.outlook) {
             *count -= 1;
             if *count == 0 {
-                sockets.remove(&self.queue);
+                sockets.remove(&self.outlook);
             }
         }
     }
@@ -102,16 +106,21 @@ impl Drop for UploadUnderWay {
 
 #[cfg(test)]
 mod tests {
+    use deskgrid_job::QueueName;
+
     use super::*;
 
     #[test]
     fn sockets_are_counted_while_they_live() {
         let gauges = Gauges::default();
-        let (one, two) = (QueueName::new("one").unwrap(), QueueName::new("two").unwrap());
+        let queue = |name| Outlook::whole(QueueName::new(name).unwrap());
+        let page = Caller::parse("https://a.example");
+        let (one, two) = (queue("one"), Outlook { caller: page.clone(), ..queue("two") });
         let (first, _second) = (gauges.socket(&one), gauges.socket(&two));
-        assert_eq!((gauges.sockets_of(&one), gauges.all_sockets()), (1, 2));
+        assert_eq!((gauges.sockets_of(&one), gauges.sockets_seen_by(&Caller::Program)), (1, 2));
+        assert_eq!((gauges.sockets_of(&queue("two")), gauges.sockets_seen_by(&page)), (1, 1));
         drop(first);
-        assert_eq!((gauges.sockets_of(&one), gauges.all_sockets()), (0, 1));
+        assert_eq!((gauges.sockets_of(&one), gauges.sockets_seen_by(&Caller::Program)), (0, 1));
     }
 
     #[test]

@@ -11,14 +11,14 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use deskgrid_job::phase::Withdrawal;
-use deskgrid_job::{Job, JobId, Namespace, Phase, QueueName};
+use deskgrid_job::{Job, JobId, Namespace, Outlook, Phase};
 use deskgrid_wire::{CopyRequest, Submission, View, answer, client_message, definition};
 use deskgrid_worker::Release;
 use serde::Deserialize;
 
 use crate::body::{JsonText, Written, understand};
 use crate::error::HttpError;
-use crate::names::Named;
+use crate::names::{By, Named, Seen};
 use crate::submission::to_worker;
 use crate::{Site, page};
 
@@ -47,38 +47,38 @@ async fn find(site: &Site, id: &JobId) -> Result<Option<Arc<Job>>, HttpError> {
     Ok(site.worker().job(id).await?.filter(|job| job.phase != Phase::Removed))
 }
 
-/// How `queue` sees its jobs.
-pub(crate) fn view<'a>(site: &'a Site, queue: &'a QueueName) -> View<'a> {
-    View { queue, worker: site.worker().id() }
+/// How `outlook` shows its jobs.
+pub(crate) fn view<'a>(site: &'a Site, outlook: &'a Outlook) -> View<'a> {
+    View { outlook, worker: site.worker().id() }
 }
 
 async fn submit(
     State(site): State<Site>,
-    Named(queue): Named<QueueName>,
+    Seen(outlook): Seen,
     JsonText(text): JsonText,
 ) -> Result<Written, HttpError> {
     let submission = understand(text, Submission::parse).await??;
     if let Err(error) = &submission.definition {
         return Err(HttpError::bad(error.code(), error.to_string()));
     }
-    accept(&site, submission, queue).await
+    accept(&site, submission, outlook).await
 }
 
-async fn accept(site: &Site, submission: Submission, queue: QueueName) -> Result<Written, HttpError> {
+async fn accept(site: &Site, submission: Submission, outlook: Outlook) -> Result<Written, HttpError> {
     let answer = answer::submitted(&submission.id);
-    site.worker().submit(to_worker(submission, queue)).await?;
+    site.worker().submit(to_worker(submission, outlook)).await?;
     Ok(Written(answer))
 }
 
-async fn list(State(site): State<Site>, Named(queue): Named<QueueName>) -> Written {
-    let jobs = site.worker().list(&queue);
-    Written(answer::jobs(jobs.iter().map(Arc::as_ref), view(&site, &queue)))
+async fn list(State(site): State<Site>, Seen(outlook): Seen) -> Written {
+    let jobs = site.worker().list(&outlook);
+    Written(answer::jobs(jobs.iter().map(Arc::as_ref), view(&site, &outlook)))
 }
 
 /// The job as JSON, or as a page for a browser that asks for one.
 async fn show(
     State(site): State<Site>,
-    Named(queue): Named<QueueName>,
+    Seen(outlook): Seen,
     Named(id): Named<JobId>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
@@ -88,7 +88,7 @@ async fn show(
     } else {
         let job = job.ok_or_else(HttpError::no_job)?;
         let definition = site.store().definition(&job.id).await?.ok_or_else(HttpError::no_job)?;
-        let results = results::record(&site, &queue, &job).await?;
+        let results = results::record(&site, &outlook, &job).await?;
         Written(answer::job(&definition, results.as_deref())).into_response()
     };
     response.headers_mut().append(header::VARY, header::HeaderValue::from_static("Accept"));
@@ -120,11 +120,11 @@ async fn show_definition(State(site): State<Site>, Named(id): Named<JobId>) -> R
 
 async fn namespaces(
     State(site): State<Site>,
-    Named(queue): Named<QueueName>,
+    Seen(outlook): Seen,
     Named(id): Named<JobId>,
 ) -> Result<Written, HttpError> {
     let job = known(&site, &id).await?;
-    Ok(Written(answer::namespaces(job.namespaces(&queue))))
+    Ok(Written(answer::namespaces(job.namespaces(&outlook))))
 }
 
 #[derive(Deserialize)]
@@ -134,25 +134,25 @@ struct CancelQuery {
 
 async fn cancel(
     State(site): State<Site>,
-    Named(queue): Named<QueueName>,
+    Seen(outlook): Seen,
     Named(id): Named<JobId>,
     query: Result<Query<CancelQuery>, QueryRejection>,
 ) -> Result<Written, HttpError> {
     let query = query.map_err(|error| HttpError::bad("bad-query", error.body_text()))?;
     let namespace = query.0.namespace.unwrap_or_else(|| Namespace::shared().to_string());
-    release(&site, queue, id, &namespace).await
+    release(&site, outlook, id, &namespace).await
 }
 
 async fn cancel_in_namespace(
     State(site): State<Site>,
-    Named(queue): Named<QueueName>,
+    Seen(outlook): Seen,
     Named(id): Named<JobId>,
     Named(namespace): Named<Namespace>,
 ) -> Result<Written, HttpError> {
-    release(&site, queue, id, namespace.as_str()).await
+    release(&site, outlook, id, namespace.as_str()).await
 }
 
-async fn release(site: &Site, queue: QueueName, id: JobId, namespace: &str) -> Result<Written, HttpError> {
+async fn release(site: &Site, outlook: Outlook, id: JobId, namespace: &str) -> Result<Written, HttpError> {
     let slots = client_message::released(namespace)
         .map_err(|error| HttpError::bad("bad-namespace", error.to_string()))?;
     let Some(job) = find(site, &id).await? else { return Ok(Written(answer::nothing_to_cancel())) };
@@ -160,12 +160,13 @@ async fn release(site: &Site, queue: QueueName, id: JobId, namespace: &str) -> R
         return Ok(Written(answer::already_over()));
     }
     let answer = answer::cancelled(&id, namespace);
-    let was_there = site.worker().release(Release { id, queue, slots, why: Withdrawal::Cancel }).await?;
+    let was_there = site.worker().release(Release { id, outlook, slots, why: Withdrawal::Cancel }).await?;
     Ok(Written(if was_there { answer } else { answer::nothing_to_cancel() }))
 }
 
 async fn copy(
     State(site): State<Site>,
+    By(caller): By,
     Named(id): Named<JobId>,
     JsonText(text): JsonText,
 ) -> Result<Written, HttpError> {
@@ -185,7 +186,8 @@ async fn copy(
         callbacks: request.control.callbacks,
         carried: job.carried.clone(),
     };
-    accept(&site, submission, request.queue).await
+    let outlook = Outlook { queue: request.queue, caller };
+    accept(&site, submission, outlook).await
 }
 
 fn unreadable() -> HttpError {

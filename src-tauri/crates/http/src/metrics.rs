@@ -11,6 +11,7 @@ use axum::routing::get;
 use deskgrid_job::{Job, Phase, Reason};
 
 use crate::Site;
+use crate::names::By;
 
 pub(crate) fn routes() -> Router<Site> {
     Router::new()
@@ -19,11 +20,18 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/{queue}/metrics", get(metrics))
 }
 
-/// The same for every queue: all of them are served by this computer.
-async fn metrics(State(site): State<Site>) -> impl IntoResponse {
+/// The same for every queue, as all of them are served by this computer; a page is told of its own jobs only.
+async fn metrics(State(site): State<Site>, By(caller): By) -> impl IntoResponse {
     let mut page = Page::default();
-    jobs(&mut page, &site.worker().everything());
+    let mut listed = site.worker().everything();
+    listed.retain(|job| job.holds.iter().any(|hold| caller.sees(&hold.caller)));
+    jobs(&mut page, &listed);
     offered(&mut page, &site);
+    page.gauge(
+        "deskgrid_sockets",
+        "Connected sockets of clients.",
+        site.gauges().sockets_seen_by(&caller) as f64,
+    );
     traffic(&mut page, &site);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page.0)
 }
@@ -61,7 +69,6 @@ fn offered(page: &mut Page, site: &Site) {
 
 fn traffic(page: &mut Page, site: &Site) {
     let uploads = site.gauges().uploads();
-    page.gauge("deskgrid_sockets", "Connected sockets of clients.", site.gauges().all_sockets() as f64);
     page.gauge("deskgrid_uploads_under_way", "Files that are arriving.", uploads.under_way as f64);
     page.counter("deskgrid_uploads_total", "Files stored since the start.", uploads.files as f64);
     page.counter("deskgrid_uploaded_bytes_total", "Bytes stored since the start.", uploads.bytes as f64);

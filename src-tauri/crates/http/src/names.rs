@@ -1,8 +1,10 @@
 //! Names in a request's path, read and checked before a route runs. What is wrong with one is a 400 in words.
 
+use std::convert::Infallible;
+
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use deskgrid_job::{BlobKey, FilePath, JobId, Namespace, QueueName};
+use deskgrid_job::{BlobKey, Caller, FilePath, JobId, Namespace, Outlook, QueueName};
 
 use crate::error::HttpError;
 
@@ -56,6 +58,34 @@ impl<T: Name, S: Send + Sync> FromRequestParts<S> for Named<T> {
             parameters.iter().find(|(name, _)| *name == T::PARAMETER).map(|(_, text)| text).or(T::USUAL);
         read(found.unwrap_or_default()).map(Self)
     }
+}
+
+/// The queue that a request's path names, as whoever sent the request may see it.
+pub(crate) struct Seen(pub(crate) Outlook);
+
+impl<S: Send + Sync> FromRequestParts<S> for Seen {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
+        let Named(queue) = Named::<QueueName>::from_request_parts(parts, state).await?;
+        Ok(Self(Outlook { queue, caller: caller(parts) }))
+    }
+}
+
+/// Who sent a request, as the access rules found.
+pub(crate) struct By(pub(crate) Caller);
+
+impl<S: Send + Sync> FromRequestParts<S> for By {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(caller(parts)))
+    }
+}
+
+/// A request that did not pass the access rules could only come from a page that nobody knows.
+fn caller(parts: &Parts) -> Caller {
+    parts.extensions.get().cloned().unwrap_or_else(|| Caller::parse("null"))
 }
 
 /// Checks a name from anywhere in a request.

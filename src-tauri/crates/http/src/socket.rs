@@ -18,14 +18,14 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
-use deskgrid_job::QueueName;
+use deskgrid_job::Outlook;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 
 use crate::Site;
 use crate::body::MOST_JSON;
 use crate::error::HttpError;
-use crate::names::Named;
+use crate::names::Seen;
 use listen::Listener;
 use speak::Speaker;
 
@@ -79,7 +79,7 @@ impl Goodbye {
 
 async fn open(
     State(site): State<Site>,
-    Named(queue): Named<QueueName>,
+    Seen(outlook): Seen,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, HttpError> {
     let upgrade = upgrade.map_err(|error| {
@@ -90,17 +90,17 @@ async fn open(
     let open = site.open().token();
     let upgrade = upgrade.max_message_size(MOST_JSON).max_frame_size(MOST_JSON);
     Ok(upgrade.on_upgrade(async move |socket| {
-        attend(socket, site, queue).await;
+        attend(socket, site, outlook).await;
         drop(open);
     }))
 }
 
-async fn attend(socket: WebSocket, site: Site, queue: QueueName) {
-    let _counted = site.gauges().socket(&queue);
+async fn attend(socket: WebSocket, site: Site, outlook: Outlook) {
+    let _counted = site.gauges().socket(&outlook);
     let (mut sink, stream) = socket.split();
     let (replies, asked) = mpsc::channel(WAITING_REPLIES);
-    let listener = Listener::new(site.clone(), queue.clone(), replies);
-    let speaker = Speaker::new(site.clone(), queue, &mut sink);
+    let listener = Listener::new(site.clone(), outlook.clone(), replies);
+    let speaker = Speaker::new(site.clone(), outlook, &mut sink);
     let goodbye = tokio::select! {
         goodbye = listener.listen(stream) => goodbye,
         goodbye = speaker.speak(asked) => goodbye,

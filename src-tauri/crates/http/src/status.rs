@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-use deskgrid_job::{Job, QueueName, Time};
+use deskgrid_job::{Job, Time};
 use deskgrid_wire::answer::EngineDescription;
 use deskgrid_wire::{WorkerDescription, answer};
 
 use crate::Site;
 use crate::body::Written;
-use crate::names::Named;
+use crate::names::Seen;
 
 pub(crate) fn routes() -> Router<Site> {
     let health = || get(async || "OK");
@@ -34,11 +34,11 @@ pub(crate) fn worker(site: &Site) -> WorkerDescription {
     }
 }
 
-async fn status(State(site): State<Site>, Named(queue): Named<QueueName>) -> Written {
-    let jobs = site.worker().list(&queue);
+async fn status(State(site): State<Site>, Seen(outlook): Seen) -> Written {
+    let jobs = site.worker().list(&outlook);
     let jobs: Vec<&Job> = jobs.iter().map(Arc::as_ref).collect();
-    let clients = usize::try_from(site.gauges().sockets_of(&queue)).unwrap_or(usize::MAX);
+    let clients = usize::try_from(site.gauges().sockets_of(&outlook)).unwrap_or(usize::MAX);
     let engine = site.worker().engine().borrow().clone();
     let engine = EngineDescription { state: engine.code(), message: engine.explain() };
-    Written(answer::status(&queue, &jobs, &worker(&site), &engine, clients))
+    Written(answer::status(&outlook.queue, &jobs, &worker(&site), &engine, clients))
 }

@@ -13,7 +13,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::routing::get;
-use deskgrid_job::{ImageSource, Job, JobId, Phase, QueueName, Reason};
+use deskgrid_job::{ImageSource, Job, JobId, Outlook, Phase, Reason};
 use deskgrid_store::LogKind;
 use deskgrid_wire::{answer, definition};
 use deskgrid_worker::{News, PullProgress};
@@ -27,7 +27,7 @@ use crate::Site;
 use crate::body::understand;
 use crate::error::HttpError;
 use crate::jobs::known;
-use crate::names::Named;
+use crate::names::{Named, Seen};
 
 /// A comment is sent when nothing else was for so long, so that nobody takes the connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -50,13 +50,13 @@ struct Wishes {
 
 async fn follow(
     State(site): State<Site>,
-    Named(queue): Named<QueueName>,
+    Seen(outlook): Seen,
     Named(id): Named<JobId>,
     query: Result<Query<Wishes>, QueryRejection>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, HttpError> {
     let query = query.map_err(|error| HttpError::bad("bad-query", error.body_text()))?;
     let wants_progress = query.0.progress.is_some_and(|wish| wish != "0");
-    let follower = Follower::start(site, &queue, &id, wants_progress).await?;
+    let follower = Follower::start(site, &outlook, &id, wants_progress).await?;
     let events = futures_util::stream::unfold(follower, |mut follower| async move {
         let event = follower.next().await?;
         Some((Ok(event), follower))
@@ -93,14 +93,15 @@ struct Cursor {
 impl Follower {
     async fn start(
         site: Site,
-        queue: &QueueName,
+        outlook: &Outlook,
         id: &JobId,
         wants_progress: bool,
     ) -> Result<Self, HttpError> {
         let job = known(&site, id).await?;
-        let queues = job.queues();
-        let queue = if queues.contains(queue) { queue } else { queues.first().unwrap_or(queue) };
-        let news = site.worker().news(queue);
+        // Whoever knows the id may follow the job, also where it is not listed for him.
+        let outlooks = job.outlooks();
+        let outlook = if outlooks.contains(outlook) { outlook } else { outlooks.first().unwrap_or(outlook) };
+        let news = site.worker().news(outlook);
         // Once more: what happened before we listened is no news.
         let job = known(&site, id).await?;
         let image = if wants_progress { image_of(&site, id).await? } else { None };

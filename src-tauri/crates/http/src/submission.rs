@@ -1,6 +1,6 @@
 //! Carries what the wire has read of a submission over to the worker.
 
-use deskgrid_job::{Carried, Hold, QueueName};
+use deskgrid_job::{Carried, Hold, Outlook};
 use deskgrid_wire as wire;
 use deskgrid_wire::{CallbackEvent, SubmissionError, webhook};
 use deskgrid_worker as worker;
@@ -15,16 +15,16 @@ impl From<SubmissionError> for HttpError {
 }
 
 /// The submission as the worker takes it, in `queue`.
-pub(crate) fn to_worker(submission: wire::Submission, queue: QueueName) -> worker::Submission {
+pub(crate) fn to_worker(submission: wire::Submission, outlook: Outlook) -> worker::Submission {
     let call = |event: CallbackEvent| {
         let asked = submission.callbacks.iter().find(|callback| callback.event == event)?;
-        let body = webhook::body(&submission.id, &queue, &submission.namespace, &asked.payload);
+        let body = webhook::body(&submission.id, &outlook.queue, &submission.namespace, &asked.payload);
         Some(Call { url: asked.url.clone(), body })
     };
     let (on_queued, on_finished) = (call(CallbackEvent::Queued), call(CallbackEvent::Finished));
     worker::Submission {
         id: submission.id,
-        hold: Hold { queue, namespace: submission.namespace },
+        hold: Hold { queue: outlook.queue, namespace: submission.namespace, caller: outlook.caller },
         text: submission.definition_text,
         definition: submission.definition.map_err(|error| error.to_string()),
         carried: submission.carried.map(|carried| Carried::clone(&carried)).unwrap_or_default(),
@@ -35,6 +35,8 @@ pub(crate) fn to_worker(submission: wire::Submission, queue: QueueName) -> worke
 
 #[cfg(test)]
 mod tests {
+    use deskgrid_job::QueueName;
+
     use super::*;
 
     #[test]
@@ -42,7 +44,7 @@ mod tests {
         let text = r#"{"id":"j","definition":{"image":"a"},"control":{"namespace":"n",
             "callbacks":{"finished":{"url":"http://h/","payload":7}}}}"#;
         let submission = wire::Submission::parse(text).unwrap();
-        let submission = to_worker(submission, QueueName::new("local").unwrap());
+        let submission = to_worker(submission, Outlook::whole(QueueName::new("local").unwrap()));
         assert_eq!(submission.on_queued, None);
         let body = r#"{"jobId":"j","queue":"local","namespace":"n","config":7}"#;
         assert_eq!(submission.on_finished, Some(Call { url: "http://h/".into(), body: body.into() }));
@@ -51,7 +53,7 @@ mod tests {
     #[test]
     fn a_definition_that_cannot_run_is_carried_over_with_its_reason() {
         let submission = wire::Submission::parse(r#"{"definition":{"command":"x"}}"#).unwrap();
-        let submission = to_worker(submission, QueueName::new("local").unwrap());
+        let submission = to_worker(submission, Outlook::whole(QueueName::new("local").unwrap()));
         assert!(submission.definition.unwrap_err().contains("neither image nor build"));
     }
 }

@@ -2,15 +2,24 @@
 
 use std::sync::Arc;
 
-use crate::{JobId, Namespace, Needs, Phase, QueueName, Time};
+use crate::{Caller, JobId, Namespace, Needs, Outlook, Phase, QueueName, Time};
 
-/// Someone's claim on a job: a namespace of a queue.
+/// Someone's claim on a job: a caller's namespace of a queue.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hold {
     /// The queue it was submitted to.
     pub queue: QueueName,
     /// The slot of that queue.
     pub namespace: Namespace,
+    /// Who submitted it there.
+    pub caller: Caller,
+}
+
+impl Hold {
+    /// Whether it shows in `outlook`.
+    pub fn is_in(&self, outlook: &Outlook) -> bool {
+        self.queue == outlook.queue && outlook.caller.sees(&self.caller)
+    }
 }
 
 /// Parts of a submission that clients get back in the job's record and that nobody here interprets, as JSON texts.
@@ -52,16 +61,23 @@ pub struct Job {
 }
 
 impl Job {
-    /// The namespaces that hold it in `queue`, sorted.
-    pub fn namespaces<'a>(&'a self, queue: &'a QueueName) -> impl Iterator<Item = &'a Namespace> + 'a {
-        self.holds.iter().filter(move |hold| hold.queue == *queue).map(|hold| &hold.namespace)
+    /// The namespaces that hold it as `outlook` shows it, sorted, without doubles.
+    pub fn namespaces(&self, outlook: &Outlook) -> Vec<&Namespace> {
+        let holds = self.holds.iter().filter(|hold| hold.is_in(outlook));
+        let mut namespaces: Vec<_> = holds.map(|hold| &hold.namespace).collect();
+        namespaces.dedup();
+        namespaces
     }
 
-    /// The queues that list it, without doubles.
-    pub fn queues(&self) -> Vec<QueueName> {
-        let mut queues: Vec<_> = self.holds.iter().map(|hold| hold.queue.clone()).collect();
-        queues.dedup();
-        queues
+    /// Where it is listed: for everyone who submitted it, and for programs in each queue.
+    pub fn outlooks(&self) -> Vec<Outlook> {
+        let of = |hold: &Hold, caller| Outlook { queue: hold.queue.clone(), caller };
+        let own = self.holds.iter().map(|hold| of(hold, hold.caller.clone()));
+        let programs = self.holds.iter().map(|hold| of(hold, Caller::Program));
+        let mut outlooks: Vec<_> = own.chain(programs).collect();
+        outlooks.sort();
+        outlooks.dedup();
+        outlooks
     }
 
     /// Adds a claim; false when it was there already.

@@ -4,6 +4,7 @@
 //! Whoever needs one of those hands its result in. This is what lets every rule be tested without a container.
 
 pub mod blob;
+pub mod caller;
 pub mod definition;
 pub mod job;
 pub mod log;
@@ -15,6 +16,7 @@ pub mod result;
 pub mod time;
 
 pub use blob::{BlobHash, BlobKey};
+pub use caller::{Caller, Outlook};
 pub use definition::{Command, DataRef, Definition, ImageSource, Needs};
 pub use job::{Carried, Hold, Job};
 pub use log::LogLine;

@@ -171,6 +171,7 @@ mod tests {
         let hold = |queue: &str, namespace: &str| Hold {
             queue: QueueName::new(queue).unwrap(),
             namespace: Namespace::new(namespace).unwrap(),
+            caller: deskgrid_job::Caller::parse("https://a.example"),
         };
         Job {
             id: id(name),

@@ -3,16 +3,16 @@
 
 use std::borrow::Borrow;
 
-use deskgrid_job::{FilePath, Job, LogLine, OutputFile, Phase, QueueName, RunResult, WorkerId};
+use deskgrid_job::{FilePath, Job, LogLine, Outlook, OutputFile, Phase, RunResult, WorkerId};
 
 use crate::json::{push, push_each, push_text};
 use crate::log;
 
-/// Whose view of a job a record is: a job looks different in each queue that holds it.
+/// Whose view of a job a record is: a job looks different in each queue that holds it, and to each page.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
-    /// The queue whose namespaces are shown.
-    pub queue: &'a QueueName,
+    /// The queue and the reader whose namespaces are shown.
+    pub outlook: &'a Outlook,
     /// The worker that runs the jobs here.
     pub worker: &'a WorkerId,
 }
@@ -92,7 +92,7 @@ fn members(out: &mut String, job: &Job, view: View) {
         push(out, format_args!(r#","finishedReason":"{}""#, reason.as_str()));
     }
     out.push_str(",\"namespaces\":[");
-    push_each(out, job.namespaces(view.queue), |out, namespace| push_text(out, namespace.as_str()));
+    push_each(out, job.namespaces(view.outlook), |out, namespace| push_text(out, namespace.as_str()));
     out.push(']');
     if let Some(carried) = &job.carried {
         for (name, json) in
@@ -173,7 +173,8 @@ pub(crate) mod tests {
 
     use super::*;
     use deskgrid_job::{
-        BlobHash, Carried, Failure, FailureCode, Hold, JobId, Namespace, Needs, Reason, Time,
+        BlobHash, Caller, Carried, Failure, FailureCode, Hold, JobId, Namespace, Needs, QueueName, Reason,
+        Time,
     };
     use serde_json::{Value, json};
 
@@ -188,7 +189,7 @@ pub(crate) mod tests {
             turn: 1,
             run: u32::from(phase != Phase::Queued),
             losses: 0,
-            holds: vec![Hold { queue, namespace: Namespace::shared() }],
+            holds: vec![Hold { queue, namespace: Namespace::shared(), caller: Caller::Program }],
             needs: Needs::default(),
             carried: None,
             runs_again: false,
@@ -197,9 +198,9 @@ pub(crate) mod tests {
 
     /// Calls `read` with the view of the queue `local`.
     pub(crate) fn viewed<T>(read: impl FnOnce(View) -> T) -> T {
-        let queue = QueueName::new("local").unwrap();
+        let outlook = Outlook::whole(QueueName::new("local").unwrap());
         let worker = WorkerId::new("w-1").unwrap();
-        read(View { queue: &queue, worker: &worker })
+        read(View { outlook: &outlook, worker: &worker })
     }
 
     fn record(job: &Job) -> Value {
@@ -231,7 +232,7 @@ pub(crate) mod tests {
         let mut job = job("j", Phase::Running);
         for (queue, namespace) in [("local", "a \"b\""), ("other", "c")] {
             let (queue, namespace) = (QueueName::new(queue).unwrap(), Namespace::new(namespace).unwrap());
-            job.hold(Hold { queue, namespace });
+            job.hold(Hold { queue, namespace, caller: Caller::Program });
         }
         assert_eq!(record(&job)["namespaces"], json!(["_", "a \"b\""]));
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use deskgrid_docker::EngineState;
 use deskgrid_job::phase::Withdrawal;
 use deskgrid_job::queue::{Capacity, Released};
-use deskgrid_job::{Carried, Definition, Hold, Job, JobId, QueueName, WorkerId};
+use deskgrid_job::{Carried, Definition, Hold, Job, JobId, Outlook, WorkerId};
 use deskgrid_store::{Store, StoreError};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -85,8 +85,8 @@ pub struct Call {
 pub struct Release {
     /// The job.
     pub id: JobId,
-    /// The queue it was submitted to.
-    pub queue: QueueName,
+    /// Whose claims, in which queue; a program lets go for everyone.
+    pub outlook: Outlook,
     /// The namespaces that let go.
     pub slots: Released,
     /// Why.
@@ -211,9 +211,9 @@ impl Worker {
         }
     }
 
-    /// All jobs that `queue` lists, in no order.
-    pub fn list(&self, queue: &QueueName) -> Vec<Arc<Job>> {
-        self.0.lists.all(queue)
+    /// All jobs that `outlook` shows, in no order.
+    pub fn list(&self, outlook: &Outlook) -> Vec<Arc<Job>> {
+        self.0.lists.all(outlook)
     }
 
     /// Every listed job of every queue, once.
@@ -221,14 +221,14 @@ impl Worker {
         self.0.lists.everything().into_values().collect()
     }
 
-    /// A reader of the list of `queue` that has seen nothing yet.
-    pub fn feed(&self, queue: &QueueName) -> Feed {
-        self.0.lists.feed(queue)
+    /// A reader of `outlook` that has seen nothing yet.
+    pub fn feed(&self, outlook: &Outlook) -> Feed {
+        self.0.lists.feed(outlook)
     }
 
-    /// States, live lines and pull progress of `queue` from now on. Slow readers miss some of it.
-    pub fn news(&self, queue: &QueueName) -> broadcast::Receiver<News> {
-        self.0.lists.news(queue)
+    /// States, live lines and pull progress in `outlook` from now on. Slow readers miss some of it.
+    pub fn news(&self, outlook: &Outlook) -> broadcast::Receiver<News> {
+        self.0.lists.news(outlook)
     }
 
     /// The engine as it comes and goes.

@@ -1,4 +1,4 @@
-//! What every queue lists at present, and how a reader that is slow or late catches up with it.
+//! What every queue lists at present for each of its readers, and how a reader that is slow or late catches up with it.
 //!
 //! Written by the queue's owner alone, after the change is on disk. A reader keeps only a version number, so a slow
 //! one costs nothing: it is handed every change that it missed, or the whole list when it missed too many.
@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use deskgrid_job::{Job, JobId, LogLine, QueueName};
+use deskgrid_job::{Job, JobId, LogLine, Outlook};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
@@ -18,9 +18,9 @@ const KEPT_NEWS: usize = 256;
 /// Changes reach one reader at most this often.
 const TICK: Duration = Duration::from_millis(40);
 
-/// The lists of all queues; a cheap handle.
+/// The lists of all queues for all their readers; a cheap handle.
 #[derive(Clone, Default)]
-pub(crate) struct Lists(Arc<Mutex<HashMap<QueueName, List>>>);
+pub(crate) struct Lists(Arc<Mutex<HashMap<Outlook, List>>>);
 
 struct List {
     jobs: HashMap<JobId, Arc<Job>>,
@@ -119,16 +119,16 @@ impl List {
 }
 
 impl Lists {
-    fn lock(&self) -> MutexGuard<'_, HashMap<QueueName, List>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Outlook, List>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a new or changed job on the lists of its queues.
+    /// Puts a new or changed job on all lists that it belongs on.
     pub(crate) fn show(&self, job: Job) {
         let job = Arc::new(job);
         let mut lists = self.lock();
-        for queue in job.queues() {
-            let list = lists.entry(queue).or_default();
+        for outlook in job.outlooks() {
+            let list = lists.entry(outlook).or_default();
             list.jobs.insert(job.id.clone(), job.clone());
             list.note(job.clone());
             let _ = list.news.send(News::State(job.clone()));
@@ -136,12 +136,12 @@ impl Lists {
         }
     }
 
-    /// Takes a job off the lists of `queues`.
-    pub(crate) fn hide(&self, job: Job, queues: &[QueueName]) {
+    /// Takes a job off these lists.
+    pub(crate) fn hide(&self, job: Job, outlooks: &[Outlook]) {
         let job = Arc::new(job);
         let mut lists = self.lock();
-        for queue in queues {
-            let Some(list) = lists.get_mut(queue) else { continue };
+        for outlook in outlooks {
+            let Some(list) = lists.get_mut(outlook) else { continue };
             if list.jobs.remove(&job.id).is_some() {
                 list.left_at = list.version;
                 list.version += 1;
@@ -149,12 +149,12 @@ impl Lists {
             let _ = list.news.send(News::State(job.clone()));
             list.changed.send_replace(list.version);
             if list.is_unused() {
-                lists.remove(queue);
+                lists.remove(outlook);
             }
         }
     }
 
-    /// Tells the readers of all queues that list `job` something that is not kept.
+    /// Tells the readers of all lists with `job` something that is not kept.
     pub(crate) fn tell(&self, job: &JobId, news: &News) {
         let lists = self.lock();
         for list in lists.values().filter(|list| list.jobs.contains_key(job)) {
@@ -162,9 +162,9 @@ impl Lists {
         }
     }
 
-    /// All jobs that `queue` lists, in no order.
-    pub(crate) fn all(&self, queue: &QueueName) -> Vec<Arc<Job>> {
-        self.lock().get(queue).map(List::whole).unwrap_or_default()
+    /// All jobs that `outlook` shows, in no order.
+    pub(crate) fn all(&self, outlook: &Outlook) -> Vec<Arc<Job>> {
+        self.lock().get(outlook).map(List::whole).unwrap_or_default()
     }
 
     /// A listed job of any queue.
@@ -178,17 +178,17 @@ impl Lists {
         lists.values().flat_map(|list| list.jobs.iter()).map(|(id, job)| (id.clone(), job.clone())).collect()
     }
 
-    /// Live news of `queue` from now on.
-    pub(crate) fn news(&self, queue: &QueueName) -> broadcast::Receiver<News> {
-        with_room(&mut self.lock()).entry(queue.clone()).or_default().news.subscribe()
+    /// Live news in `outlook` from now on.
+    pub(crate) fn news(&self, outlook: &Outlook) -> broadcast::Receiver<News> {
+        with_room(&mut self.lock()).entry(outlook.clone()).or_default().news.subscribe()
     }
 
-    /// A reader of `queue` that has seen nothing yet.
-    pub(crate) fn feed(&self, queue: &QueueName) -> Feed {
-        let changed = with_room(&mut self.lock()).entry(queue.clone()).or_default().changed.subscribe();
+    /// A reader of `outlook` that has seen nothing yet.
+    pub(crate) fn feed(&self, outlook: &Outlook) -> Feed {
+        let changed = with_room(&mut self.lock()).entry(outlook.clone()).or_default().changed.subscribe();
         Feed {
             lists: self.clone(),
-            queue: queue.clone(),
+            outlook: outlook.clone(),
             changed,
             seen: 0,
             whole_seen: 0,
@@ -199,7 +199,7 @@ impl Lists {
 }
 
 /// Any name makes a queue; those that nobody uses any more are dropped before they pile up.
-fn with_room(lists: &mut HashMap<QueueName, List>) -> &mut HashMap<QueueName, List> {
+fn with_room(lists: &mut HashMap<Outlook, List>) -> &mut HashMap<Outlook, List> {
     const MOST_UNUSED: usize = 64;
     if lists.len() > MOST_UNUSED {
         lists.retain(|_, list| !list.is_unused());
@@ -210,7 +210,7 @@ fn with_room(lists: &mut HashMap<QueueName, List>) -> &mut HashMap<QueueName, Li
 /// One reader's place in a queue's list.
 pub struct Feed {
     lists: Lists,
-    queue: QueueName,
+    outlook: Outlook,
     changed: watch::Receiver<u64>,
     /// The version up to which the reader knows everything.
     seen: u64,
@@ -253,7 +253,7 @@ impl Feed {
     fn take(&mut self) -> Option<Listing> {
         let lists = self.lists.clone();
         let lists = lists.lock();
-        let list = lists.get(&self.queue)?;
+        let list = lists.get(&self.outlook)?;
         if self.is_owed_whole(list) && self.whole_due().is_none_or(|due| due <= Instant::now()) {
             return Some(self.take_whole(list));
         }
@@ -278,7 +278,7 @@ impl Feed {
     async fn wait(&mut self) {
         let due = {
             let lists = self.lists.lock();
-            lists.get(&self.queue).filter(|list| self.is_owed_whole(list)).and_then(|_| self.whole_due())
+            lists.get(&self.outlook).filter(|list| self.is_owed_whole(list)).and_then(|_| self.whole_due())
         };
         let changed = self.changed.changed();
         match due {
@@ -294,12 +294,16 @@ impl Feed {
 
 #[cfg(test)]
 mod tests {
-    use deskgrid_job::{Hold, Namespace, Needs, Phase, Time};
+    use deskgrid_job::{Caller, Hold, Namespace, Needs, Phase, QueueName, Time};
 
     use super::*;
 
-    fn queue() -> QueueName {
-        QueueName::new("local").unwrap()
+    fn queue() -> Outlook {
+        Outlook::whole(QueueName::new("local").unwrap())
+    }
+
+    fn hold(queue: &Outlook, caller: Caller) -> Hold {
+        Hold { queue: queue.queue.clone(), namespace: Namespace::shared(), caller }
     }
 
     fn job(name: &str, phase: Phase) -> Job {
@@ -311,7 +315,7 @@ mod tests {
             turn: 1,
             run: 0,
             losses: 0,
-            holds: vec![Hold { queue: queue(), namespace: Namespace::shared() }],
+            holds: vec![hold(&queue(), Caller::Program)],
             needs: Needs::default(),
             carried: None,
             runs_again: false,
@@ -370,11 +374,24 @@ mod tests {
     #[test]
     fn a_job_held_in_two_queues_is_listed_in_both() {
         let lists = Lists::default();
-        let other = QueueName::new("other").unwrap();
+        let other = Outlook::whole(QueueName::new("other").unwrap());
         let mut held = job("a", Phase::Queued);
-        held.hold(Hold { queue: other.clone(), namespace: Namespace::shared() });
+        held.hold(hold(&other, Caller::Program));
         lists.show(held);
         assert_eq!((lists.all(&queue()).len(), lists.all(&other).len()), (1, 1));
         assert_eq!(lists.everything().len(), 1);
+    }
+
+    #[test]
+    fn a_page_is_listed_its_own_jobs_and_a_program_all() {
+        let lists = Lists::default();
+        let page = |origin| Outlook { caller: Caller::parse(origin), ..queue() };
+        let mut held = job("a", Phase::Queued);
+        held.holds = vec![hold(&queue(), Caller::parse("https://one.example"))];
+        lists.show(held);
+        lists.show(job("b", Phase::Queued));
+        assert_eq!(lists.all(&page("https://one.example")).len(), 1);
+        assert_eq!(lists.all(&page("https://two.example")).len(), 0);
+        assert_eq!(lists.all(&queue()).len(), 2);
     }
 }

@@ -7,8 +7,9 @@ const MEBIBYTE: usize = 1024 * 1024;
 
 /// Posts `body` and expects a refusal with `status`; returns its words.
 async fn refused(server: &Deskgrid, path: &str, body: Vec<u8>, status: u16) -> String {
+    let shown = String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
     let answer = Raw::new("POST", path).body(body).send(server).await;
-    assert_eq!(answer.status, status, "{}", answer.text());
+    assert_eq!(answer.status, status, "{shown}: {}", answer.text());
     assert_eq!(answer.header("content-type"), Some("application/json"));
     let json = answer.json();
     assert!(json["code"].is_string(), "{json}");

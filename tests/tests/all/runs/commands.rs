@@ -42,7 +42,8 @@ async fn shell_text_runs_in_a_shell_where_no_entrypoint_would_read_it() {
     let log = log_of(&server, json!({"image": WITH_ENTRYPOINT, "command": text, "env": {}})).await;
     assert_eq!(log, format!("{text}\n"), "the image's entrypoint gets the text as one word");
     let log =
-        log_of(&server, json!({"image": BUSYBOX, "entrypoint": "/bin/sh -c", "command": text, "env": {}})).await;
+        log_of(&server, json!({"image": BUSYBOX, "entrypoint": "/bin/sh -c", "command": text, "env": {}}))
+            .await;
     assert_eq!(log, "a\nc\nbin\n", "an entrypoint of the job gets it too");
 }
 
@@ -57,7 +58,10 @@ async fn variables_of_the_job_are_replaced_in_its_command_and_seen_by_its_contai
     for wanted in ["WHO=the job", "EMPTY=", "PATH_LIKE=/a:/b=c"] {
         assert!(lines.contains(&wanted), "{wanted} in {log}");
     }
-    let log = log_of(&server, json!({"image": BUSYBOX, "command": "echo $WHO-${WHO}$NOBODY", "env": {"WHO": "me"}}));
+    let log = log_of(
+        &server,
+        json!({"image": BUSYBOX, "command": "echo $WHO-${WHO}$NOBODY", "env": {"WHO": "me"}}),
+    );
     assert_eq!(log.await, "me-me\n");
 }
 

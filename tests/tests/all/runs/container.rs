@@ -114,10 +114,14 @@ async fn containers_cannot_reach_each_other() {
     server.until_said(&id, "ready").await;
     let container = server.engine().container_of(&id).await;
     let networks = container["NetworkSettings"]["Networks"].as_object().expect("networks");
-    let address = networks.values().next().and_then(|network| network["IPAddress"].as_str()).expect("an address");
-    let script = format!("nc -w 2 {address} 4000 </dev/null; echo code $?; nc -w 2 {} 4000 </dev/null; echo code $?",
-        &container["Id"].as_str().expect("an id")[..12]);
-    let finished = server.run(&json!({"image": BUSYBOX, "command": format!("sh -c {}", quoted(&script))})).await;
+    let address =
+        networks.values().next().and_then(|network| network["IPAddress"].as_str()).expect("an address");
+    let script = format!(
+        "nc -w 2 {address} 4000 </dev/null; echo code $?; nc -w 2 {} 4000 </dev/null; echo code $?",
+        &container["Id"].as_str().expect("an id")[..12]
+    );
+    let finished =
+        server.run(&json!({"image": BUSYBOX, "command": format!("sh -c {}", quoted(&script))})).await;
     let log = log_text(&finished);
     assert!(!log.contains("secret"), "{log}");
     assert_eq!(log.matches("code 1").count(), 2, "{log}");

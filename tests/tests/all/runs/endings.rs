@@ -42,7 +42,11 @@ async fn the_time_limit_of_a_job_ends_its_container_and_keeps_its_log() {
     assert_eq!((&result["isTimedOut"], &result["outputs"]), (&json!(true), &json!({})), "{finished}");
     assert!(result.get("StatusCode").is_none(), "{finished}");
     assert!(log_text(&finished).contains("at its time limit"), "{finished}");
-    assert!(result["logs"][0][0].as_str().is_some_and(|text| definition["command"].to_string().contains(text.trim())));
+    assert!(
+        result["logs"][0][0]
+            .as_str()
+            .is_some_and(|text| definition["command"].to_string().contains(text.trim()))
+    );
     // A result of this kind answers the same job again.
     assert_eq!(server.submit(&definition).await, id);
     assert_eq!(server.get_json("/q/local").await["data"][&id]["state"], "Finished");

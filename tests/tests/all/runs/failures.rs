@@ -17,7 +17,10 @@ async fn a_command_that_is_not_in_the_image_is_named() {
     let server = Deskgrid::start().await;
     for (definition, names) in [
         (json!({"image": BUSYBOX, "command": "no-such-program --now"}), ["no-such-program", BUSYBOX]),
-        (json!({"image": WITH_ENTRYPOINT, "entrypoint": "/no/such/file"}), ["/no/such/file", WITH_ENTRYPOINT]),
+        (
+            json!({"image": WITH_ENTRYPOINT, "entrypoint": "/no/such/file"}),
+            ["/no/such/file", WITH_ENTRYPOINT],
+        ),
         (json!({"image": BUSYBOX, "command": "/etc/passwd"}), ["/etc/passwd", BUSYBOX]),
         (json!({"image": BUSYBOX}), ["command", BUSYBOX]),
     ] {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-use deskgrid_job::{Job, JobId, LogLine, Phase, QueueName, Time};
+use deskgrid_job::{Job, JobId, LogLine, Outlook, Phase, QueueName, Time};
 use deskgrid_store::{Cut, Excerpt};
 use deskgrid_wire::{answer, record};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -14,7 +14,7 @@ use super::{find, view};
 use crate::Site;
 use crate::body::Written;
 use crate::error::HttpError;
-use crate::names::Named;
+use crate::names::{Named, Seen};
 
 /// The most of a log that a result document carries, in bytes.
 const MOST_LOG: u64 = 8 * 1024 * 1024;
@@ -29,11 +29,11 @@ pub(super) fn routes() -> Router<Site> {
 
 async fn show(
     State(site): State<Site>,
-    Named(queue): Named<QueueName>,
+    Seen(outlook): Seen,
     Named(id): Named<JobId>,
 ) -> Result<Written, HttpError> {
     let document = match find(&site, &id).await? {
-        Some(job) => document(&site, &queue, &job).await?,
+        Some(job) => document(&site, &outlook, &job).await?,
         None => None,
     };
     Ok(Written(answer::data(document.as_deref())))
@@ -42,15 +42,15 @@ async fn show(
 /// The record of a job that is over, with its result where it has one; none while it is not over.
 pub(super) async fn record(
     site: &Site,
-    queue: &QueueName,
+    outlook: &Outlook,
     job: &Arc<Job>,
 ) -> Result<Option<String>, HttpError> {
-    match document(site, queue, job).await? {
+    match document(site, outlook, job).await? {
         Some(document) => Ok(Some(document)),
         // A job that was cancelled has no result; without its record, nobody who asks would see that it is over.
         None if matches!(job.phase, Phase::Finished(_)) => {
             let mut out = String::new();
-            record::append(&mut out, job, view(site, queue));
+            record::append(&mut out, job, view(site, outlook));
             Ok(Some(out))
         }
         None => Ok(None),
@@ -58,15 +58,15 @@ pub(super) async fn record(
 }
 
 /// The record of a job with its result; none while it has none, and none for a job that was cancelled.
-async fn document(site: &Site, queue: &QueueName, job: &Arc<Job>) -> Result<Option<String>, HttpError> {
+async fn document(site: &Site, outlook: &Outlook, job: &Arc<Job>) -> Result<Option<String>, HttpError> {
     if !matches!(job.phase, Phase::Finished(reason) if reason.is_kept()) {
         return Ok(None);
     }
     let Some(result) = site.store().result(&job.id).await? else { return Ok(None) };
     let excerpt = site.store().logs().excerpt(&job.id, MOST_LOG).await?;
-    let address = format!("{}/q/{}/j/{}/run-logs.json", site.base_url(), encoded(queue), job.id);
+    let address = format!("{}/q/{}/j/{}/run-logs.json", site.base_url(), encoded(&outlook.queue), job.id);
     let lines = lines(excerpt, &address);
-    let view = view(site, queue);
+    let view = view(site, outlook);
     Ok(record::finished_document(job, view, &result, lines, &site.base_url()))
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Error;
 use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
 use deskgrid_job::queue::Released;
-use deskgrid_job::{JobId, QueueName};
+use deskgrid_job::{JobId, Outlook};
 use deskgrid_wire::{ClientMessage, server_message};
 use deskgrid_worker::Release;
 use futures_util::{Stream, StreamExt as _, stream::SplitStream};
@@ -27,14 +27,14 @@ const SILENCE: Duration = Duration::from_secs(3 * PING.as_secs());
 /// One client's ear.
 pub(super) struct Listener {
     site: Site,
-    queue: QueueName,
+    outlook: Outlook,
     replies: mpsc::Sender<Reply>,
     submitted: Submitted,
 }
 
 impl Listener {
-    pub(super) fn new(site: Site, queue: QueueName, replies: mpsc::Sender<Reply>) -> Self {
-        Self { site, queue, replies, submitted: Submitted::default() }
+    pub(super) fn new(site: Site, outlook: Outlook, replies: mpsc::Sender<Reply>) -> Self {
+        Self { site, outlook, replies, submitted: Submitted::default() }
     }
 
     /// Listens until the client leaves.
@@ -47,7 +47,7 @@ impl Listener {
             // A message that cannot be carried out is told to the log: the protocol has no answer for it, and
             // clients repeat what they want.
             if let Err(error) = self.hear(text).await {
-                tracing::warn!(queue = %self.queue, "a client's message was not carried out: {error}");
+                tracing::warn!(queue = %self.outlook.queue, "a client's message was not carried out: {error}");
             }
         }
     }
@@ -57,11 +57,11 @@ impl Listener {
             ClientMessage::Ping => self.reply(Reply::Frame("PONG".to_owned())).await,
             ClientMessage::Submit(submission) => {
                 self.submitted.note(&submission.id, &submission.namespace);
-                self.site.worker().hand_in(to_worker(*submission, self.queue.clone())).await?;
+                self.site.worker().hand_in(to_worker(*submission, self.outlook.clone())).await?;
             }
             ClientMessage::Release { job, reason, namespace, .. } => {
                 let slots = namespace.unwrap_or_else(|| Released::Only(self.submitted.of(&job)));
-                let release = Release { id: job, queue: self.queue.clone(), slots, why: reason };
+                let release = Release { id: job, outlook: self.outlook.clone(), slots, why: reason };
                 self.site.worker().release(release).await?;
             }
             ClientMessage::QueryJob(id) => self.show(&id).await?,
@@ -74,7 +74,7 @@ impl Listener {
     async fn show(&mut self, id: &JobId) -> Result<(), HttpError> {
         let job = self.site.worker().job(id).await?;
         if let Some(job) = job.filter(|job| is_shown(job.phase)) {
-            let frame = server_message::job_state_updates([&*job], view(&self.site, &self.queue));
+            let frame = server_message::job_state_updates([&*job], view(&self.site, &self.outlook));
             self.reply(Reply::Frame(frame)).await;
         }
         Ok(())

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
-use deskgrid_job::{Job, JobId, Phase, QueueName, Time};
+use deskgrid_job::{Job, JobId, Outlook, Phase, Time};
 use deskgrid_wire::{WorkerDescription, server_message};
 use deskgrid_worker::{Feed, Listing, News};
 use futures_util::SinkExt as _;
@@ -32,7 +32,7 @@ type Sink = SplitSink<WebSocket, Message>;
 /// One client's mouthpiece.
 pub(super) struct Speaker<'a> {
     site: Site,
-    queue: QueueName,
+    outlook: Outlook,
     sink: &'a mut Sink,
     news: broadcast::Receiver<News>,
     live: Live,
@@ -45,10 +45,10 @@ pub(super) struct Speaker<'a> {
 }
 
 impl<'a> Speaker<'a> {
-    pub(super) fn new(site: Site, queue: QueueName, sink: &'a mut Sink) -> Self {
-        let news = site.worker().news(&queue);
+    pub(super) fn new(site: Site, outlook: Outlook, sink: &'a mut Sink) -> Self {
+        let news = site.worker().news(&outlook);
         let (live, running) = (Live::default(), HashSet::new());
-        Self { site, queue, sink, news, live, workers: None, running, flush_at: Instant::now() }
+        Self { site, outlook, sink, news, live, workers: None, running, flush_at: Instant::now() }
     }
 
     /// Speaks until the client can no longer be reached.
@@ -61,7 +61,7 @@ impl<'a> Speaker<'a> {
     async fn go_on(&mut self, mut asked: mpsc::Receiver<Reply>) -> Result<(), Unreachable> {
         let (mut engine, mut offer) = (self.site.worker().engine(), self.site.worker().offer());
         self.send_workers().await?;
-        let mut feed = self.site.worker().feed(&self.queue);
+        let mut feed = self.site.worker().feed(&self.outlook);
         let mut pings = tokio::time::interval_at(Instant::now() + PING, PING);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -122,7 +122,7 @@ impl<'a> Speaker<'a> {
                 let jobs: Vec<_> = jobs.into_iter().filter(|job| is_shown(job.phase)).collect();
                 self.flush().await?;
                 let frame =
-                    server_message::job_states(jobs.iter().map(Arc::as_ref), view(&self.site, &self.queue));
+                    server_message::job_states(jobs.iter().map(Arc::as_ref), view(&self.site, &self.outlook));
                 self.send_text(frame).await?;
                 self.running.clear();
                 self.note(&jobs);
@@ -130,7 +130,7 @@ impl<'a> Speaker<'a> {
             Listing::Changes(changes) => {
                 for jobs in frames(changes) {
                     self.flush().await?;
-                    let view = view(&self.site, &self.queue);
+                    let view = view(&self.site, &self.outlook);
                     let frame = server_message::job_state_updates(jobs.iter().map(Arc::as_ref), view);
                     self.send_text(frame).await?;
                     self.note(&jobs);

@@ -3,23 +3,15 @@
 use super::event::{Effect, Release, Released};
 use super::{Queue, slots};
 use crate::phase::{self, Move, Withdrawal};
-use crate::{Hold, Job, JobId, Phase, QueueName, Reason, Time};
+use crate::{Hold, JobId, Outlook, Phase, Reason, Time};
 
 impl Queue {
+    /// Makes `id` the newest job of a namespace. A finished one answers at once and does not stay in the slot.
     pub(super) fn replace_others(&mut self, hold: &Hold, id: &JobId, now: Time, effects: &mut Vec<Effect>) {
-        let unfinished = |job: &Job| matches!(job.phase, Phase::Queued | Phase::Running);
-        if !self.jobs.get(id).is_some_and(unfinished) {
-            return self.replace_all(hold, id, now, effects);
-        }
-        for other in self.slots.enter(hold, id) {
-            self.replace(hold, &other, now, effects);
-        }
-    }
-
-    /// A finished job answers at once and holds no slot, but it is the newest all the same.
-    fn replace_all(&mut self, hold: &Hold, id: &JobId, now: Time, effects: &mut Vec<Effect>) {
         let others = self.slots.enter(hold, id);
-        self.slots.leave(hold, id);
+        if self.jobs.get(id).is_none_or(|job| matches!(job.phase, Phase::Finished(_))) {
+            self.slots.leave(hold, id);
+        }
         for other in others {
             self.replace(hold, &other, now, effects);
         }
@@ -35,22 +27,18 @@ impl Queue {
     }
 
     pub(super) fn withdraw(&mut self, release: Release, now: Time, effects: &mut Vec<Effect>) {
-        let Release { id, queue, slots, why, kept } = release;
+        let Release { id, outlook, slots, why, kept } = release;
         let from_disk = !self.jobs.contains_key(&id);
         if from_disk {
             let Some(kept) = kept else { return };
             self.jobs.insert(id.clone(), kept);
         }
-        let holds: Vec<Hold> = match (&slots, self.jobs.get(&id)) {
-            (Released::All, Some(job)) => {
-                job.holds.iter().filter(|hold| hold.queue == queue).cloned().collect()
-            }
-            (Released::All, None) => Vec::new(),
-            (Released::Only(names), _) => names
-                .iter()
-                .map(|namespace| Hold { queue: queue.clone(), namespace: namespace.clone() })
-                .collect(),
+        let is_meant = |hold: &&Hold| match &slots {
+            Released::All => hold.is_in(&outlook),
+            Released::Only(names) => hold.is_in(&outlook) && names.contains(&hold.namespace),
         };
+        let holds = self.jobs.get(&id).map(|job| job.holds.iter().filter(is_meant).cloned().collect());
+        let holds: Vec<Hold> = holds.unwrap_or_default();
         self.let_go(&id, &holds, why, now, effects);
         if from_disk {
             self.jobs.remove(&id);
@@ -68,7 +56,7 @@ impl Queue {
     ) {
         let Some(job) = self.jobs.get_mut(id) else { return };
         let Ok(after) = phase::next(job.phase, Move::Withdraw(why)) else { return };
-        let listed_in = job.queues();
+        let listed_in = job.outlooks();
         let had = job.holds.len();
         job.holds.retain(|hold| !holds.contains(hold));
         for hold in holds {
@@ -77,8 +65,8 @@ impl Queue {
         if !job.holds.is_empty() {
             let job = job.clone();
             if job.holds.len() != had {
-                let left =
-                    listed_in.into_iter().filter(|queue| job.namespaces(queue).next().is_none()).collect();
+                let still = job.outlooks();
+                let left = listed_in.into_iter().filter(|outlook| !still.contains(outlook)).collect();
                 effects.push(Effect::Save(job.clone()));
                 effects.push(Effect::Hide(job.clone(), left));
                 effects.push(Effect::Show(job));
@@ -93,7 +81,7 @@ impl Queue {
         &mut self,
         id: &JobId,
         after: Phase,
-        listed_in: Vec<QueueName>,
+        listed_in: Vec<Outlook>,
         now: Time,
         effects: &mut Vec<Effect>,
     ) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Allotment, Capacity};
 use crate::phase::{Ending, Withdrawal};
-use crate::{Carried, Hold, Job, JobId, Namespace, Needs, QueueName};
+use crate::{Carried, Hold, Job, JobId, Namespace, Needs, Outlook};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,8 +66,8 @@ pub struct Submission {
 pub struct Release {
     /// The job.
     pub id: JobId,
-    /// The queue that the claim is in.
-    pub queue: QueueName,
+    /// Whose claims, in which queue; a program lets go for everyone.
+    pub outlook: Outlook,
     /// Which namespaces let go.
     pub slots: Released,
     /// Why.
@@ -76,7 +76,7 @@ pub struct Release {
     pub kept: Option<Job>,
 }
 
-/// Which namespaces of a queue let go of a job.
+/// Which namespaces let go of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Released {
     /// All of them (`*`).
@@ -117,8 +117,8 @@ pub enum Effect {
     },
     /// Tell everyone that this record is new or changed.
     Show(Job),
-    /// Tell these queues that the job left their lists; the record says how it ended.
-    Hide(Job, Vec<QueueName>),
+    /// Tell these readers that the job left their lists; the record says how it ended.
+    Hide(Job, Vec<Outlook>),
 }
 
 /// Why a job cannot run at all.

@@ -269,8 +269,8 @@ impl Queue {
         while self.leaving.first().is_some_and(|(time, _)| *time <= now) {
             let Some((_, id)) = self.leaving.pop_first() else { return };
             if let Some(job) = self.jobs.remove(&id) {
-                let queues = job.queues();
-                effects.push(Effect::Hide(job, queues));
+                let outlooks = job.outlooks();
+                effects.push(Effect::Hide(job, outlooks));
             }
         }
     }

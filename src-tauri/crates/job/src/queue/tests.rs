@@ -5,14 +5,18 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::phase::Ending;
-use crate::{Hold, Namespace, Needs, QueueName, Reason};
+use crate::{Caller, Hold, Namespace, Needs, Outlook, QueueName, Reason};
 
 fn id(name: &str) -> JobId {
     JobId::new(name).unwrap()
 }
 
 fn hold(namespace: &str) -> Hold {
-    Hold { queue: QueueName::new("local").unwrap(), namespace: Namespace::new(namespace).unwrap() }
+    Hold {
+        queue: QueueName::new("local").unwrap(),
+        namespace: Namespace::new(namespace).unwrap(),
+        caller: Caller::Program,
+    }
 }
 
 fn capacity(cpus: u32) -> Capacity {
@@ -50,7 +54,8 @@ fn release(name: &str, namespace: &str, why: Withdrawal) -> Event {
         "*" => Released::All,
         one => Released::Only(vec![Namespace::new(one).unwrap()]),
     };
-    Event::Withdraw(Release { id: id(name), queue: hold("_").queue, slots, why, kept: None })
+    let outlook = Outlook::whole(hold("_").queue);
+    Event::Withdraw(Release { id: id(name), outlook, slots, why, kept: None })
 }
 
 fn exited(name: &str, run: u32) -> Event {
@@ -215,6 +220,42 @@ fn an_older_job_that_the_page_goes_back_to_survives() {
     queue.apply(Event::Tick, Time(40_000));
     assert_eq!(phase_of(&queue, "old"), Some(Phase::Running));
     assert_eq!(phase_of(&queue, "new"), None);
+}
+
+fn page(origin: &str) -> Caller {
+    Caller::parse(origin)
+}
+
+fn submit_from(name: &str, namespace: &str, caller: Caller) -> Event {
+    Event::Submit(Submission { hold: Hold { caller, ..hold(namespace) }, ..submission(name, namespace) })
+}
+
+#[test]
+fn the_namespaces_of_two_pages_do_not_meet() {
+    let mut queue = open_queue(4);
+    queue.apply(submit_from("a", "n", page("https://one.example")), Time(1));
+    queue.apply(submit_from("b", "n", page("https://two.example")), Time(2));
+    assert_eq!(phase_of(&queue, "a"), Some(Phase::Running));
+    assert_eq!(phase_of(&queue, "b"), Some(Phase::Running));
+}
+
+#[test]
+fn a_page_lets_go_of_its_own_claims_only_and_a_program_of_all() {
+    let mut queue = open_queue(4);
+    for origin in ["https://one.example", "https://two.example"] {
+        queue.apply(submit_from("a", "_", page(origin)), Time(1));
+    }
+    let by = |caller| {
+        let outlook = Outlook { queue: hold("_").queue, caller };
+        let slots = Released::All;
+        Event::Withdraw(Release { id: id("a"), outlook, slots, why: Withdrawal::Cancel, kept: None })
+    };
+    let effects = queue.apply(by(page("https://one.example")), Time(2));
+    let one = Outlook { queue: hold("_").queue, caller: page("https://one.example") };
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Hide(_, left) if *left == [one.clone()])));
+    assert_eq!(phase_of(&queue, "a"), Some(Phase::Running));
+    queue.apply(by(Caller::Program), Time(3));
+    assert_eq!(phase_of(&queue, "a"), None);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use deskgrid_job::{Carried, Hold, Job, JobId, Namespace, Needs, Phase, QueueName, Reason, Time};
+use deskgrid_job::{Caller, Carried, Hold, Job, JobId, Namespace, Needs, Phase, QueueName, Reason, Time};
 use rusqlite::{Connection, Params, Row, params};
 
 use super::change::run;
@@ -11,7 +11,7 @@ use crate::error::StoreError;
 
 const FIND: &str = "
     SELECT id, phase, queued_at, changed_at, turn, run, losses, cpu_millis, memory, gpus,
-           requirements, tags, debug, runs_again, queue, namespace
+           requirements, tags, debug, runs_again, queue, namespace, caller
     FROM job LEFT JOIN hold ON hold.job = job.id ";
 
 /// Inserts the job or replaces it, with its holds.
@@ -45,15 +45,20 @@ pub(super) fn save(to: &Connection, job: &Job) -> Result<(), StoreError> {
 fn save_holds(to: &Connection, job: &Job) -> Result<(), StoreError> {
     run(to, "DELETE FROM hold WHERE job = ?1", [job.id.as_str()])?;
     for hold in &job.holds {
-        const SQL: &str = "INSERT OR IGNORE INTO hold (job, queue, namespace) VALUES (?1, ?2, ?3)";
-        run(to, SQL, params![job.id.as_str(), hold.queue.as_str(), hold.namespace.as_str()])?;
+        const SQL: &str =
+            "INSERT OR IGNORE INTO hold (job, queue, namespace, caller) VALUES (?1, ?2, ?3, ?4)";
+        run(
+            to,
+            SQL,
+            params![job.id.as_str(), hold.queue.as_str(), hold.namespace.as_str(), hold.caller.as_str()],
+        )?;
     }
     Ok(())
 }
 
 /// The job of that id.
 pub(super) fn find(from: &Connection, id: &JobId) -> Result<Option<Job>, StoreError> {
-    let sql = format!("{FIND} WHERE id = ?1 ORDER BY queue, namespace");
+    let sql = format!("{FIND} WHERE id = ?1 ORDER BY queue, namespace, caller");
     Ok(jobs(from, &sql, [id.as_str()])?.pop())
 }
 
@@ -63,7 +68,7 @@ pub(super) fn in_memory(from: &Connection, finished_after: Time) -> Result<Vec<J
         "{FIND}
          WHERE phase IN ('Queued', 'Running')
             OR (phase IN ('Success', 'Error', 'TimedOut') AND changed_at > ?1)
-         ORDER BY turn, id, queue, namespace"
+         ORDER BY turn, id, queue, namespace, caller"
     );
     jobs(from, &sql, [signed(finished_after.0)])
 }
@@ -114,6 +119,7 @@ fn hold(row: &Row<'_>) -> Result<Option<Hold>, StoreError> {
     let hold = Hold {
         queue: QueueName::new(&queue).map_err(damaged)?,
         namespace: Namespace::new(&namespace).map_err(damaged)?,
+        caller: Caller::parse(row.get_ref(16)?.as_str().unwrap_or_default()),
     };
     Ok(Some(hold))
 }

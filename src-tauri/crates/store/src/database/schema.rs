@@ -77,7 +77,7 @@ mod tests {
             "CREATE INDEX job_by_phase ON job (phase, changed_at)",
             "CREATE INDEX job_by_turn ON job (turn)",
             "CREATE TABLE hold ( job TEXT NOT NULL, queue TEXT NOT NULL, namespace TEXT NOT NULL, \
-             PRIMARY KEY (job, queue, namespace) ) STRICT, WITHOUT ROWID",
+             caller TEXT NOT NULL, PRIMARY KEY (job, queue, namespace, caller) ) STRICT, WITHOUT ROWID",
             "CREATE TABLE definition ( job TEXT PRIMARY KEY, text TEXT NOT NULL ) STRICT",
             "CREATE TABLE result ( job TEXT PRIMARY KEY, json TEXT NOT NULL ) STRICT",
             "CREATE TABLE input ( job TEXT NOT NULL, path TEXT NOT NULL, hash BLOB NOT NULL, \

@@ -18,12 +18,13 @@ CREATE TABLE job (
 CREATE INDEX job_by_phase ON job (phase, changed_at);
 CREATE INDEX job_by_turn ON job (turn);
 
--- Who wants a job.
+-- Who wants a job. The caller is a web origin, or empty for programs.
 CREATE TABLE hold (
   job TEXT NOT NULL,
   queue TEXT NOT NULL,
   namespace TEXT NOT NULL,
-  PRIMARY KEY (job, queue, namespace)
+  caller TEXT NOT NULL,
+  PRIMARY KEY (job, queue, namespace, caller)
 ) STRICT, WITHOUT ROWID;
 
 -- What a client submitted, word for word.

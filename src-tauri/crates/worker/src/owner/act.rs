@@ -38,9 +38,9 @@ impl Owner {
                     self.call_at_end(&job);
                     self.kit.lists.show(job);
                 }
-                Effect::Hide(job, queues) => {
+                Effect::Hide(job, outlooks) => {
                     self.call_at_end(&job);
-                    self.kit.lists.hide(job, &queues);
+                    self.kit.lists.hide(job, &outlooks);
                 }
                 Effect::Start { id, run, .. } => self.begin(&id, run, Beginning::Fresh),
                 Effect::Stop { id, run } => self.stop(&id, run),
@@ -84,7 +84,7 @@ impl Owner {
             kit: self.kit.clone(),
             id: id.clone(),
             number,
-            queue: job.and_then(|job| job.queues().into_iter().next()),
+            queue: job.and_then(|job| job.holds.first()).map(|hold| hold.queue.clone()),
             allotment: allotment.clone(),
             stop,
         };

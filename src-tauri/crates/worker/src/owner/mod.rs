@@ -258,10 +258,10 @@ impl Owner {
     }
 
     async fn release(&mut self, release: Release, decided: &mut Decided) -> bool {
-        let Release { id, queue, slots, why } = release;
+        let Release { id, outlook, slots, why } = release;
         let kept = self.kept(&id).await;
         let known = kept.is_some() || self.queue.job(&id).is_some();
-        let event = queue::Release { id, queue, slots, why, kept };
+        let event = queue::Release { id, outlook, slots, why, kept };
         self.apply(Event::Withdraw(event), decided);
         known
     }
