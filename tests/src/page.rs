@@ -55,6 +55,11 @@ impl Page {
         self.socket.send(Message::text(text.into())).await.expect("the socket takes it");
     }
 
+    /// Sends a text frame that the server may not want to hear to its end.
+    pub async fn try_send_text(&mut self, text: impl Into<String>) {
+        let _ = self.socket.send(Message::text(text.into())).await;
+    }
+
     /// Sends a binary frame, which the protocol does not know.
     pub async fn send_binary(&mut self, bytes: Vec<u8>) {
         self.socket.send(Message::binary(bytes)).await.expect("the socket takes it");

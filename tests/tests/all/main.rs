@@ -2,5 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test ends by panicking")]
 
+mod cancel;
 mod routes;
 mod runs;
+mod scheduling;
