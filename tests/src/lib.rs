@@ -16,6 +16,7 @@ pub mod hook;
 pub mod page;
 pub mod raw;
 pub mod server;
+pub mod web;
 
 pub use command::{Outcome, deskgrid};
 pub use engine::{EngineClient, PrivateEngine};
@@ -24,6 +25,7 @@ pub use hook::{Hook, Manner};
 pub use page::Page;
 pub use raw::Raw;
 pub use server::{Deskgrid, Options};
+pub use web::Web;
 
 use serde_json::{Value, json};
 

@@ -3,6 +3,9 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test ends by panicking")]
 
 mod cancel;
+mod inputs;
+mod logs;
+mod outputs;
 mod routes;
 mod runs;
 mod scheduling;

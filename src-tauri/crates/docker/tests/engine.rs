@@ -40,13 +40,17 @@ async fn image(engine: &Engine, reference: &str) -> Result<Image, EngineError> {
     engine.ensure_image(reference, None, |_| {}).await
 }
 
-/// Removes the network of the jobs as soon as no container of anybody's is in it.
+/// Removes the network of the jobs as soon as no container of anybody's is in it; fine when it is away already.
 async fn take_network_away(docker: &bollard::Docker) {
     let filters = [("type", vec!["network"]), ("event", vec!["disconnect"])].into();
     let options = bollard::query_parameters::EventsOptionsBuilder::new().filters(&filters).since("0").build();
     let mut left = docker.events(Some(options));
     while let Err(error) = docker.remove_network(NETWORK).await {
-        assert!(error.to_string().contains("active endpoints"), "{error}");
+        let said = error.to_string();
+        if said.contains("not found") {
+            return;
+        }
+        assert!(said.contains("active endpoints"), "{said}");
         left.try_next().await.unwrap();
     }
 }
@@ -289,8 +293,8 @@ async fn a_network_that_somebody_removed_comes_back() {
         first.unwrap();
         second.unwrap();
         take_network_away(&docker).await;
+        // Some engines notice at the creation of a container that its network is missing, others at its start.
         let before = engine.create(&spec).await.unwrap();
-        engine.ensure_network().await.unwrap();
         take_network_away(&docker).await;
         engine.start(&before).await.unwrap();
         assert_eq!(engine.wait(&before).await.unwrap().code, 0);

@@ -59,8 +59,9 @@ async fn a_cancelled_running_job_is_gone_at_once_and_so_is_its_container() {
     page.end("mine", "Cancelled", None).await;
     page.until_true(|page| page.jobs.is_empty()).await;
     events.until("destroy", "mine").await;
-    let definition = server.get_json("/j/mine.json").await;
-    assert_eq!(definition["data"].get("results"), None, "a cancelled job has no result");
+    let record = server.get_json("/j/mine.json").await["data"]["results"].take();
+    assert_eq!((&record["state"], &record["finishedReason"]), (&json!("Finished"), &json!("Cancelled")));
+    assert_eq!(record.get("finished"), None, "a cancelled job has no result");
 }
 
 #[tokio::test]
