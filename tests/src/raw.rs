@@ -56,6 +56,13 @@ impl Raw {
         self.header("Content-Length", length)
     }
 
+    /// Adds a body whose length a header gives that was added already.
+    #[must_use]
+    pub fn bare_body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
     /// Sends it and reads the whole answer.
     pub async fn send(self, server: &Deskgrid) -> Answer {
         let mut stream = self.send_and_stay(server).await;

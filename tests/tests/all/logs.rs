@@ -98,7 +98,7 @@ async fn lines_arrive_live_on_socket_and_stream_and_are_the_same_afterwards() {
 #[tokio::test]
 async fn three_hundred_megabytes_of_output_do_not_grow_the_servers_memory() {
     let server = Deskgrid::start().await;
-    let script = format!("yes {} | head -c 300000000", unique().repeat(10));
+    let script = format!("yes {} | head -c 300000000", unique().repeat(200));
     let id = server.submit(&shell(&script)).await;
     let finished = server.finished(&id).await;
     assert_eq!(finished["finished"]["result"]["StatusCode"], 0);
@@ -116,7 +116,7 @@ async fn clients_that_never_read_neither_slow_a_job_nor_cost_memory() {
     for _ in 0..5 {
         idle.push(Page::open(&server, "local").await);
     }
-    let script = format!("yes {} | head -c 50000000", unique().repeat(10));
+    let script = format!("yes {} | head -c 50000000", unique().repeat(50));
     let id = server.submit(&shell(&script)).await;
     let stream =
         server.http().get(server.url(&format!("/q/local/j/{id}/stream"))).send().await.expect("a stream");

@@ -152,12 +152,15 @@ pub(crate) async fn hostile_things_are_named_and_left_out(server: &Deskgrid) {
 
 pub(crate) async fn any_name_comes_back(server: &Deskgrid) {
     let names = names();
-    let list = serde_json::to_string(&names).expect("JSON");
-    let script = format!(
-        "import json, os\nfor name in json.loads({list:?}):\n    path = os.path.join('/outputs', name)\n    \
-         os.makedirs(os.path.dirname(path), exist_ok=True)\n    open(path, 'w').write(name)"
-    );
-    let id = server.submit(&python(&script)).await;
+    let script = "
+import json, os
+for name in json.load(open('/inputs/names.json')):
+    path = os.path.join('/outputs', name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    open(path, 'w').write(name)";
+    let mut definition = python(script);
+    definition["configFiles"]["names.json"] = json!({"type": "json", "value": names});
+    let id = server.submit(&definition).await;
     let finished = server.finished(&id).await;
     let mut wanted = names.clone();
     wanted.sort_unstable();

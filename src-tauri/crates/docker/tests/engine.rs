@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
 
+mod registry;
 mod test_engine;
 
 use std::io::Read as _;
@@ -11,6 +12,7 @@ use deskgrid_docker::{
     Bind, ContainerId, Engine, EngineError, Exit, Image, LogStream, NETWORK, Network, VolumeMount,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
+use registry::Registry;
 use test_engine::{IMAGE, Stage, on_engine};
 use tokio::sync::RwLock;
 
@@ -336,13 +338,10 @@ async fn images_that_cannot_be_had_say_why() {
     .await;
 }
 
-/// Needs a registry that the engine reaches without credentials, named by `DESKGRID_TEST_REGISTRY` as `host:port`.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_is_not_here_is_fetched_once_for_all_who_wait() {
-    let Ok(registry) = std::env::var("DESKGRID_TEST_REGISTRY") else {
-        eprintln!("not tested: DESKGRID_TEST_REGISTRY names no registry");
-        return;
-    };
+    let served = Registry::start().await;
+    let registry = served.address.clone();
     on_engine(|stage| async move {
         use bollard::query_parameters::{
             PushImageOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder,

@@ -80,8 +80,11 @@ enum Interruption {
 impl From<EngineError> for Interruption {
     fn from(error: EngineError) -> Self {
         let code = match &error {
+            // It ended, but not by itself: its exit code is not the job's.
+            EngineError::StoppedWithEngine { .. } | EngineError::NoSuchContainer { .. } => {
+                return Self::ContainerLost;
+            }
             _ if error.is_engine_lost() => return Self::EngineLost,
-            EngineError::NoSuchContainer { .. } => return Self::ContainerLost,
             EngineError::CannotStart { .. } => FailureCode::CannotStart,
             EngineError::Image { .. } => FailureCode::ImageUnavailable,
             _ => FailureCode::EngineRefused,
