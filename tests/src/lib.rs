@@ -13,6 +13,7 @@ pub mod command;
 pub mod engine;
 pub mod events;
 pub mod hook;
+pub mod main_job;
 pub mod page;
 pub mod raw;
 pub mod server;

@@ -158,9 +158,13 @@ impl Page {
 
     /// Reads frames until `is_so`.
     pub async fn until_true(&mut self, is_so: impl Fn(&Self) -> bool) {
-        while !is_so(self) {
-            self.next().await;
-        }
+        let wait = async {
+            while !is_so(self) {
+                self.next().await;
+            }
+        };
+        let came_true = tokio::time::timeout(PATIENCE, wait).await.is_ok();
+        assert!(came_true, "the page never saw what it waited for; it knows {:#?}", self.jobs);
     }
 
     /// The states in which the job was seen, in order, without repeats.

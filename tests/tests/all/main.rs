@@ -5,6 +5,7 @@
 mod cancel;
 mod inputs;
 mod logs;
+mod main_job;
 mod outputs;
 mod routes;
 mod runs;

@@ -19,7 +19,7 @@ fn held_by(namespace: &str) -> Value {
     json!({"namespace": namespace})
 }
 
-/// Reads on until the job has exactly these namespaces, in the order of their submission.
+/// Reads on until the job has exactly these namespaces, in the order of their names.
 async fn until_held_by(page: &mut Page, id: &str, namespaces: &[&str]) {
     page.until_true(|page| page.jobs.get(id).is_some_and(|job| job["namespaces"] == json!(namespaces))).await;
 }
@@ -29,14 +29,14 @@ async fn a_job_submitted_under_three_namespaces_is_one_job_held_by_exactly_these
     let server = Deskgrid::start().await;
     let mut page = Page::open(&server, "local").await;
     let definition = endless();
-    for namespace in ["one", "two", "three"] {
+    for namespace in ["a", "b", "c"] {
         page.submit("mine", &definition, &held_by(namespace)).await;
     }
-    until_held_by(&mut page, "mine", &["one", "two", "three"]).await;
+    until_held_by(&mut page, "mine", &["a", "b", "c"]).await;
     let listed = server.get_json("/q/local").await["data"].take();
     assert_eq!(listed.as_object().map(serde_json::Map::len), Some(1));
     let namespaces = server.get_json("/q/local/j/mine/namespaces.json").await;
-    assert_eq!(namespaces, json!({"data": ["one", "two", "three"]}));
+    assert_eq!(namespaces, json!({"data": ["a", "b", "c"]}));
     let (status, _) = server.post("/q/local/j/mine/cancel?namespace=*", &json!(null)).await;
     assert_eq!(status, 200);
     page.until_true(|page| page.jobs.is_empty()).await;
@@ -47,12 +47,12 @@ async fn messages_of_one_socket_count_in_their_order() {
     let server = Deskgrid::start_without_engine().await;
     let mut page = Page::open(&server, "local").await;
     let definition = waiting();
-    for namespace in ["one", "two", "three"] {
+    for namespace in ["a", "b", "c"] {
         page.submit("mine", &definition, &held_by(namespace)).await;
     }
-    page.end("mine", "Cancelled", Some("three")).await;
+    page.end("mine", "Cancelled", Some("c")).await;
     page.ping().await;
-    assert_eq!(server.get_json("/q/local").await["data"]["mine"]["namespaces"], json!(["one", "two"]));
+    assert_eq!(server.get_json("/q/local").await["data"]["mine"]["namespaces"], json!(["a", "b"]));
 }
 
 #[tokio::test]
@@ -60,18 +60,18 @@ async fn a_running_job_that_loses_one_namespace_runs_on_for_the_others() {
     let server = Deskgrid::start().await;
     let mut page = Page::open(&server, "local").await;
     let definition = endless();
-    for namespace in ["one", "two", "three"] {
+    for namespace in ["a", "b", "c"] {
         page.submit("mine", &definition, &held_by(namespace)).await;
     }
-    until_held_by(&mut page, "mine", &["one", "two", "three"]).await;
+    until_held_by(&mut page, "mine", &["a", "b", "c"]).await;
     page.until("mine", "Running").await;
-    page.end("mine", "Cancelled", Some("two")).await;
-    until_held_by(&mut page, "mine", &["one", "three"]).await;
+    page.end("mine", "Cancelled", Some("b")).await;
+    until_held_by(&mut page, "mine", &["a", "c"]).await;
     assert_eq!(page.jobs["mine"]["state"], "Running");
-    page.end("mine", "Cancelled", Some("one")).await;
-    until_held_by(&mut page, "mine", &["three"]).await;
+    page.end("mine", "Cancelled", Some("a")).await;
+    until_held_by(&mut page, "mine", &["c"]).await;
     assert_eq!(page.jobs["mine"]["state"], "Running");
-    page.end("mine", "Cancelled", Some("three")).await;
+    page.end("mine", "Cancelled", Some("c")).await;
     page.until_true(|page| page.jobs.is_empty()).await;
 }
 
@@ -81,17 +81,17 @@ async fn a_star_drops_all_namespaces_over_the_socket_and_over_http() {
     let mut page = Page::open(&server, "local").await;
     for over_http in [false, true] {
         let (id, definition) = (unique(), waiting());
-        for namespace in ["one", "two", "three"] {
+        for namespace in ["a", "b", "c"] {
             page.submit(&id, &definition, &held_by(namespace)).await;
         }
-        until_held_by(&mut page, &id, &["one", "two", "three"]).await;
+        until_held_by(&mut page, &id, &["a", "b", "c"]).await;
         if over_http {
             server.post(&format!("/q/local/j/{id}/cancel?namespace=*"), &json!(null)).await;
         } else {
             page.end(&id, "Cancelled", Some("*")).await;
         }
         page.until_true(|page| page.jobs.is_empty()).await;
-        for namespace in ["one", "two", "three"] {
+        for namespace in ["a", "b", "c"] {
             let path = format!("/q/local/j/{id}/cancel?namespace={namespace}");
             assert_eq!(server.post(&path, &json!(null)).await, (200, json!({"success": true})));
         }
@@ -102,14 +102,14 @@ async fn a_star_drops_all_namespaces_over_the_socket_and_over_http() {
 async fn a_namespace_that_does_not_hold_the_job_takes_nothing_from_it() {
     let server = Deskgrid::start_without_engine().await;
     let mut page = Page::open(&server, "local").await;
-    page.submit("mine", &waiting(), &held_by("one")).await;
+    page.submit("mine", &waiting(), &held_by("a")).await;
     page.until("mine", "Queued").await;
     page.end("mine", "Cancelled", Some("other")).await;
     page.end("mine", "Deleted", Some("_")).await;
     page.ping().await;
     let path = "/q/local/j/mine/cancel?namespace=other";
     assert_eq!(server.post(path, &json!(null)).await.0, 200);
-    assert_eq!(server.get_json("/q/local").await["data"]["mine"]["namespaces"], json!(["one"]));
+    assert_eq!(server.get_json("/q/local").await["data"]["mine"]["namespaces"], json!(["a"]));
 }
 
 #[tokio::test]
@@ -118,14 +118,18 @@ async fn a_queued_job_is_replaced_at_once_by_the_next_in_its_namespace() {
     let mut page = Page::open(&server, "local").await;
     let ids: Vec<_> = (0..4).map(|_| unique()).collect();
     for id in &ids {
-        page.submit(id, &waiting(), &held_by("one")).await;
+        page.submit(id, &waiting(), &held_by("a")).await;
     }
     let newest = &ids[3];
     page.until_true(|page| page.jobs.len() == 1 && page.jobs.contains_key(newest)).await;
     let listed = server.get_json("/q/local").await["data"].take();
     assert_eq!(listed.as_object().unwrap().keys().collect::<Vec<_>>(), [newest]);
     assert_eq!(listed[newest]["state"], "Queued");
-    assert!(page.states_seen(&ids[0]).iter().all(|state| state == "Queued"), "{:?}", page.states_seen(&ids[0]));
+    assert!(
+        page.states_seen(&ids[0]).iter().all(|state| state == "Queued"),
+        "{:?}",
+        page.states_seen(&ids[0])
+    );
     for id in &ids[..3] {
         assert_eq!(server.get_json(&format!("/j/{id}/result.json")).await, json!({"data": null}));
     }
@@ -135,10 +139,10 @@ async fn a_queued_job_is_replaced_at_once_by_the_next_in_its_namespace() {
 async fn a_running_job_is_replaced_and_its_container_removed() {
     let server = Deskgrid::start_with_cpus(2).await;
     let mut page = Page::open(&server, "local").await;
-    page.submit("older", &endless(), &held_by("one")).await;
+    page.submit("older", &endless(), &held_by("a")).await;
     page.next_of("JobStatusPayload").await;
     let mut events = server.engine().events(&server).await;
-    page.submit("newer", &endless(), &held_by("one")).await;
+    page.submit("newer", &endless(), &held_by("a")).await;
     page.until("newer", "Running").await;
     page.until_true(|page| !page.jobs.contains_key("older")).await;
     events.until("destroy", "older").await;
@@ -149,10 +153,10 @@ async fn a_running_job_is_replaced_and_its_container_removed() {
 async fn a_replaced_job_ends_with_the_word_for_it() {
     let server = Deskgrid::start_without_engine().await;
     let mut page = Page::open(&server, "local").await;
-    page.submit("older", &waiting(), &held_by("one")).await;
+    page.submit("older", &waiting(), &held_by("a")).await;
     page.until("older", "Queued").await;
     let mut events = deskgrid_tests::Events::open(&server, "older").await;
-    page.submit("newer", &waiting(), &held_by("one")).await;
+    page.submit("newer", &waiting(), &held_by("a")).await;
     assert_eq!(events.until("final").await, json!({"state": "Finished", "reason": "JobReplacedByClient"}));
 }
 
@@ -161,12 +165,12 @@ async fn a_replaced_job_lives_on_in_its_other_namespaces() {
     let server = Deskgrid::start_without_engine().await;
     let mut page = Page::open(&server, "local").await;
     let shared = waiting();
-    for namespace in ["one", "two"] {
+    for namespace in ["a", "b"] {
         page.submit("both", &shared, &held_by(namespace)).await;
     }
-    page.submit("newer", &waiting(), &held_by("one")).await;
-    until_held_by(&mut page, "both", &["two"]).await;
-    until_held_by(&mut page, "newer", &["one"]).await;
+    page.submit("newer", &waiting(), &held_by("a")).await;
+    until_held_by(&mut page, "both", &["b"]).await;
+    until_held_by(&mut page, "newer", &["a"]).await;
     assert_eq!(page.jobs["both"]["state"], "Queued");
 }
 
@@ -176,7 +180,7 @@ async fn a_job_that_was_replaced_comes_back_when_it_is_submitted_again() {
     let mut page = Page::open(&server, "local").await;
     let (first, second) = (waiting(), waiting());
     for (id, definition) in [("first", &first), ("second", &second), ("first", &first)] {
-        page.submit(id, definition, &held_by("one")).await;
+        page.submit(id, definition, &held_by("a")).await;
     }
     page.until_true(|page| page.jobs.len() == 1 && page.jobs.contains_key("first")).await;
     assert_eq!(page.jobs["first"]["state"], "Queued");
@@ -186,10 +190,10 @@ async fn a_job_that_was_replaced_comes_back_when_it_is_submitted_again() {
 async fn a_finished_job_is_not_replaced_and_keeps_its_result() {
     let server = Deskgrid::start_with_cpus(2).await;
     let mut page = Page::open(&server, "local").await;
-    page.submit("done", &shell(&format!("echo {}", unique())), &held_by("one")).await;
+    page.submit("done", &shell(&format!("echo {}", unique())), &held_by("a")).await;
     page.until("done", "Finished").await;
     let result = server.get_json("/j/done/result.json").await;
-    page.submit("newer", &endless(), &held_by("one")).await;
+    page.submit("newer", &endless(), &held_by("a")).await;
     page.until("newer", "Running").await;
     assert_eq!(page.jobs["done"]["finishedReason"], "Success");
     assert_eq!(server.get_json("/j/done/result.json").await, result);
@@ -212,7 +216,7 @@ async fn the_shared_namespace_holds_any_number_of_jobs() {
 async fn one_namespace_of_two_queues_is_two_slots() {
     let server = Deskgrid::start_without_engine().await;
     for queue in ["local", "other"] {
-        let body = json!({"id": queue, "definition": waiting(), "control": held_by("one")});
+        let body = json!({"id": queue, "definition": waiting(), "control": held_by("a")});
         server.post(&format!("/q/{queue}"), &body).await;
     }
     for queue in ["local", "other"] {

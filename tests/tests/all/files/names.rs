@@ -12,8 +12,26 @@ use super::transfer::files_below;
 /// Names as a path of a URL carries them, none of which is one.
 fn bad_in_a_path() -> Vec<String> {
     let mut names: Vec<_> = [
-        "..", ".", "%2e%2e", "%2E%2e", ".hidden", "%2ehidden", "..%2fx", "%2e%2e%2f%2e%2e%2fetc%2fpasswd",
-        "%2fetc%2fpasswd", "..%5cx", "a%2fb", "a%5cb", "a%00", "%00", "a%20b", "a%0ab", "%c3%bc", "%ff", "C%3a%5cx", "a:b",
+        "..",
+        ".",
+        "%2e%2e",
+        "%2E%2e",
+        ".hidden",
+        "%2ehidden",
+        "..%2fx",
+        "%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+        "%2fetc%2fpasswd",
+        "..%5cx",
+        "a%2fb",
+        "a%5cb",
+        "a%00",
+        "%00",
+        "a%20b",
+        "a%0ab",
+        "%c3%bc",
+        "%ff",
+        "C%3a%5cx",
+        "a:b",
     ]
     .map(str::to_owned)
     .into();
@@ -56,8 +74,16 @@ async fn a_path_that_climbs_leads_nowhere() {
     let server = Deskgrid::start_without_engine().await;
     let (before, inside) = (neighbours(&server), files_below(&server.data()));
     for path in [
-        "/f/../../etc/passwd", "/f/", "/f", "/f//etc/passwd", "/../etc/passwd", "/f/x/../../y", "//etc/passwd",
-        "/ui/../../etc/passwd", "/ui/%2e%2e/%2e%2e/etc/passwd", "/f/a/b",
+        "/f/../../etc/passwd",
+        "/f/",
+        "/f",
+        "/f//etc/passwd",
+        "/../etc/passwd",
+        "/f/x/../../y",
+        "//etc/passwd",
+        "/ui/../../etc/passwd",
+        "/ui/%2e%2e/%2e%2e/etc/passwd",
+        "/f/a/b",
     ] {
         for method in ["GET", "PUT"] {
             let answer = Raw::new(method, path).body("evil").send(&server).await;
@@ -74,12 +100,22 @@ async fn a_job_id_that_is_none_is_refused_on_every_route() {
     let before = neighbours(&server);
     for id in bad_in_a_path() {
         for prefix in ["", "/q/local"] {
-            for path in ["", "/definition.json", "/result.json", "/inputs/a", "/outputs/a", "/build-logs.json", "/run-logs.json"] {
+            for path in [
+                "",
+                "/definition.json",
+                "/result.json",
+                "/inputs/a",
+                "/outputs/a",
+                "/build-logs.json",
+                "/run-logs.json",
+            ] {
                 let path = format!("{prefix}/j/{id}{path}");
                 refused(&server, Raw::new("GET", &path), &path).await;
             }
         }
-        for path in [format!("/q/local/j/{id}/cancel"), format!("/q/local/j/{id}/n/cancel"), format!("/j/{id}/copy")] {
+        for path in
+            [format!("/q/local/j/{id}/cancel"), format!("/q/local/j/{id}/n/cancel"), format!("/j/{id}/copy")]
+        {
             refused(&server, Raw::new("POST", &path).body(r#"{"queue":"other"}"#), &path).await;
         }
         for path in ["stream", "namespaces.json"] {
@@ -123,7 +159,9 @@ async fn an_input_or_config_file_whose_name_leads_elsewhere_is_refused_by_name()
         let words = answer["error"].as_str().expect("words");
         assert!(words.starts_with(&format!("{field}[\"")) && words.len() < 500, "{words}");
     }
-    for (kind, value) in [("key", "../../etc/passwd"), ("key", ""), ("key", ".x"), ("url", "file:///etc/passwd")] {
+    for (kind, value) in
+        [("key", "../../etc/passwd"), ("key", ""), ("key", ".x"), ("url", "file:///etc/passwd")]
+    {
         let definition = json!({"image": BUSYBOX, "inputs": {"a": {"value": value, "type": kind}}});
         let (status, answer) = server.post("/q/local", &json!({"definition": definition})).await;
         assert_eq!(status, 400, "{kind} {value}: {answer}");
@@ -142,7 +180,19 @@ async fn the_path_of_an_input_or_output_cannot_lead_out_of_the_job() {
     server.finished(&id).await;
     let before = neighbours(&server);
     let long = "x".repeat(300);
-    for path in ["..", "%2e%2e", "..%2fa", "a%2f..%2fb", "%2fetc%2fpasswd", "a%00", "%ff", "a//b", "a/", "x/%2e%2e/a", &long] {
+    for path in [
+        "..",
+        "%2e%2e",
+        "..%2fa",
+        "a%2f..%2fb",
+        "%2fetc%2fpasswd",
+        "a%00",
+        "%ff",
+        "a//b",
+        "a/",
+        "x/%2e%2e/a",
+        &long,
+    ] {
         for folder in ["inputs", "outputs"] {
             for prefix in ["", "/q/local"] {
                 let path = format!("{prefix}/j/{id}/{folder}/{path}");
@@ -162,8 +212,21 @@ async fn odd_but_harmless_names_work_from_the_input_to_the_output_and_back() {
     let server = Deskgrid::start().await;
     let before = neighbours(&server);
     let names = [
-        "with space.txt", "ü/é.txt", "what?#%.txt", "%2e%2e%2fx", "a/outputs/b.txt", "quote\"'.txt", "back\\slash", "...", "-n",
-        "new\nline", "a..b", "~", "$HOME", "*", "日本語",
+        "with space.txt",
+        "ü/é.txt",
+        "what?#%.txt",
+        "%2e%2e%2fx",
+        "a/outputs/b.txt",
+        "quote\"'.txt",
+        "back\\slash",
+        "...",
+        "-n",
+        "new\nline",
+        "a..b",
+        "~",
+        "$HOME",
+        "*",
+        "日本語",
     ];
     let inputs: serde_json::Map<String, Value> =
         names.iter().map(|name| ((*name).to_owned(), json!({"value": format!("of {name}")}))).collect();

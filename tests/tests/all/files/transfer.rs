@@ -174,7 +174,8 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
 async fn a_chunked_upload_that_breaks_off_leaves_nothing_either() {
     let server = Deskgrid::start_without_engine().await;
     let before = files_below(&server.data());
-    let request = Raw::new("PUT", "/f/broken").header("Transfer-Encoding", "chunked").bare_body("5\r\nhello\r\n");
+    let request =
+        Raw::new("PUT", "/f/broken").header("Transfer-Encoding", "chunked").bare_body("5\r\nhello\r\n");
     let connection = request.send_and_stay(&server).await;
     eventually("the upload has begun", async || files_below(&server.data()) != before).await;
     drop(connection);
@@ -186,7 +187,8 @@ async fn a_chunked_upload_that_breaks_off_leaves_nothing_either() {
 async fn a_server_killed_during_an_upload_leaves_nothing_after_its_next_start() {
     let mut server = Deskgrid::start_without_engine().await;
     let before = files_below(&server.data());
-    let request = Raw::new("PUT", "/f/broken").header("Transfer-Encoding", "chunked").bare_body("5\r\nhello\r\n");
+    let request =
+        Raw::new("PUT", "/f/broken").header("Transfer-Encoding", "chunked").bare_body("5\r\nhello\r\n");
     let _connection = request.send_and_stay(&server).await;
     eventually("the upload has begun", async || files_below(&server.data()) != before).await;
     server.kill().await;
@@ -203,7 +205,10 @@ async fn many_clients_may_bring_the_same_file_at_once() {
     let puts = (0..8).map(|_| server.put(&hash, bytes.clone()));
     assert_eq!(futures_util::future::join_all(puts).await, [200; 8]);
     let stored = files_below(&server.data());
-    assert_eq!(stored.iter().filter(|path| path.metadata().is_ok_and(|file| file.len() == 500_000)).count(), 1);
+    assert_eq!(
+        stored.iter().filter(|path| path.metadata().is_ok_and(|file| file.len() == 500_000)).count(),
+        1
+    );
     let (status, back) = server.get(&format!("/f/{hash}")).await;
     assert!(status == 200 && back == bytes);
 }

@@ -12,7 +12,10 @@ async fn a_cancel_without_a_namespace_drops_those_that_this_connection_submitted
         one.submit("mine", &definition, &json!({"namespace": namespace})).await;
     }
     two.submit("mine", &definition, &json!({"namespace": "c"})).await;
-    two.until_true(|page| page.jobs.get("mine").is_some_and(|job| job["namespaces"] == json!(["a", "b", "c"]))).await;
+    two.until_true(|page| {
+        page.jobs.get("mine").is_some_and(|job| job["namespaces"] == json!(["a", "b", "c"]))
+    })
+    .await;
     one.end("mine", "Cancelled", None).await;
     two.until_true(|page| page.jobs["mine"]["namespaces"] == json!(["c"])).await;
     assert_eq!(two.jobs["mine"]["state"], "Queued");

@@ -85,7 +85,8 @@ async fn a_frame_of_64_mebibytes_is_taken_and_disturbs_nobody_else() {
     let server = Deskgrid::start_without_engine().await;
     let (mut page, mut other) = (Page::open(&server, "local").await, Page::open(&server, "local").await);
     let shell = json!({"type": "StateChange", "payload": {"state": "Queued", "job": "big", "value":
-        {"enqueued": {"id": "big", "definition": {"image": "a", "inputs": {"x": {"value": ""}}}}}}}).to_string();
+        {"enqueued": {"id": "big", "definition": {"image": "a", "inputs": {"x": {"value": ""}}}}}}})
+    .to_string();
     let text = "x".repeat(LARGEST - shell.len());
     let frame = shell.replace(r#""value":"""#, &format!(r#""value":"{text}""#));
     assert_eq!(frame.len(), LARGEST);

@@ -36,9 +36,12 @@ async fn the_worker_is_described_as_soon_as_the_engine_is_ready() {
     let workers = page.frames.iter().rev().find(|frame| frame["type"] == "Workers").expect("workers");
     let worker = &workers["payload"]["workers"][0];
     assert!(worker["version"].is_string() && worker["time"].is_u64(), "{worker}");
-    for (name, value) in
-        [("id", json!("my-worker")), ("cpus", json!(3)), ("gpus", json!(0)), ("maxJobDuration", json!("1h30m"))]
-    {
+    for (name, value) in [
+        ("id", json!("my-worker")),
+        ("cpus", json!(3)),
+        ("gpus", json!(0)),
+        ("maxJobDuration", json!("1h30m")),
+    ] {
         assert_eq!(worker[name], value, "{name}");
     }
 }

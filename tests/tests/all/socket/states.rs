@@ -12,7 +12,8 @@ fn place_of(page: &Page, id: &str, state: &str) -> usize {
 /// The live lines of a job as (place of the frame, step, line).
 fn live_lines(page: &Page, id: &str) -> Vec<(usize, String, Value)> {
     let frames = page.frames.iter().enumerate();
-    let live = frames.filter(|(_, frame)| frame["type"] == "JobStatusPayload" && frame["payload"]["jobId"] == id);
+    let live =
+        frames.filter(|(_, frame)| frame["type"] == "JobStatusPayload" && frame["payload"]["jobId"] == id);
     live.flat_map(|(place, frame)| {
         let step = frame["payload"]["step"].as_str().expect("a step").to_owned();
         let lines = frame["payload"]["logs"].as_array().expect("lines").clone();
@@ -29,7 +30,8 @@ async fn queued_running_and_finished_are_seen_one_after_the_other() {
     page.submit("mine", &shell(&format!("echo {}", unique())), &control).await;
     let finished = page.until("mine", "Finished").await;
     assert_eq!(page.states_seen("mine"), ["Queued", "Running", "Finished"]);
-    let records: Vec<_> = page.frames.iter().filter_map(|frame| frame["payload"]["state"]["jobs"].get("mine")).collect();
+    let records: Vec<_> =
+        page.frames.iter().filter_map(|frame| frame["payload"]["state"]["jobs"].get("mine")).collect();
     let worker = server.worker_id();
     for record in &records {
         assert_eq!((&record["queuedTime"], &record["namespaces"]), (&finished["queuedTime"], &json!(["n"])));
@@ -51,7 +53,10 @@ async fn live_lines_come_only_while_the_page_knows_the_job_as_running() {
     page.ping().await;
     let lines = live_lines(&page, "mine");
     let (running, finished) = (place_of(&page, "mine", "Running"), place_of(&page, "mine", "Finished"));
-    assert!(lines.iter().all(|(place, ..)| (running..finished).contains(place)), "{running} {lines:?} {finished}");
+    assert!(
+        lines.iter().all(|(place, ..)| (running..finished).contains(place)),
+        "{running} {lines:?} {finished}"
+    );
     let run: Vec<_> = lines.iter().filter(|(_, step, _)| step == "Running").map(|(.., line)| line).collect();
     let text = |is_stderr: bool| -> String {
         let lines = run.iter().filter(|line| line[2].as_bool().unwrap_or_default() == is_stderr);
@@ -66,7 +71,8 @@ async fn live_lines_come_only_while_the_page_knows_the_job_as_running() {
 async fn a_page_that_comes_late_sees_the_running_job_and_the_lines_from_then_on() {
     let server = Deskgrid::start_with_cpus(2).await;
     let sign = format!("/job-cache/{}", unique());
-    let script = format!("echo early; until [ -e {sign} ]; do sleep 0.05; done; rm {sign}; echo late; sleep 300");
+    let script =
+        format!("echo early; until [ -e {sign} ]; do sleep 0.05; done; rm {sign}; echo late; sleep 300");
     let id = server.submit(&shell(&script)).await;
     server.until_said(&id, "early").await;
     let mut page = Page::open(&server, "local").await;
@@ -103,7 +109,8 @@ async fn a_result_that_a_client_made_up_is_ignored() {
     let result = json!({"StatusCode": 0, "logs": [["made up", 1]], "outputs": {}});
     for reason in ["Success", "Error", "TimedOut", "WorkerLost", "JobReplacedByClient", ""] {
         let value = json!({"type": "Finished", "reason": reason, "time": 1, "result": result});
-        page.send("StateChange", json!({"tag": "", "state": "Finished", "job": "mine", "value": value})).await;
+        page.send("StateChange", json!({"tag": "", "state": "Finished", "job": "mine", "value": value}))
+            .await;
     }
     for state in ["Running", "Removed"] {
         let value = json!({"type": state, "time": 1, "worker": "me", "result": result});
