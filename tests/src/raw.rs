@@ -37,7 +37,7 @@ impl Raw {
     #[must_use]
     pub fn header(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         self.names_host |= name.eq_ignore_ascii_case("host");
-        self.head.push_str(&format!("{name}: {value}\r\n"));
+        self.head = format!("{}{name}: {value}\r\n", self.head);
         self
     }
 

@@ -99,14 +99,36 @@ async fn lines_arrive_live_on_socket_and_stream_and_are_the_same_afterwards() {
 async fn three_hundred_megabytes_of_output_do_not_grow_the_servers_memory() {
     let server = Deskgrid::start().await;
     let script = format!("yes {} | head -c 300000000", unique().repeat(200));
-    let id = server.submit(&shell(&script)).await;
-    let finished = server.finished(&id).await;
+    let mut page = Page::open(&server, "local").await;
+    let id = unique();
+    page.submit(&id, &shell(&script), &json!({})).await;
+    page.until(&id, "Finished").await;
+    let finished = server.get_json(&format!("/j/{id}/result.json")).await["data"].take();
     assert_eq!(finished["finished"]["result"]["StatusCode"], 0);
     let logs = finished["finished"]["result"]["logs"].as_array().expect("lines");
     assert!(logs.iter().any(|line| line[0].as_str().is_some_and(|text| text.starts_with('…'))));
     let peak = peak_memory(&server);
     println!("{} MB", peak / 1_000_000);
     assert!(peak < 100_000_000, "{peak}");
+}
+
+#[tokio::test]
+async fn millions_of_short_lines_do_not_grow_the_servers_memory_and_reach_every_client() {
+    let server = Deskgrid::start().await;
+    let mut idle = Page::open(&server, "local").await;
+    let id = server.submit(&shell(&format!("yes | head -n 2000000; : {}", unique()))).await;
+    let mut events = Events::open(&server, &id).await;
+    let mut lines = 0;
+    while let Some((name, data)) = events.next().await {
+        if name == "run-log" {
+            lines += data["lines"].as_array().map_or(0, Vec::len);
+            assert_eq!(data["cursor"], lines);
+        }
+        events.seen.clear();
+    }
+    assert_eq!(lines, 2_000_000);
+    assert!(peak_memory(&server) < 100_000_000, "{}", peak_memory(&server));
+    idle.until(&id, "Finished").await;
 }
 
 #[tokio::test]

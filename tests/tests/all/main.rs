@@ -2,11 +2,19 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test ends by panicking")]
 
+mod big_queue;
 mod cancel;
+mod clients;
+mod files;
 mod inputs;
 mod logs;
 mod main_job;
+mod minute;
+mod namespaces;
+mod ordinary_user;
 mod outputs;
+mod restart;
 mod routes;
 mod runs;
 mod scheduling;
+mod socket;

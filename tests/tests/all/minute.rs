@@ -1,4 +1,4 @@
-//! What happens a minute later. All of it is in one test, so that only one minute is waited for.
+//! What only waiting shows: all that happens a minute later is in one test, so that only one minute is waited for.
 
 use deskgrid_tests::{Deskgrid, Hook, Manner, Page, shell, unique};
 use serde_json::json;
@@ -33,4 +33,18 @@ async fn after_a_minute_a_finished_job_leaves_the_list_and_a_refused_webhook_is_
     assert_eq!(page.until(&id, "Finished").await["time"], result["time"], "answered from the kept result");
     assert_eq!(server.get_json(&format!("/j/{id}/result.json")).await["data"], result);
     assert!(hook.is_quiet());
+}
+
+#[tokio::test]
+async fn a_stream_with_nothing_to_tell_shows_that_it_is_alive() {
+    let server = Deskgrid::start_without_engine().await;
+    let id = server.submit(&json!({"image": "a"})).await;
+    let url = server.url(&format!("/q/local/j/{id}/stream"));
+    let mut stream = server.http().get(url).send().await.expect("a stream");
+    let mut text = String::new();
+    while !text.contains("\n:") {
+        let piece = stream.chunk().await.expect("the stream goes on").expect("the stream goes on");
+        text.push_str(&String::from_utf8_lossy(&piece));
+    }
+    assert!(text.starts_with("event: state\n"), "{text}");
 }

@@ -241,7 +241,7 @@ async fn odd_but_harmless_names_work_from_the_input_to_the_output_and_back() {
         let wanted = format!("of {name}").into_bytes();
         assert!(server.output(&result, name).await == wanted, "{name}");
         for folder in ["inputs", "outputs"] {
-            let encoded: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            let encoded = name.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
             let path = format!("/j/{id}/{folder}/{}", encoded.replace("%2F", "/"));
             let answer = Raw::new("GET", &path).send(&server).await;
             assert_eq!((answer.status, &answer.body), (200, &wanted), "{folder} {name}");

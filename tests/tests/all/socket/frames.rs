@@ -81,6 +81,18 @@ async fn what_is_no_message_is_ignored_and_never_answered() {
 }
 
 #[tokio::test]
+async fn a_text_frame_that_is_no_text_closes_its_socket_with_a_reason_and_no_other() {
+    let server = Deskgrid::start_without_engine().await;
+    let (mut page, mut other) = (Page::open(&server, "local").await, Page::open(&server, "local").await);
+    other.next_of("JobStates").await;
+    page.send_as_text(b"{\"type\":\"\xff\"}").await;
+    let (code, reason) = page.closed().await;
+    assert!(code == 1002 || code == 1007, "{code}");
+    assert!(reason.contains("could not be read"), "{reason}");
+    other.ping().await;
+}
+
+#[tokio::test]
 async fn a_frame_of_64_mebibytes_is_taken_and_disturbs_nobody_else() {
     let server = Deskgrid::start_without_engine().await;
     let (mut page, mut other) = (Page::open(&server, "local").await, Page::open(&server, "local").await);

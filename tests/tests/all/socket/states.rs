@@ -62,7 +62,7 @@ async fn live_lines_come_only_while_the_page_knows_the_job_as_running() {
         let lines = run.iter().filter(|line| line[2].as_bool().unwrap_or_default() == is_stderr);
         lines.filter_map(|line| line[0].as_str()).collect()
     };
-    let wanted: String = (1..=100).map(|number| format!("{number}\n")).collect();
+    let wanted = (1..=100).map(|number| format!("{number}\n")).collect::<Vec<_>>().concat();
     assert_eq!((text(false), text(true)), (wanted, "oops\n".to_owned()));
     assert!(run.iter().all(|line| line[1].is_u64()));
 }
