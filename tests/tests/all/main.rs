@@ -5,6 +5,7 @@
 mod big_queue;
 mod cancel;
 mod clients;
+mod command_line;
 mod files;
 mod inputs;
 mod logs;
