@@ -89,7 +89,9 @@ impl Deskgrid {
     pub async fn start_over(folder: TempDir, options: Options) -> Self {
         prepare(folder.path(), options.owner);
         let (process, address) = launch(folder.path(), &options, 0).await;
-        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+        // Connections that the server is about to close are not used again.
+        let builder = reqwest::Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(30));
+        let http = builder.timeout(PATIENCE).build().expect("a client");
         Self { process, address, folder, options, http }
     }
 

@@ -6,6 +6,7 @@ mod big_queue;
 mod cancel;
 mod clients;
 mod command_line;
+mod engine;
 mod files;
 mod inputs;
 mod logs;
