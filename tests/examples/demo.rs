@@ -29,7 +29,10 @@ async fn main() {
     let summary: Value = serde_json::from_slice(&server.output(&second, "summary.json").await).expect("JSON");
     for (species, (count, mean)) in main_job::expected(&data) {
         assert_eq!(summary[&species]["count"], count, "{species}");
-        assert!((summary[&species]["mean_mass"].as_f64().expect("a number") - mean).abs() < 1e-9, "{species}");
+        assert!(
+            (summary[&species]["mean_mass"].as_f64().expect("a number") - mean).abs() < 1e-9,
+            "{species}"
+        );
     }
     println!("The numbers agree with those computed from the data directly.");
 }

@@ -44,7 +44,10 @@ async fn a_page_is_told_of_the_jobs_of_its_own_origin_and_a_program_of_all() {
     assert_eq!(listed(&server, ONE).await, ["of-one"]);
     assert_eq!(listed(&server, OTHER).await, ["of-other"]);
     let status = ask(&server, OTHER, "/q/local/status", None).await;
-    assert_eq!((&status["jobs"], &status["clientCount"]), (&json!({"of-other": {"state": "Queued"}}), &json!(0)));
+    assert_eq!(
+        (&status["jobs"], &status["clientCount"]),
+        (&json!({"of-other": {"state": "Queued"}}), &json!(0))
+    );
     assert_eq!(server.get_json("/q/local/status").await["clientCount"], 3);
 }
 

@@ -123,9 +123,8 @@ async fn doctor_tells_what_is_fine_and_what_is_not() {
     let settings = folder.path().join("settings.toml");
     let data = folder.path().join("data");
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let written = |engine: &str| {
-        format!("port = {port}\ndata_directory = {data:?}\ndocker_host = {engine:?}\n")
-    };
+    let written =
+        |engine: &str| format!("port = {port}\ndata_directory = {data:?}\ndocker_host = {engine:?}\n");
     let config = ["doctor", "--json", "--config", settings.to_str().unwrap()];
 
     std::fs::write(&settings, written(&host)).unwrap();

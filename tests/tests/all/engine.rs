@@ -1,92 +1,183 @@
-//! An engine that comes, goes and comes back: jobs wait, and none is lost.
+//! The container engine stops, crashes, comes back or is not there at all: jobs wait, and none is lost.
 
-use deskgrid_tests::command::{command, finish};
-use deskgrid_tests::{Deskgrid, Options, Page, PrivateEngine, log_text, shell, unique};
-use serde_json::Value;
+use deskgrid_tests::{Deskgrid, Options, Page, PrivateEngine, deskgrid, eventually, log_text, shell, unique};
+use serde_json::{Value, json};
 
-async fn server_of(engine: &PrivateEngine) -> Deskgrid {
-    let options = Options {
-        docker_host: Some(engine.host()),
-        args: vec!["--cpus".into(), "2".into()],
-        ..Options::default()
-    };
-    Deskgrid::start_with(options).await
+async fn serve(engine: &PrivateEngine, args: &[&str]) -> Deskgrid {
+    let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+    Deskgrid::start_with(Options { args, docker_host: Some(engine.host()), ..Options::default() }).await
 }
 
-/// Waits until a page hears of as many workers: none while there is no engine.
+/// A job whose first run does not end by itself, and whose second one does.
+fn done_at_the_second_run() -> Value {
+    let flag = format!("/job-cache/{}", unique());
+    shell(&format!(
+        "if [ -e {flag} ]; then echo second run; echo done > /outputs/done; exit; fi; \
+         touch {flag}; trap 'exit 1' TERM; echo first run; sleep 1000 & wait"
+    ))
+}
+
+/// Reads frames until the page was told that there is a worker, or that there is none.
 async fn until_workers(page: &mut Page, count: usize) {
-    let has = |frame: &Value| frame["payload"]["workers"].as_array().is_some_and(|all| all.len() == count);
     page.until_true(|page| {
-        let last = page.frames.iter().rev().find(|frame| frame["type"] == "Workers");
-        last.is_some_and(has)
+        let last = page.frames.iter().rfind(|frame| frame["type"] == "Workers");
+        last.is_some_and(|frame| frame["payload"]["workers"].as_array().is_some_and(|all| all.len() == count))
     })
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn jobs_wait_while_the_engine_is_away_and_run_when_it_is_back() {
-    let engine = PrivateEngine::with_busybox().await;
-    let server = server_of(&engine).await;
-    let before = server.run(&shell(&format!("echo {}", unique()))).await;
-    assert_eq!(before["finishedReason"], "Success", "{before}");
+async fn submit(page: &mut Page, definition: &Value) -> String {
+    let id = unique();
+    page.submit(&id, definition, &json!({})).await;
+    page.until_true(|page| page.jobs.contains_key(&id)).await;
+    id
+}
 
+/// What `deskgrid status` shows.
+async fn status(server: &Deskgrid) -> String {
+    let status = deskgrid(&["status", "--server", &server.address]).await;
+    assert_eq!(status.code, 0, "{}", status.stderr);
+    println!("{}", status.stdout);
+    status.stdout
+}
+
+#[tokio::test]
+async fn jobs_wait_while_the_engine_is_stopped_and_run_when_it_is_back() {
+    let engine = PrivateEngine::with_busybox().await;
+    let server = serve(&engine, &["--cpus", "1"]).await;
     let mut page = Page::open(&server, "local").await;
     until_workers(&mut page, 1).await;
+    assert!(status(&server).await.contains("engine-ready"));
     engine.stop().await;
     until_workers(&mut page, 0).await;
-    let mut waiting = Vec::new();
+    let mut ids = Vec::new();
     for _ in 0..3 {
-        waiting.push(server.submit(&shell(&format!("echo {}", unique()))).await);
+        ids.push(submit(&mut page, &shell(&format!("echo {}", unique()))).await);
     }
-    let jobs = server.get_json("/q/local").await;
-    assert!(waiting.iter().all(|id| jobs["data"][id]["state"] == "Queued"), "{jobs}");
-    let mut status = command(&["status", "--server", &server.address]);
-    status.env("NO_COLOR", "1");
-    let status = finish(status).await;
-    assert!(status.stdout.contains("went away") || status.stdout.contains("does not answer"), "{status:?}");
-
+    assert!(ids.iter().all(|id| page.jobs[id]["state"] == "Queued"), "{:?}", page.jobs);
+    let shown = status(&server).await;
+    assert!(shown.contains("engine-not-running") && shown.contains(&engine.host()), "{shown}");
+    assert!(shown.contains("does not answer") && shown.contains("0 running, 3 queued"), "{shown}");
     engine.start().await;
-    for id in waiting {
-        assert_eq!(server.finished(&id).await["finishedReason"], "Success");
+    for id in ids {
+        let record = page.until(&id, "Finished").await;
+        assert_eq!(record["finishedReason"], "Success");
+        assert_eq!(page.states_seen(&id), ["Queued", "Running", "Finished"]);
     }
+    until_workers(&mut page, 1).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_starts_before_its_engine_finds_it_when_it_comes() {
+#[tokio::test]
+async fn a_job_that_an_engine_took_down_when_it_was_stopped_runs_again_before_those_behind_it() {
     let engine = PrivateEngine::with_busybox().await;
+    let server = serve(&engine, &["--cpus", "1"]).await;
+    let mut page = Page::open(&server, "local").await;
+    let first = submit(&mut page, &done_at_the_second_run()).await;
+    let second = submit(&mut page, &shell(&format!("echo {}", unique()))).await;
+    server.until_said(&first, "first run").await;
     engine.stop().await;
-    let server = server_of(&engine).await;
-    let id = server.submit(&shell(&format!("echo {}", unique()))).await;
-    assert_eq!(server.get_json("/q/local").await["data"][&id]["state"], "Queued");
+    page.until(&first, "Queued").await;
     engine.start().await;
-    assert_eq!(server.finished(&id).await["finishedReason"], "Success");
+    page.until(&second, "Finished").await;
+    assert_eq!(page.jobs[&first]["finishedReason"], "Success");
+    assert_eq!(page.states_seen(&first), ["Queued", "Running", "Queued", "Running", "Finished"]);
+    assert_eq!(page.states_seen(&second), ["Queued", "Running", "Finished"]);
+    let finished = server.finished(&first).await;
+    assert_eq!(log_text(&finished), "second run\n", "the log is that of the run that counts");
+    assert_eq!(server.output(&finished, "done").await, b"done\n");
+    until_no_containers(&engine, &server).await;
 }
 
-/// What a job is like whose engine ends while it runs and comes back.
-async fn runs_again_after(end: impl AsyncFnOnce(&PrivateEngine)) {
+#[tokio::test]
+async fn a_job_whose_engine_was_killed_runs_again_and_ends() {
     let engine = PrivateEngine::with_busybox().await;
-    let server = server_of(&engine).await;
-    let mark = unique();
-    // The first run waits for ever, the second finds what the first one left.
-    let script = format!(
-        "echo began {mark}; if [ -e /job-cache/{mark} ]; then rm /job-cache/{mark}; exit 5; fi; \
-         touch /job-cache/{mark}; echo waits; sleep 1000"
-    );
-    let id = server.submit(&shell(&script)).await;
-    server.until_said(&id, "waits").await;
-    end(&engine).await;
+    let server = serve(&engine, &["--cpus", "1"]).await;
+    let mut page = Page::open(&server, "local").await;
+    let id = submit(&mut page, &done_at_the_second_run()).await;
+    server.until_said(&id, "first run").await;
+    engine.kill().await;
+    until_workers(&mut page, 0).await;
     engine.start().await;
+    let record = page.until(&id, "Finished").await;
+    assert_eq!(record["finishedReason"], "Success", "{record}");
     let finished = server.finished(&id).await;
-    assert_eq!(finished["finished"]["result"]["StatusCode"], 5, "{finished}");
-    assert_eq!(log_text(&finished), format!("began {mark}\n"), "the log is that of the run that counts");
+    assert_eq!(log_text(&finished), "second run\n");
+    assert_eq!(server.output(&finished, "done").await, b"done\n");
+    until_no_containers(&engine, &server).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_job_whose_engine_is_killed_runs_again() {
-    runs_again_after(async |engine| engine.kill().await).await;
+async fn until_no_containers(engine: &PrivateEngine, server: &Deskgrid) {
+    let (client, worker) = (engine.client(), server.worker_id());
+    eventually("no container is left", async || {
+        client.labelled(deskgrid_tests::engine::WORKER_LABEL, &worker).await.is_empty()
+    })
+    .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_job_whose_engine_is_stopped_runs_again_and_does_not_count_as_ended() {
-    runs_again_after(async |engine| engine.stop().await).await;
+#[tokio::test]
+async fn an_engine_that_comes_after_the_server_is_found() {
+    let engine = PrivateEngine::new();
+    let server = serve(&engine, &[]).await;
+    let mut page = Page::open(&server, "local").await;
+    until_workers(&mut page, 0).await;
+    let id = submit(&mut page, &shell(&format!("echo {}", unique()))).await;
+    assert_eq!(page.jobs[&id]["state"], "Queued");
+    let shown = status(&server).await;
+    assert!(shown.contains("engine-not-running"), "{shown}");
+    engine.start().await;
+    until_workers(&mut page, 1).await;
+    let record = page.until(&id, "Finished").await;
+    // This engine has no images and no network: the job ends with words instead of waiting for ever.
+    assert_eq!(record["finishedReason"], "Error");
+    let finished = server.finished(&id).await;
+    let words = finished["finished"]["result"]["error"].as_str().expect("words").to_owned();
+    println!("{words}");
+    assert!(words.contains("registry cannot be reached"), "{words}");
+    engine.make_busybox().await;
+    page.submit(&id, &server.get_json(&format!("/j/{id}/definition.json")).await["data"], &json!({})).await;
+    page.until_true(|page| page.jobs[&id]["finishedReason"] == "Success").await;
+}
+
+#[tokio::test]
+async fn an_engine_that_lets_this_user_not_in_is_told_as_that() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("docker.sock");
+    let _listener = tokio::net::UnixListener::bind(&socket).expect("a socket");
+    let (user, group) = (12345, 12345);
+    let setpriv = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"];
+    let program = folder.path().join("deskgrid");
+    std::fs::copy(deskgrid_tests::server::program(), &program).expect("a copy");
+    open_to_all(folder.path());
+    std::fs::set_permissions(&socket, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("ours");
+    let options = Options {
+        docker_host: Some(format!("unix://{}", socket.display())),
+        launcher: setpriv.map(str::to_owned).into(),
+        program: Some(program),
+        owner: Some((user, group)),
+        ..Options::default()
+    };
+    let server = Deskgrid::start_with(options).await;
+    eventually("the state of the engine is known", async || {
+        server.get_json("/q/local/status").await["engine"]["state"] == "engine-no-permission"
+    })
+    .await;
+    let shown = status(&server).await;
+    assert!(shown.contains("this user may not use it") && shown.contains("usermod -aG docker"), "{shown}");
+}
+
+fn open_to_all(folder: &std::path::Path) {
+    std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("ours");
+}
+
+#[tokio::test]
+async fn a_job_whose_container_someone_removed_runs_again() {
+    let server = Deskgrid::start().await;
+    let mut page = Page::open(&server, "local").await;
+    let id = submit(&mut page, &done_at_the_second_run()).await;
+    server.until_said(&id, "first run").await;
+    let container = server.engine().container_of(&id).await;
+    server.engine().remove(container["Id"].as_str().expect("an id")).await;
+    let record = page.until(&id, "Finished").await;
+    assert_eq!(record["finishedReason"], "Success", "{record}");
+    assert_eq!(log_text(&server.finished(&id).await), "second run\n");
 }
