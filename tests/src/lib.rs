@@ -17,6 +17,7 @@ pub mod main_job;
 pub mod page;
 pub mod raw;
 pub mod server;
+pub mod user;
 pub mod web;
 
 pub use command::{Outcome, deskgrid};

@@ -150,12 +150,16 @@ impl Page {
 
     /// Reads frames until one is of `kind`.
     pub async fn next_of(&mut self, kind: &str) -> Value {
-        loop {
-            let frame = self.next().await;
-            if frame["type"] == kind {
-                return frame;
+        let wait = async {
+            loop {
+                let frame = self.next().await;
+                if frame["type"] == kind {
+                    return frame;
+                }
             }
-        }
+        };
+        let frame = tokio::time::timeout(PATIENCE, wait).await;
+        frame.unwrap_or_else(|_| panic!("no {kind} came; the page knows {:#?}", self.jobs))
     }
 
     /// Reads frames until the page knows the job in `state`, and returns its record.

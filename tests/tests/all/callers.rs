@@ -1,6 +1,6 @@
 //! Who asked for a job sees and ends it: pages of one origin among themselves, programs everything.
 
-use deskgrid_tests::{Deskgrid, Options, Page, shell, unique};
+use deskgrid_tests::{Deskgrid, Page, shell, unique};
 use serde_json::{Value, json};
 
 const ONE: &str = "https://container.mtfm.io";
@@ -84,15 +84,15 @@ async fn one_name_is_a_slot_of_its_own_for_each_origin() {
 
 #[tokio::test]
 async fn a_definition_that_two_origins_ask_for_runs_once_and_ends_when_both_let_go() {
-    let server = Deskgrid::start_with(Options::default()).await;
+    let server = Deskgrid::start().await;
     let (mut one, mut other) = (page_of(&server, ONE).await, page_of(&server, OTHER).await);
     let definition = shell(&format!("echo up; sleep 300; : {}", unique()));
     for page in [&mut one, &mut other] {
         page.submit("both", &definition, &json!({"namespace": "n"})).await;
         page.until("both", "Running").await;
-        page.next_of("JobStatusPayload").await;
         assert_eq!(page.jobs["both"]["namespaces"], json!(["n"]));
     }
+    server.until_said("both", "up").await;
     let containers = server.engine().labelled("container.mtfm.io/id", "both").await;
     assert_eq!(containers.len(), 1);
     let mut events = server.engine().events(&server).await;

@@ -1,8 +1,10 @@
 //! Cancelling and deleting jobs: what becomes of the container, the result and the next run.
 
-use deskgrid_tests::{Deskgrid, Events, Page, eventually, shell, unique};
+use deskgrid_tests::{Deskgrid, Events, Page, shell, unique};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+
+use crate::outputs::until_cleared;
 
 /// A job that runs until someone ends it.
 fn endless() -> Value {
@@ -20,15 +22,6 @@ async fn assert_cancelled(server: &Deskgrid, id: &str) {
     assert_eq!(events.until("final").await["reason"], "Cancelled");
     assert!(server.get_json("/q/local").await["data"].get(id).is_none());
     assert_eq!(server.get_json(&format!("/j/{id}/result.json")).await["data"], Value::Null);
-}
-
-/// Waits until the folders of all runs are gone.
-async fn until_cleared(server: &Deskgrid) {
-    eventually("the folders of the runs are gone", async || {
-        let runs = std::fs::read_dir(server.data().join("runs")).expect("a folder");
-        runs.flatten().all(|entry| entry.file_name() == "CACHEDIR.TAG")
-    })
-    .await;
 }
 
 #[tokio::test]
@@ -87,9 +80,7 @@ async fn cancelling_an_unknown_job_says_that_there_is_none() {
     assert_eq!(answer, (200, json!({"message": "Job not found"})));
 }
 
-#[tokio::test]
-async fn outputs_of_a_cancelled_run_do_not_turn_up_in_the_next_one() {
-    let server = Deskgrid::start().await;
+pub(crate) async fn outputs_of_a_cancelled_run_are_gone(server: &Deskgrid) {
     let flag = format!("/job-cache/{}", unique());
     let definition = shell(&format!(
         "if [ ! -e {flag} ]; then touch {flag}; echo old | tee /outputs/old; sleep 1000; fi; \
@@ -97,14 +88,19 @@ async fn outputs_of_a_cancelled_run_do_not_turn_up_in_the_next_one() {
     ));
     let id = server.submit(&definition).await;
     server.until_said(&id, "old").await;
-    cancel(&server, &id).await;
+    cancel(server, &id).await;
     assert_eq!(server.submit(&definition).await, id);
     let finished = server.finished(&id).await;
     let result = &finished["finished"]["result"];
     let names: Vec<_> = result["outputs"].as_object().expect("outputs").keys().collect();
     assert_eq!(names, ["new"], "{finished}");
     assert_eq!(deskgrid_tests::log_text(&finished), "new\n");
-    until_cleared(&server).await;
+    until_cleared(server).await;
+}
+
+#[tokio::test]
+async fn outputs_of_a_cancelled_run_do_not_turn_up_in_the_next_one() {
+    outputs_of_a_cancelled_run_are_gone(&Deskgrid::start().await).await;
 }
 
 #[tokio::test]

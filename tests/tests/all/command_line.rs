@@ -1,8 +1,11 @@
 //! The commands that people type, against a running server and without one.
 
+use std::process::Stdio;
+
 use deskgrid_tests::command::{command, finish};
 use deskgrid_tests::{BUSYBOX, Deskgrid, Outcome, deskgrid, shell, unique};
 use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
 
 /// Runs a command of the program against `server`.
 async fn on(server: &Deskgrid, words: &[&str]) -> Outcome {
@@ -29,7 +32,7 @@ async fn words_reach_the_container_as_they_were_typed() {
     let mut line = vec!["run", BUSYBOX, "--", "sh", "-c", "for word; do echo \"[$word]\"; done", "sh"];
     line.extend(words);
     let outcome = on(&server, &line).await;
-    let expected: String = words.iter().map(|word| format!("[{word}]\n")).collect();
+    let expected = words.map(|word| format!("[{word}]\n")).concat();
     assert_eq!((outcome.code, outcome.stdout), (0, expected), "{}", outcome.stderr);
 }
 
@@ -136,4 +139,93 @@ async fn doctor_tells_what_is_fine_and_what_is_not() {
     let sick = deskgrid(&config).await;
     assert_eq!(sick.code, 1, "{sick:?}");
     assert!(sick.stdout.contains("/nonexistent/docker.sock"), "{sick:?}");
+}
+
+#[tokio::test]
+async fn output_is_shown_while_the_job_runs_and_ctrl_c_cancels_it() {
+    let server = Deskgrid::start().await;
+    let script = format!("printf 'now {}'; sleep 1000", unique());
+    let mut run = command(&["run", "--server", &server.address, BUSYBOX, "--", "sh", "-c", &script]);
+    let mut run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut stdout = run.stdout.take().expect("a pipe");
+    let mut shown = [0; 4];
+    stdout.read_exact(&mut shown).await.expect("output while it runs");
+    assert_eq!(&shown, b"now ");
+    let process = run.id().expect("it runs").to_string();
+    let sent = tokio::process::Command::new("kill").args(["-INT", &process]).status().await;
+    assert!(sent.is_ok_and(|status| status.success()));
+    let ended = run.wait_with_output().await.expect("it was ours");
+    let words = String::from_utf8_lossy(&ended.stderr).into_owned();
+    println!("{words}");
+    assert_eq!((ended.status.code(), words.contains("is cancelled")), (Some(130), true), "{words}");
+    assert_eq!(server.get_json("/q/local").await["data"], serde_json::json!({}));
+}
+
+#[tokio::test]
+async fn limits_are_passed_on_and_an_end_by_time_has_an_exit_code_of_its_own() {
+    let server = Deskgrid::start().await;
+    let script = format!("pwd; sleep 1000; : {}", unique());
+    let limits = ["--cpus", "0.5", "--memory", "64m", "--max-duration", "1s", "--workdir", "/tmp"];
+    let line = [&["run", BUSYBOX][..], &limits, &["--", "sh", "-c", &script]].concat();
+    let outcome = on(&server, &line).await;
+    println!("{}", outcome.stderr);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (124, "/tmp\n"), "{outcome:?}");
+    assert!(outcome.stderr.contains("ran out of time"), "{outcome:?}");
+    let outcome = on(&server, &["run", BUSYBOX, "--cpus", "64", "--", "true"]).await;
+    println!("{}", outcome.stderr);
+    assert_eq!(outcome.code, 125);
+    assert!(outcome.stderr.contains("64 wanted"), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_job_that_was_run_before_is_answered_at_once_with_the_same_output() {
+    let server = Deskgrid::start().await;
+    let script = format!("cat /proc/sys/kernel/random/uuid; exit 3; : {}", unique());
+    let first = on(&server, &["run", BUSYBOX, "--", "sh", "-c", &script]).await;
+    let again = on(&server, &["run", BUSYBOX, "--", "sh", "-c", &script]).await;
+    assert_eq!((first.code, again.code), (3, 3));
+    assert_eq!(first.stdout, again.stdout);
+}
+
+#[tokio::test]
+async fn outputs_of_a_finished_job_are_listed_and_saved_later() {
+    let server = Deskgrid::start().await;
+    let id = server.submit(&shell(&format!("mkdir /outputs/d; echo {} > '/outputs/d/ü 1'", unique()))).await;
+    let finished = server.finished(&id).await;
+    let listed = on(&server, &["result", &id]).await;
+    println!("{}", listed.stderr);
+    assert!(listed.code == 0 && listed.stderr.contains("succeeded"), "{listed:?}");
+    assert!(listed.stderr.contains("1 output:\n  d/ü 1\n"), "{listed:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let saved = on(&server, &["result", &id, "--output-dir", folder.path().to_str().unwrap()]).await;
+    assert_eq!(saved.code, 0, "{saved:?}");
+    assert_eq!(std::fs::read(folder.path().join("d/ü 1")).unwrap(), server.output(&finished, "d/ü 1").await);
+}
+
+#[tokio::test]
+async fn logs_can_be_followed_to_the_end_of_the_job() {
+    let server = Deskgrid::start().await;
+    let script = "for i in 1 2 3; do echo $i; sleep 0.3; done; echo oh >&2";
+    let id = server.submit(&shell(&format!("{script}; : {}", unique()))).await;
+    let followed = on(&server, &["logs", &id, "--follow"]).await;
+    assert_eq!((followed.code, followed.stdout.as_str()), (0, "1\n2\n3\n"), "{followed:?}");
+    assert!(followed.stderr.ends_with("oh\n"), "{followed:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_is_said_with_what_to_do() {
+    let server = Deskgrid::start().await;
+    for (words, wanted) in [
+        (&["logs", "nobody"][..], "No job nobody in the queue local."),
+        (&["result", "nobody"], "deskgrid status"),
+        (&["cancel", "nobody"], "No job nobody"),
+        (&["run", BUSYBOX, "--input", "/no/such/file", "--", "true"], "/no/such/file"),
+        (&["run", BUSYBOX, "--memory", "lots", "--", "true"], "requirements.memory"),
+        (&["run", BUSYBOX, "--max-duration", "soon", "--", "true"], "maxDuration"),
+    ] {
+        let outcome = on(&server, words).await;
+        println!("{}", outcome.stderr);
+        assert_ne!(outcome.code, 0, "{words:?}");
+        assert!(outcome.stderr.contains(wanted), "{words:?}: {}", outcome.stderr);
+    }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test ends by panicking")]
 
 mod big_queue;
+mod callers;
 mod cancel;
 mod clients;
 mod command_line;

@@ -1,94 +1,97 @@
 //! The server of an ordinary user over an engine that runs as root: files travel by archive, since what a container
-//! writes would not be the user's.
+//! writes would not be the user's. What comes back has to be the same all the same.
 
-use deskgrid_tests::{Deskgrid, Options, PrivateEngine, log_text, sha256, shell, unique};
+use deskgrid_tests::user::OrdinaryUser;
+use deskgrid_tests::{Deskgrid, Options, log_text, sha256, shell, unique};
 use serde_json::json;
 
-use crate::outputs;
+use crate::{cancel, outputs};
 
-/// Nobody on any machine; the tests only need some user who is not root.
-const USER: u32 = 12345;
-
-/// An engine that the user may use, and the server of that user.
-struct Home {
-    server: Deskgrid,
-    // Ends after the server, which is why it stands behind it.
-    _engine: PrivateEngine,
-    _program: tempfile::TempDir,
+/// The server of such a user. Where the tests do not run as root, it is theirs.
+async fn home() -> (Deskgrid, Option<OrdinaryUser>) {
+    let user = OrdinaryUser::new();
+    let options = user.as_ref().map_or_else(Options::default, OrdinaryUser::options);
+    (Deskgrid::start_with(options).await, user)
 }
 
-async fn home() -> Home {
-    use std::os::unix::fs::{PermissionsExt as _, chown};
-    let engine = PrivateEngine::with_busybox().await;
-    let host = engine.host();
-    let socket = std::path::Path::new(host.trim_start_matches("unix://"));
-    chown(socket, Some(USER), Some(USER)).unwrap();
-    std::fs::set_permissions(socket.parent().unwrap(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    // The built program may lie in a home that the user cannot enter.
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let program = folder.path().join("deskgrid");
-    std::fs::copy(deskgrid_tests::server::program(), &program).unwrap();
-    let launcher = ["setpriv", &format!("--reuid={USER}"), &format!("--regid={USER}"), "--clear-groups"];
-    let server = Deskgrid::start_with(Options {
-        docker_host: Some(host),
-        launcher: launcher.map(str::to_owned).into(),
-        program: Some(program),
-        owner: Some((USER, USER)),
-        ..Options::default()
-    })
-    .await;
-    Home { server, _engine: engine, _program: folder }
+#[tokio::test]
+async fn the_server_does_not_run_as_root() {
+    let (server, _user) = home().await;
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap();
+    assert!(ids.split_whitespace().all(|id| id != "0"), "{ids}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn inputs_of_every_size_reach_the_container_and_outputs_come_back() {
-    let Home { server, _engine, _program } = home().await;
-    let big = vec![b'x'; 3 << 20];
+    let (server, _user) = home().await;
+    let big = unique().into_bytes().into_iter().cycle().take(3 << 20).collect::<Vec<_>>();
     let hash = sha256(&big);
     assert_eq!(server.put(&hash, big).await, 200);
     let mut definition = shell(
         "cat /inputs/small /inputs/sub/text; wc -c < /inputs/big; \
          echo no > /inputs/big || echo read-only; echo yes > /inputs/small; cat /etc/app.conf; \
-         cp /inputs/small /outputs/copy",
+         cp /inputs/small /outputs/copy; cp /inputs/deep/er/big /etc/big.conf /outputs",
     );
     definition["inputs"] = json!({
         "small": {"value": format!("{}\n", unique())}, "sub/text": {"value": "below\n"},
-        "big": {"type": "key", "value": hash},
+        "big": {"type": "key", "value": hash}, "deep/er/big": {"type": "key", "value": hash},
     });
-    definition["configFiles"] = json!({"/etc/app.conf": {"value": "configured\n"}});
+    definition["configFiles"] = json!({
+        "/etc/app.conf": {"value": "configured\n"}, "/etc/big.conf": {"type": "key", "value": hash},
+    });
     let finished = server.run(&definition).await;
     let log = log_text(&finished);
     for wanted in ["below\n", "3145728\n", "read-only\n", "configured\n"] {
         assert!(log.contains(wanted), "{wanted:?} in {finished}");
     }
     assert_eq!(server.output(&finished, "copy").await, b"yes\n");
+    for name in ["big", "big.conf"] {
+        assert_eq!(finished["finished"]["result"]["outputs"][name]["hash"], hash, "{name}");
+    }
     let (_, stored) = server.get(&format!("/f/{hash}")).await;
     assert_eq!(sha256(&stored), hash, "no job changes a stored file");
     outputs::until_cleared(&server).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn closed_folders_of_root_come_back_and_leave_nothing_undeletable() {
-    let Home { server, _engine, _program } = home().await;
-    outputs::closed_folders_are_read_and_removed(&server).await;
+#[tokio::test]
+async fn two_thousand_files_come_back() {
+    let (server, _user) = home().await;
     outputs::two_thousand_files_come_back(&server).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn pipes_and_links_out_of_the_folder_are_left_out_here_too() {
-    let Home { server, _engine, _program } = home().await;
-    let script = format!(
-        "cd /outputs; mkfifo pipe; ln -s /etc/passwd passwd; ln -s missing dangling; echo {} > file; \
-         ln -s file link; ln file hard; mkdir sub; ln -s ../file sub/link",
-        unique()
-    );
-    let finished = server.run(&shell(&script)).await;
-    let found: Vec<_> = finished["finished"]["result"]["outputs"].as_object().unwrap().keys().collect();
-    assert_eq!(found, ["file", "hard", "link", "sub/link"], "{finished}");
-    let log = log_text(&finished);
-    for name in ["pipe", "passwd", "dangling"] {
-        assert!(log.contains(&format!("left out /outputs/{name}")), "{name}: {log}");
-    }
-    outputs::until_cleared(&server).await;
+#[tokio::test]
+async fn closed_folders_of_root_come_back_and_leave_nothing_undeletable() {
+    let (server, _user) = home().await;
+    outputs::closed_folders_are_read_and_removed(&server).await;
+}
+
+#[tokio::test]
+async fn pipes_devices_and_links_out_of_the_folder_are_left_out_here_too() {
+    let (server, _user) = home().await;
+    outputs::hostile_things_are_named_and_left_out(&server).await;
+}
+
+#[tokio::test]
+async fn an_output_of_any_name_can_be_fetched_back() {
+    let (server, _user) = home().await;
+    outputs::any_name_comes_back(&server).await;
+}
+
+#[tokio::test]
+async fn an_output_with_a_path_too_long_for_any_system_harms_nothing() {
+    let (server, _user) = home().await;
+    outputs::a_path_too_long_for_any_system_is_named_and_removed(&server).await;
+}
+
+#[tokio::test]
+async fn a_job_that_removes_its_outputs_folder_has_no_outputs() {
+    let (server, _user) = home().await;
+    outputs::a_job_that_removes_outputs_has_none(&server).await;
+}
+
+#[tokio::test]
+async fn outputs_of_a_cancelled_run_do_not_turn_up_in_the_next_one() {
+    let (server, _user) = home().await;
+    cancel::outputs_of_a_cancelled_run_are_gone(&server).await;
 }

@@ -1,6 +1,6 @@
 //! The program ends and starts again, in good order or not: nothing that was accepted is lost.
 
-use deskgrid_tests::{Deskgrid, Options, log_text, shell, unique};
+use deskgrid_tests::{Deskgrid, Events, Options, Page, log_text, shell, unique};
 use serde_json::{Value, json};
 
 /// Writes a line, waits until a file appears in the shared cache, writes another and an output.
@@ -146,4 +146,62 @@ async fn a_changed_settings_file_is_taken_on_without_a_restart() {
     deskgrid_tests::eventually(taken_on, async || from("https://mine.example").await == 200).await;
     let finished = server.run(&shell(&format!("sleep 1000; echo {}", unique()))).await;
     assert_eq!(finished["finishedReason"], "TimedOut", "{finished}");
+}
+
+#[tokio::test]
+async fn a_log_that_is_written_all_the_time_is_whole_after_two_restarts() {
+    let mut server = Deskgrid::start().await;
+    let script = "i=0; while [ $i -lt 500 ]; do echo line $i; i=$((i + 1)); sleep 0.01; done";
+    let id = server.submit(&shell(&format!("{script}; : {}", unique()))).await;
+    server.until_said(&id, "line 50").await;
+    assert_eq!(server.terminate().await, Some(0));
+    server.start_again().await;
+    server.until_said(&id, "line 150").await;
+    server.kill().await;
+    server.start_again().await;
+    let finished = server.finished(&id).await;
+    let expected = (0..500).map(|number| format!("line {number}\n")).collect::<Vec<_>>().concat();
+    assert_eq!(log_text(&finished), expected);
+    let log = server.get_json(&format!("/j/{id}/run-logs.json")).await;
+    assert_eq!((&log["nextCursor"], &log["isFinal"]), (&json!(500), &json!(true)));
+}
+
+#[tokio::test]
+async fn stopping_says_goodbye_to_open_connections_and_ends_well() {
+    let mut server = Deskgrid::start().await;
+    let id = server.submit(&shell(&format!("echo ready {}; sleep 1000", unique()))).await;
+    server.until_said(&id, "ready").await;
+    let (mut page, mut events) = (Page::open(&server, "local").await, Events::open(&server, &id).await);
+    assert_eq!(server.terminate().await, Some(0));
+    while page.next_text().await.is_some() {}
+    events.to_end().await;
+    assert!(!server.log().contains("did not stop in time"), "{}", server.log());
+    assert_eq!(server.engine().container_of(&id).await["State"]["Running"], true);
+}
+
+#[tokio::test]
+async fn the_time_limit_counts_from_the_containers_start_and_not_from_the_servers() {
+    let mut server = Deskgrid::start().await;
+    let mut definition = shell(&format!("echo ready {}; sleep 1000", unique()));
+    definition["maxDuration"] = json!("2s");
+    let id = server.submit(&definition).await;
+    server.until_said(&id, "ready").await;
+    server.kill().await;
+    server.start_again().await;
+    let finished = server.finished(&id).await;
+    assert_eq!(finished["finishedReason"], "TimedOut", "{finished}");
+    assert!(log_text(&finished).starts_with("ready"), "{finished}");
+}
+
+#[tokio::test]
+async fn a_job_can_be_cancelled_after_its_container_was_taken_over() {
+    let mut server = Deskgrid::start().await;
+    let id = server.submit(&shell(&format!("echo ready {}; sleep 1000", unique()))).await;
+    server.until_said(&id, "ready").await;
+    server.kill().await;
+    let mut events = server.engine().events(&server).await;
+    server.start_again().await;
+    server.post(&format!("/q/local/j/{id}/cancel"), &json!({})).await;
+    events.until("destroy", &id).await;
+    crate::outputs::until_cleared(&server).await;
 }

@@ -1,4 +1,4 @@
-//! Opens the port on this computer's own addresses, 127.0.0.1 and [::1], and on no other.
+//! Opens the port on this computer's own addresses, 127.0.0.1 and `[::1]`, and on no other.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -27,7 +27,8 @@ impl Registry {
         std::fs::write(&settings, text).unwrap();
         let mut command = Command::new("docker-registry");
         command.arg("serve").arg(&settings).stderr(Stdio::piped()).stdout(Stdio::null()).kill_on_drop(true);
-        let mut process = command.spawn().expect("`setup/packages test` installs docker-registry");
+        // `setup/packages test` installs it.
+        let mut process = command.spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         while let Some(line) = lines.next_line().await.unwrap() {
             if line.contains("listening on") {

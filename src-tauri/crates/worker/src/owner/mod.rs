@@ -181,6 +181,10 @@ impl Owner {
     async fn next_inputs(&mut self) -> Option<Vec<Input>> {
         let first = self.next_input().await?;
         let mut inputs = vec![first];
+        // Before the runs that an engine took down with it: they must not be started on it again.
+        if self.engine.has_changed().is_ok_and(|has| has) {
+            inputs.insert(0, Input::EngineChanged);
+        }
         while inputs.len() < BATCH {
             let Ok(request) = self.requests.try_recv() else { break };
             inputs.push(Input::Request(request));

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// What random clients, runs and time do to a queue.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Happening {
     Submit { job: u8, namespace: u8, cpus: u32 },
     Withdraw { job: u8, namespace: Option<u8>, why: Withdrawal },
