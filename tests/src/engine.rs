@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::server::{Deskgrid, PATIENCE};
+use crate::user::is_root;
 
 /// The label that names a container's worker.
 pub const WORKER_LABEL: &str = "container.mtfm.io/worker";
@@ -187,7 +188,8 @@ impl PrivateEngine {
     /// Stops it as a service manager does: it asks its containers to end and then ends itself.
     pub async fn stop(&self) {
         let process = std::fs::read_to_string(self.folder.path().join("dockerd.pid")).expect("it runs");
-        let sent = Command::new("kill").args(["-TERM", process.trim()]).status().await;
+        let words: &[&str] = if is_root() { &["kill"] } else { &["sudo", "-n", "kill"] };
+        let sent = Command::new(words[0]).args(&words[1..]).args(["-TERM", process.trim()]).status().await;
         assert!(sent.is_ok_and(|status| status.success()));
         let folder = PathBuf::from(format!("/proc/{}", process.trim()));
         crate::eventually("the engine ends", async || !folder.exists()).await;

@@ -18,8 +18,7 @@ pub struct OrdinaryUser {
 impl OrdinaryUser {
     /// None when the tests themselves do not run as root: then every test is this user's already.
     pub fn new() -> Option<Self> {
-        let ourselves = std::fs::metadata("/proc/self").expect("this is Linux").uid();
-        (ourselves == 0).then(|| {
+        is_root().then(|| {
             let folder = tempfile::tempdir().expect("a temporary folder");
             std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("ours");
             std::fs::copy(program(), folder.path().join("deskgrid")).expect("a copy");
@@ -39,4 +38,9 @@ impl OrdinaryUser {
             ..Options::default()
         }
     }
+}
+
+/// Whether the tests run as root.
+pub(crate) fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|ourselves| ourselves.uid() == 0)
 }

@@ -194,7 +194,7 @@ open('deep', 'w').write('x')";
 pub(crate) async fn a_job_that_removes_outputs_has_none(server: &Deskgrid) {
     let script = format!("echo {} > /outputs/x; rm -rf /outputs; echo removed", unique());
     let finished = server.run(&shell(&script)).await;
-    assert!(log_text(&finished).ends_with("removed\n"), "{finished}");
+    assert!(log_text(&finished).contains("removed\n"), "{finished}");
     assert!(outputs(&finished).is_empty(), "{finished}");
     // One that puts a link in its place has none either, as the folder cannot be replaced or the link is not followed.
     let script = format!("rm -rf /outputs; ln -s /etc /outputs; echo {}", unique());
