@@ -2,5 +2,10 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test ends by panicking")]
 
+mod bounds;
+mod doctor;
+mod hardening;
+mod peer;
 mod routes;
 mod runs;
+mod sites;
