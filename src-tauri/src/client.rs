@@ -15,6 +15,8 @@ use crate::records::{Data, LogSlice, QueueStatus, Record, Submitted};
 
 /// A server on this computer answers a connection at once, one elsewhere soon, or it is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Shorter than the server keeps idle connections, so that no request is sent on one that is just being closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Which server a command talks to.
 #[derive(Debug, clap::Args)]
@@ -55,7 +57,8 @@ impl Client {
     }
 
     fn of_base(base: Url) -> Result<Self, CliError> {
-        let mut builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT);
+        let mut builder =
+            reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).pool_idle_timeout(IDLE_TIMEOUT);
         if is_this_computer(&base) {
             // A proxy that the environment names for the internet would look for localhost on its own side.
             builder = builder.no_proxy();

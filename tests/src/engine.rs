@@ -154,9 +154,14 @@ impl PrivateEngine {
     pub async fn with_busybox() -> Self {
         let engine = Self::new();
         engine.start().await;
-        let images = set_up("images").arg("busybox").env("DESKGRID_TEST_DOCKER_HOST", engine.host()).status();
-        assert!(images.await.expect("the set-up starts").success(), "the image is made");
+        engine.make_busybox().await;
         engine
+    }
+
+    /// Makes the image busybox in it.
+    pub async fn make_busybox(&self) {
+        let images = set_up("images").arg("busybox").env("DESKGRID_TEST_DOCKER_HOST", self.host()).status();
+        assert!(images.await.expect("the set-up starts").success(), "the image is made");
     }
 
     /// Its address.

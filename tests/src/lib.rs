@@ -14,9 +14,12 @@ pub mod command;
 pub mod engine;
 pub mod events;
 pub mod hook;
+pub mod main_job;
 pub mod page;
 pub mod raw;
 pub mod server;
+pub mod user;
+pub mod web;
 
 pub use command::{Outcome, deskgrid};
 pub use engine::{EngineClient, PrivateEngine};
@@ -25,6 +28,7 @@ pub use hook::{Hook, Manner};
 pub use page::Page;
 pub use raw::Raw;
 pub use server::{Deskgrid, Options};
+pub use web::Web;
 
 use serde_json::{Value, json};
 

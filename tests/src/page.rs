@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
@@ -55,9 +57,20 @@ impl Page {
         self.socket.send(Message::text(text.into())).await.expect("the socket takes it");
     }
 
+    /// Sends a text frame that the server may not want to hear to its end.
+    pub async fn try_send_text(&mut self, text: impl Into<String>) {
+        let _ = self.socket.send(Message::text(text.into())).await;
+    }
+
     /// Sends a binary frame, which the protocol does not know.
     pub async fn send_binary(&mut self, bytes: Vec<u8>) {
         self.socket.send(Message::binary(bytes)).await.expect("the socket takes it");
+    }
+
+    /// Sends bytes as a text frame, whether they are text or not.
+    pub async fn send_as_text(&mut self, bytes: &'static [u8]) {
+        let frame = Frame::message(bytes, OpCode::Data(Data::Text), true);
+        self.socket.send(Message::Frame(frame)).await.expect("the socket takes it");
     }
 
     /// Sends a message of the protocol.
@@ -137,12 +150,16 @@ impl Page {
 
     /// Reads frames until one is of `kind`.
     pub async fn next_of(&mut self, kind: &str) -> Value {
-        loop {
-            let frame = self.next().await;
-            if frame["type"] == kind {
-                return frame;
+        let wait = async {
+            loop {
+                let frame = self.next().await;
+                if frame["type"] == kind {
+                    return frame;
+                }
             }
-        }
+        };
+        let frame = tokio::time::timeout(PATIENCE, wait).await;
+        frame.unwrap_or_else(|_| panic!("no {kind} came; the page knows {:#?}", self.jobs))
     }
 
     /// Reads frames until the page knows the job in `state`, and returns its record.
@@ -153,9 +170,13 @@ impl Page {
 
     /// Reads frames until `is_so`.
     pub async fn until_true(&mut self, is_so: impl Fn(&Self) -> bool) {
-        while !is_so(self) {
-            self.next().await;
-        }
+        let wait = async {
+            while !is_so(self) {
+                self.next().await;
+            }
+        };
+        let came_true = tokio::time::timeout(PATIENCE, wait).await.is_ok();
+        assert!(came_true, "the page never saw what it waited for; it knows {:#?}", self.jobs);
     }
 
     /// The states in which the job was seen, in order, without repeats.

@@ -37,7 +37,7 @@ impl Raw {
     #[must_use]
     pub fn header(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         self.names_host |= name.eq_ignore_ascii_case("host");
-        self.head.push_str(&format!("{name}: {value}\r\n"));
+        self.head = format!("{}{name}: {value}\r\n", self.head);
         self
     }
 
@@ -54,6 +54,13 @@ impl Raw {
         self.body = body.into();
         let length = self.body.len();
         self.header("Content-Length", length)
+    }
+
+    /// Adds a body whose length a header gives that was added already.
+    #[must_use]
+    pub fn bare_body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
     }
 
     /// Sends it and reads the whole answer.

@@ -89,7 +89,9 @@ impl Deskgrid {
     pub async fn start_over(folder: TempDir, options: Options) -> Self {
         prepare(folder.path(), options.owner);
         let (process, address) = launch(folder.path(), &options, 0).await;
-        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+        // Connections that the server is about to close are not used again.
+        let builder = reqwest::Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(30));
+        let http = builder.timeout(PATIENCE).build().expect("a client");
         Self { process, address, folder, options, http }
     }
 
@@ -206,10 +208,12 @@ impl Deskgrid {
         let wait = async {
             let url = self.url(&format!("/q/local/j/{id}/stream"));
             let mut stream = self.http.get(url).send().await.expect("a stream");
-            let mut text = String::new();
-            while !text.contains("event: final") {
+            // Only the end is kept: a log may be long.
+            let mut end = Vec::new();
+            while !String::from_utf8_lossy(&end).contains("event: final") {
                 let piece = stream.chunk().await.expect("the stream goes on").expect("it ends with `final`");
-                text.push_str(&String::from_utf8_lossy(&piece));
+                end.extend_from_slice(&piece);
+                end.drain(..end.len().saturating_sub(200));
             }
         };
         tokio::time::timeout(PATIENCE, wait).await.expect("the job ends");

@@ -61,7 +61,6 @@ struct Measured {
     /// The least time that hashing takes, with the bytes in memory.
     least_hash: Samples,
     loopback: Samples,
-    again: Samples,
 }
 
 pub(crate) async fn measure(bench: &Bench) -> Vec<Row> {
@@ -86,14 +85,14 @@ async fn round(server: &Deskgrid, big: &BigFile, measured: &mut Measured) {
     command_line::settle(&path).await;
     measured.put.push(tokio::task::block_in_place(|| plain_http::put(server, &hash, &path)));
     measured.get.push(tokio::task::block_in_place(|| plain_http::get(server, &hash, big.bytes)));
+    command_line::settle(&path).await;
     measured.copy_in_memory.push(command_line::copy_in_memory(&path, &copy).await);
     std::fs::remove_file(&copy).expect("the copy goes");
     measured.loopback.push(tokio::task::block_in_place(|| plain_http::through_loopback(&path)));
-    measured.again.push(tokio::task::block_in_place(|| plain_http::put(server, &hash, &path)));
 }
 
 fn rows(measured: &Measured, bytes: u64) -> Vec<Row> {
-    let Measured { put, get, copy, copy_in_memory, hash, least_hash, loopback, again } = measured;
+    let Measured { put, get, copy, copy_in_memory, hash, least_hash, loopback } = measured;
     let size = megabytes(bytes as f64);
     let slower = if copy.median() > least_hash.median() { copy } else { least_hash };
     let both = format!("cp+sync {}, sha256sum {}", time(copy.median()), time(hash.median()));
@@ -103,7 +102,6 @@ fn rows(measured: &Measured, bytes: u64) -> Vec<Row> {
     vec![
         Row::times(put_name.clone(), put.median(), copy.median() + hash.median(), &both),
         Row::medians(put_name, put, slower, &most).aim_time(put.median(), slower.median()),
-        Row::medians("PUT of what is stored already", again, least_hash, "hashing alone"),
         Row::medians(get_name.clone(), get, copy_in_memory, "cp without sync"),
         Row::medians(get_name, get, loopback, "the bytes through bare TCP"),
     ]

@@ -43,14 +43,25 @@ pub(crate) async fn measure(bench: &Bench) -> Vec<Row> {
     let server = Deskgrid::start_with(Options { docker_host, ..Options::default() }).await;
     let echo = ping_pongs(&server, jobs).await;
     let (submitted, pages) = fill(&server, jobs).await;
-    let (took, (_, body)) = timed(server.get("/q/local")).await;
-    let list = Listed { bytes: body.len(), took };
+    let list = list(&server, jobs).await;
     let mut rows = rows_of_pages(jobs, &pages, submitted, echo, &list);
     rows.push(row_of_late_page(&server, jobs, &list).await);
     let resident = Resident::of(&server);
     let memory = Row::new(format!("memory with {jobs} queued jobs (RSS)"), megabytes(resident.all));
     rows.push(memory.against(megabytes(resident.all - resident.anonymous), "of it, the program's code"));
     rows
+}
+
+/// Reads the whole list as a script does.
+async fn list(server: &Deskgrid, jobs: usize) -> Listed {
+    let read = async {
+        let (_, body) = server.get("/q/local").await;
+        let list: Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(list["data"].as_object().map(serde_json::Map::len), Some(jobs));
+        body.len()
+    };
+    let (took, bytes) = timed(read).await;
+    Listed { bytes, took }
 }
 
 /// Submits all jobs by one of the pages; returns when that began, and what each page received.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use bollard::errors::Error as Bollard;
-use bollard::models::{ContainerInspectResponse, ContainerState};
+use bollard::models::{ContainerInspectResponse, ContainerState, ContainerStateStatusEnum};
 use bollard::query_parameters::{
     CreateContainerOptions, InspectContainerOptions, KillContainerOptionsBuilder,
     ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions, WaitContainerOptions,
@@ -154,7 +154,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::StoppedWithEngine`] when it ended because the engine is shutting down, which is not an end of
-    /// its own. The engine is asked once more after each end to tell.
+    /// its own. The engine is asked once more after each end to tell. [`EngineError::NoSuchContainer`] when somebody
+    /// removed it.
     pub async fn wait(&self, id: &ContainerId) -> Result<Exit, EngineError> {
         const DOING: &str = "waiting for a container's end";
         let mut answers = self.docker().wait_container(id.as_str(), None::<WaitContainerOptions>);
@@ -191,12 +192,15 @@ impl Engine {
         Ok(Some(self.explained(id, refusal).await))
     }
 
+    /// Whether a container that was killed was so for want of memory. One that somebody killed by removing it has
+    /// not ended: it is gone.
     async fn was_out_of_memory(&self, id: &ContainerId) -> Result<bool, EngineError> {
-        match self.look(id).await {
-            Ok(answer) => Ok(answer.state.and_then(|state| state.oom_killed).unwrap_or(false)),
-            // Whoever removed it also ended it.
-            Err(EngineError::NoSuchContainer { .. }) => Ok(false),
-            Err(error) => Err(error),
+        let state = self.look(id).await?.state.unwrap_or_default();
+        match state.status {
+            Some(ContainerStateStatusEnum::REMOVING | ContainerStateStatusEnum::DEAD) => {
+                Err(EngineError::NoSuchContainer { detail: "it is being removed".to_owned() })
+            }
+            _ => Ok(state.oom_killed.unwrap_or(false)),
         }
     }
 

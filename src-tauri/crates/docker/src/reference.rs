@@ -74,7 +74,8 @@ fn parse(text: &str) -> Option<Reference> {
         Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
         _ => (rest, None),
     };
-    let fine = is_name(name) && tag.is_none_or(is_tag) && digest.is_none_or(is_digest);
+    // With a tag it would read as a broken image id.
+    let fine = name != "sha256" && is_name(name) && tag.is_none_or(is_tag) && digest.is_none_or(is_digest);
     let version = digest.or(tag).unwrap_or("latest").to_owned();
     fine.then(|| Reference { name: name.to_owned(), version, is_id: false })
 }
@@ -162,9 +163,10 @@ mod tests {
             "-x",
             "x:-1",
             "host:99999/x",
-            // Found by fuzzing: hosts that no registry can have.
+            // Found by fuzzing: hosts that no registry can have, and a name that its own tag makes another thing.
             "pi.../cen",
             "-.a/x",
+            "sha256",
             "sha256:zz",
         ] {
             let error = Reference::parse(bad).unwrap_err();

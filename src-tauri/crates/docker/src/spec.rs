@@ -8,6 +8,9 @@ use crate::confinement::{Confinement, confine};
 use crate::engine::EngineInfo;
 use crate::network::NETWORK;
 
+/// Engines refuse a memory limit below this, in bytes.
+const LEAST_MEMORY: u64 = 6 << 20;
+
 /// A container to create. Never privileged, never with a terminal; there is no field for rights, devices, or the
 /// computer's own processes and network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,8 +75,8 @@ pub enum Network {
     Off,
 }
 
-/// Puts `spec` into the engine's terms. Limits that `engine` cannot keep are left out, as it would refuse to run
-/// the container at all.
+/// Puts `spec` into the engine's terms. Limits that `engine` cannot keep are left out, and others brought into its
+/// range, as it would refuse to run the container at all.
 pub(crate) fn create_body(spec: &ContainerSpec, engine: &EngineInfo) -> ContainerCreateBody {
     ContainerCreateBody {
         image: Some(spec.image.clone()),
@@ -93,9 +96,10 @@ pub(crate) fn create_body(spec: &ContainerSpec, engine: &EngineInfo) -> Containe
 }
 
 fn host_config(spec: &ContainerSpec, engine: &EngineInfo) -> HostConfig {
-    let memory = spec.memory.filter(|_| engine.limits.memory).map(capped);
+    let memory = spec.memory.filter(|_| engine.limits.memory).map(|bytes| capped(bytes.max(LEAST_MEMORY)));
+    let all_cpus = u64::from(engine.cpus) * 1_000_000_000;
     let host = HostConfig {
-        nano_cpus: spec.nano_cpus.filter(|_| engine.limits.cpus).map(capped),
+        nano_cpus: spec.nano_cpus.filter(|_| engine.limits.cpus).map(|cpus| capped(cpus.min(all_cpus))),
         memory,
         // Equal to the memory means no swap on top of it.
         memory_swap: memory,
@@ -159,7 +163,8 @@ mod tests {
     use crate::engine::Limits;
 
     fn engine() -> EngineInfo {
-        EngineInfo::new(Address::parse("unix:///x"), SystemVersion::default(), SystemInfo::default())
+        let info = SystemInfo { ncpu: Some(2), ..SystemInfo::default() };
+        EngineInfo::new(Address::parse("unix:///x"), SystemVersion::default(), info)
     }
 
     fn host_of(spec: &ContainerSpec) -> HostConfig {
@@ -238,6 +243,16 @@ mod tests {
         assert_eq!(host.nano_cpus, Some(1_500_000_000));
         assert_eq!((host.memory, host.memory_swap), (Some(1 << 30), Some(1 << 30)));
         assert_eq!(host.shm_size, Some(1 << 20));
+    }
+
+    #[test]
+    fn limits_beyond_the_engines_range_are_brought_into_it() {
+        let host = host_of(&ContainerSpec {
+            nano_cpus: Some(3_000_000_000),
+            memory: Some(1),
+            ..ContainerSpec::default()
+        });
+        assert_eq!((host.nano_cpus, host.memory), (Some(2_000_000_000), Some(6 << 20)));
     }
 
     #[test]

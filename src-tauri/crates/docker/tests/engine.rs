@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
 
+mod registry;
 mod test_engine;
 
 use std::io::Read as _;
@@ -12,6 +13,7 @@ use deskgrid_docker::{
     Network, VolumeMount,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
+use registry::Registry;
 use test_engine::{IMAGE, Stage, on_engine};
 use tokio::sync::RwLock;
 
@@ -41,13 +43,17 @@ async fn image(engine: &Engine, reference: &str) -> Result<Image, EngineError> {
     engine.ensure_image(reference, None, |_| {}).await
 }
 
-/// Removes the network of the jobs as soon as no container of anybody's is in it.
+/// Removes the network of the jobs as soon as no container of anybody's is in it; fine when it is away already.
 async fn take_network_away(docker: &bollard::Docker) {
     let filters = [("type", vec!["network"]), ("event", vec!["disconnect"])].into();
     let options = bollard::query_parameters::EventsOptionsBuilder::new().filters(&filters).since("0").build();
     let mut left = docker.events(Some(options));
     while let Err(error) = docker.remove_network(NETWORK).await {
-        assert!(error.to_string().contains("active endpoints"), "{error}");
+        let said = error.to_string();
+        if said.contains("not found") {
+            return;
+        }
+        assert!(said.contains("active endpoints"), "{said}");
         left.try_next().await.unwrap();
     }
 }
@@ -293,8 +299,8 @@ async fn a_network_that_somebody_removed_comes_back() {
         first.unwrap();
         second.unwrap();
         take_network_away(&docker).await;
+        // Some engines notice at the creation of a container that its network is missing, others at its start.
         let before = engine.create(&spec).await.unwrap();
-        engine.ensure_network().await.unwrap();
         take_network_away(&docker).await;
         engine.start(&before).await.unwrap();
         assert_eq!(engine.wait(&before).await.unwrap().code, 0);
@@ -336,13 +342,10 @@ async fn images_that_cannot_be_had_say_why() {
     .await;
 }
 
-/// Needs a registry that the engine reaches without credentials, named by `DESKGRID_TEST_REGISTRY` as `host:port`.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_is_not_here_is_fetched_once_for_all_who_wait() {
-    let Ok(registry) = std::env::var("DESKGRID_TEST_REGISTRY") else {
-        eprintln!("not tested: DESKGRID_TEST_REGISTRY names no registry");
-        return;
-    };
+    let served = Registry::start().await;
+    let registry = served.address.clone();
     on_engine(|stage| async move {
         use bollard::query_parameters::{
             PushImageOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder,

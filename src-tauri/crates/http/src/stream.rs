@@ -14,7 +14,7 @@ use axum::extract::{Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::routing::get;
 use deskgrid_job::{Caller, ImageSource, Job, JobId, Outlook, Phase, Reason};
-use deskgrid_store::LogKind;
+use deskgrid_store::{LogKind, Most, Place};
 use deskgrid_wire::{answer, definition};
 use deskgrid_worker::{News, PullProgress};
 use futures_util::Stream;
@@ -33,10 +33,10 @@ use crate::names::{Named, Seen};
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// New lines are read at most this often.
 const PAUSE: Duration = Duration::from_millis(50);
-/// And so many times longer than a read takes, since finding a place in a long log takes long.
+/// And so many times longer than a read takes, so that a slow disk is left to those who write.
 const REST: u32 = 4;
-/// Lines in one event at most.
-const MOST_LINES: usize = 5_000;
+/// What one event carries at most: a client that reads slowly makes us hold it.
+const MOST: Most = Most { lines: 5_000, bytes: 512 * 1024 };
 
 pub(crate) fn routes() -> Router<Site> {
     Router::new().route("/j/{id}/stream", get(follow)).route("/q/{queue}/j/{id}/stream", get(follow))
@@ -89,7 +89,7 @@ struct Follower {
 struct Cursor {
     kind: LogKind,
     event: &'static str,
-    next: u64,
+    place: Place,
 }
 
 impl Follower {
@@ -108,7 +108,7 @@ impl Follower {
         // Once more: what happened before we listened is no news.
         let job = known(&site, id).await?;
         let image = if wants_progress { image_of(&site, id).await? } else { None };
-        let cursor = |kind, event| Cursor { kind, event, next: 0 };
+        let cursor = |kind, event| Cursor { kind, event, place: Place::default() };
         Ok(Self {
             site,
             caller,
@@ -171,11 +171,12 @@ impl Follower {
         let began = Instant::now();
         self.is_behind = false;
         for cursor in [&mut self.build, &mut self.run] {
-            let slice =
-                self.site.store().logs().read(&self.job.id, cursor.kind, cursor.next, MOST_LINES).await?;
+            let logs = self.site.store().logs();
+            let (slice, place) = logs.read_on(&self.job.id, cursor.kind, cursor.place, MOST).await?;
             // A log that is shorter than what was sent of it belongs to a new run.
-            self.is_behind |= slice.more || slice.next < cursor.next;
-            cursor.next = if slice.next < cursor.next { 0 } else { slice.next };
+            let is_new = place.line() < cursor.place.line();
+            self.is_behind |= slice.more || is_new;
+            cursor.place = if is_new { Place::default() } else { place };
             if !slice.lines.is_empty() {
                 let data = answer::stream_lines(&slice.lines, slice.next);
                 self.ready.push_back(Event::default().event(cursor.event).data(data));
@@ -223,8 +224,8 @@ impl Follower {
 
     fn take(&mut self, job: Arc<Job>) {
         if job.run != self.job.run {
-            self.build.next = 0;
-            self.run.next = 0;
+            self.build.place = Place::default();
+            self.run.place = Place::default();
         }
         self.is_behind = true;
         self.job = job;

@@ -41,7 +41,7 @@ use deskgrid_job::{BlobHash, FilePath, Job, JobId, RunResult, Time, WorkerId};
 pub use blobs::{Batch, BlobFile, Blobs, Incoming, Stored};
 pub use database::{Change, PendingCall};
 pub use error::StoreError;
-pub use logs::{Cut, Excerpt, LogKind, LogSlice, LogWriter, Logs, Opening};
+pub use logs::{Cut, Excerpt, LogKind, LogSlice, LogWriter, Logs, Most, Opening, Place};
 pub use scratch::Scratch;
 pub use token::Token;
 

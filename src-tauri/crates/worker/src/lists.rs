@@ -65,8 +65,10 @@ pub struct LiveLines {
     pub id: JobId,
     /// What wrote them.
     pub step: Step,
-    /// The lines in order.
+    /// The lines in order, or the first of them when many came at once.
     pub lines: Vec<LogLine>,
+    /// How many more came; they are in the log only, so that news which wait for slow readers stay small.
+    pub left_out: u64,
 }
 
 /// What a reader of a list gets next.

@@ -39,7 +39,7 @@ async fn what_is_no_submission_is_refused_in_words_under_both_paths() {
             (r#"{"definition": {"image": "a", "maxDuration": "soon"}}"#, "maxDuration"),
             (r#"{"definition": {"image": "a", "shmSize": "much"}}"#, "shmSize"),
             (r#"{"definition": {"image": "a", "requirements": {"memory": "much"}}}"#, "requirements.memory"),
-            (r#"{"definition": {"image": "a", "command": "echo ${A b}"}}"#, "command"),
+            (r#"{"definition": {"image": "a", "command": 5}}"#, "command"),
             (r#"{"definition": {"image": "a"}, "control": 1}"#, "control"),
             (r#"{"definition": {"image": "a"}, "control": {"namespace": "a\nb"}}"#, "namespace"),
             (r#"{"definition": {"image": "a"}, "id": 5}"#, "id"),

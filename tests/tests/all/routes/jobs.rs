@@ -225,6 +225,21 @@ async fn the_same_definition_is_answered_at_once_from_the_kept_result() {
 }
 
 #[tokio::test]
+async fn a_job_keeps_the_definition_it_ran_with_whatever_is_submitted_under_its_id_later() {
+    let server = Deskgrid::start().await;
+    let first = shell(&format!("echo {}", unique()));
+    for (definition, namespace) in
+        [(&first, "a"), (&json!({"image": "other"}), "a"), (&json!({"image": "other"}), "b")]
+    {
+        let body = json!({"id": "mine", "definition": definition, "control": {"namespace": namespace}});
+        assert_eq!(server.post("/q/local", &body).await.0, 200);
+        server.finished("mine").await;
+        assert_eq!(server.get_json("/j/mine/definition.json").await["data"], first);
+    }
+    assert_eq!(server.get_json("/q/local/j/mine/namespaces.json").await["data"], json!(["a", "b"]));
+}
+
+#[tokio::test]
 async fn a_job_whose_image_cannot_be_had_is_an_error_that_names_it_and_runs_again_when_asked_again() {
     let server = Deskgrid::start().await;
     // Nothing listens on port 1 of this computer.

@@ -85,11 +85,15 @@ async fn a_waiting_job_has_empty_logs_that_are_not_final() {
 
 #[tokio::test]
 async fn the_stream_pushes_states_and_lines_as_they_come_and_closes_after_the_end() {
-    let server = Deskgrid::start().await;
-    // Each line waits for us to have seen the one before: what we ask for next wakes the job up.
-    let id = server.submit(&shell(&format!("echo one; sleep 0.3; echo two >&2; : {}", unique()))).await;
+    let server = Deskgrid::start_with_cpus(2).await;
+    // The second line is written only when we have seen the first: all jobs share one folder.
+    let sign = format!("/job-cache/{}", unique());
+    let script = format!("echo one; until [ -e {sign} ]; do sleep 0.05; done; rm {sign}; echo two >&2");
+    let id = server.submit(&shell(&script)).await;
     let mut events = Events::open(&server, &id).await;
     assert_eq!(events.header("content-type"), Some("text/event-stream"));
+    assert_eq!(events.until("run-log").await["lines"][0][0], "one\n");
+    server.submit(&shell(&format!("touch {sign}"))).await;
     events.to_end().await;
     assert_eq!(events.text_of("run-log"), "one\ntwo\n");
     let states: Vec<_> =
@@ -102,9 +106,8 @@ async fn the_stream_pushes_states_and_lines_as_they_come_and_closes_after_the_en
     let place = |wanted: &str| events.seen.iter().position(|(name, _)| name == wanted).unwrap();
     let logs: Vec<_> =
         events.seen.iter().filter(|(name, _)| name == "run-log").map(|(_, data)| data).collect();
-    assert!(logs.len() >= 2, "both lines came as they were written: {:?}", events.seen);
-    assert_eq!(logs.last().unwrap()["cursor"], 2);
-    assert_eq!(logs.last().unwrap()["lines"][0][2], true);
+    assert_eq!((logs.len(), &logs[0]["cursor"], &logs[1]["cursor"]), (2, &json!(1), &json!(2)));
+    assert_eq!((&logs[1]["lines"][0][0], &logs[1]["lines"][0][2]), (&json!("two\n"), &json!(true)));
     assert!(place("state") < place("run-log"));
 }
 

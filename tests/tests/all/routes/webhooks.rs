@@ -51,6 +51,44 @@ async fn a_repeated_submission_calls_nobody_again() {
 }
 
 #[tokio::test]
+async fn whoever_submits_a_job_that_others_submitted_before_is_told_of_its_end_too() {
+    let server = Deskgrid::start().await;
+    let definition = shell(&format!("echo up; sleep 300; : {}", unique()));
+    let (mut first, mut second) = (Hook::listen(TAKES_IT).await, Hook::listen(TAKES_IT).await);
+    let mut id = String::new();
+    for url in [first.url("/"), second.url("/"), second.url("/")] {
+        id = submit(&server, &definition, &json!({"finished": {"url": url}})).await;
+    }
+    server.post(&format!("/q/local/j/{id}/cancel?namespace=*"), &json!(null)).await;
+    assert_eq!(first.next().await.body, told(&id, &Value::Null));
+    assert_eq!(second.next().await.body, told(&id, &Value::Null));
+    assert!(second.is_quiet(), "the very same callback is called once");
+}
+
+#[tokio::test]
+async fn a_submission_that_is_answered_from_a_kept_result_is_called_back_at_once() {
+    let server = Deskgrid::start().await;
+    let definition = shell(&format!("echo {}", unique()));
+    let id = submit(&server, &definition, &Value::Null).await;
+    server.finished(&id).await;
+    let mut hook = Hook::listen(TAKES_IT).await;
+    submit(&server, &definition, &json!({"finished": {"url": hook.url("/"), "payload": 1}})).await;
+    assert_eq!(hook.next().await.body, told(&id, &json!(1)));
+}
+
+#[tokio::test]
+async fn the_call_of_a_job_that_ended_right_before_the_server_died_is_made_at_the_next_start() {
+    let mut server = Deskgrid::start().await;
+    let mut hook = Hook::listen(&[Manner::SaysNothing, Manner::Answers(200)]).await;
+    let callbacks = json!({"finished": {"url": hook.url("/"), "payload": 1}});
+    let id = submit(&server, &shell(&format!("echo {}", unique())), &callbacks).await;
+    assert_eq!(hook.next().await.body, told(&id, &json!(1)));
+    server.kill().await;
+    server.start_again().await;
+    assert_eq!(hook.next().await.body, told(&id, &json!(1)));
+}
+
+#[tokio::test]
 async fn a_callback_that_is_no_web_address_is_refused() {
     let server = Deskgrid::start_without_engine().await;
     for url in [json!("file:///etc/passwd"), json!(5), json!(null), json!("")] {
@@ -72,7 +110,7 @@ async fn a_call_that_was_under_way_when_the_server_died_is_made_again_at_the_nex
     server.kill().await;
     server.start_again().await;
     let again = hook.next().await;
-    assert_eq!((&again.body, &again.body), (&first.body, &told(&id, &json!(1))));
+    assert_eq!((&first.body, &again.body), (&told(&id, &json!(1)), &told(&id, &json!(1))));
 }
 
 #[tokio::test]
@@ -87,16 +125,4 @@ async fn a_call_that_waits_for_the_end_of_its_job_outlives_the_server() {
     assert!(hook.is_quiet());
     server.post(&format!("/q/local/j/{id}/cancel?namespace=*"), &json!(null)).await;
     assert_eq!(hook.next().await.body, told(&id, &json!("p")));
-}
-
-#[tokio::test]
-async fn a_refused_call_is_kept_and_not_repeated_at_once() {
-    let server = Deskgrid::start_without_engine().await;
-    let mut hook = Hook::listen(&[Manner::Answers(500), Manner::Answers(200)]).await;
-    let callbacks = json!({"queued": {"url": hook.url("/"), "payload": 1}});
-    submit(&server, &json!({"image": "a"}), &callbacks).await;
-    hook.next().await;
-    let other = submit(&server, &json!({"image": "b"}), &callbacks).await;
-    assert_eq!(hook.next().await.body["jobId"], other, "the refused call has to wait for its minute");
-    assert!(hook.is_quiet());
 }

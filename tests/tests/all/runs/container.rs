@@ -109,7 +109,11 @@ async fn jobs_share_the_job_cache() {
 #[tokio::test]
 async fn containers_cannot_reach_each_other() {
     let server = Deskgrid::start_with_args(&["--cpus", "2"]).await;
-    let listener = shell(&format!("echo ready {}; nc -l -p 4000 -e echo secret", unique()));
+    let listener = shell(&format!(
+        "(while :; do nc -l -p 4000 -e echo secret; done) & \
+         until nc 127.0.0.1 4000 </dev/null | grep secret; do :; done; echo ready {}; sleep 1000",
+        unique()
+    ));
     let id = server.submit(&listener).await;
     server.until_said(&id, "ready").await;
     let container = server.engine().container_of(&id).await;

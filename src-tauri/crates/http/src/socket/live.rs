@@ -44,6 +44,7 @@ impl Live {
     pub(super) fn take(&mut self, written: &LiveLines, now: Instant) {
         let recent = self.0.entry(written.id.clone()).or_insert_with(|| Recent::new(now));
         recent.take(step(written.step), &written.lines, now);
+        recent.leave_out(written.left_out);
     }
 
     /// Notes that news were lost on the way here. It is not known whose: those who wrote lately are the ones.
@@ -142,7 +143,7 @@ mod tests {
 
     fn written(step: deskgrid_worker::Step, count: usize, length: usize) -> LiveLines {
         let line = LogLine { text: "x".repeat(length), time: Time(1), is_stderr: false };
-        LiveLines { id: id(), step, lines: vec![line; count] }
+        LiveLines { id: id(), step, lines: vec![line; count], left_out: 0 }
     }
 
     fn running() -> HashSet<JobId> {
@@ -174,6 +175,13 @@ mod tests {
         assert!(live.frames(&running())[0].contains("… 5 lines not shown live"));
         live.take(&written(RUN, 5, 1), now + TICK);
         assert!(!live.frames(&running())[0].contains("not shown"));
+    }
+
+    #[test]
+    fn lines_that_were_left_out_on_the_way_here_are_counted() {
+        let mut live = Live::default();
+        live.take(&LiveLines { left_out: 7, ..written(RUN, 5, 1) }, Instant::now());
+        assert!(live.frames(&running())[0].contains("… 7 lines not shown live"));
     }
 
     #[test]

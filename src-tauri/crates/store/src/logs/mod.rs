@@ -14,11 +14,15 @@ use std::sync::Arc;
 use deskgrid_job::{JobId, LogLine};
 
 pub use excerpt::{Cut, Excerpt};
+pub use read::Place;
 pub use writer::{LogWriter, Opening};
 
 use crate::blocking;
 use crate::error::StoreError;
 use crate::folder::Folder;
+
+/// The most bytes that [`Logs::read`] gives at once.
+const LARGEST_SLICE: usize = 8 * 1024 * 1024;
 
 /// Which log of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +53,15 @@ pub struct LogSlice {
     pub more: bool,
 }
 
+/// How much of a log is wanted at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Most {
+    /// Lines.
+    pub lines: usize,
+    /// Bytes as they are stored; a single line may be longer.
+    pub bytes: usize,
+}
+
 /// A handle on the logs of all jobs. Clones are cheap.
 #[derive(Clone, Debug)]
 pub struct Logs {
@@ -74,8 +87,21 @@ impl Logs {
         since: u64,
         most: usize,
     ) -> Result<LogSlice, StoreError> {
+        let most = Most { lines: most, bytes: LARGEST_SLICE };
+        self.read_on(id, kind, since.into(), most).await.map(|(slice, _)| slice)
+    }
+
+    /// As [`Logs::read`], from where an earlier call stopped, and says where this one does. It takes the same time
+    /// however long the log is.
+    pub async fn read_on(
+        &self,
+        id: &JobId,
+        kind: LogKind,
+        from: Place,
+        most: Most,
+    ) -> Result<(LogSlice, Place), StoreError> {
         let path = self.folder.log(id, kind);
-        blocking(move || read::slice(&path, since, most)).await
+        blocking(move || read::slice(&path, from, most)).await
     }
 
     /// The run log of a job, or its beginning and end when its file has more than `limit` bytes. Memory does not
@@ -146,6 +172,29 @@ mod tests {
         assert_eq!(writer.count(), 3);
         writer.sync().unwrap();
         assert_eq!(case.read(2, 10).await.lines, [line(2)]);
+    }
+
+    #[tokio::test]
+    async fn reading_goes_on_where_it_stopped_while_the_log_grows_and_when_a_new_run_replaces_it() {
+        let case = case();
+        let read = |place| case.logs.read_on(&case.id, LogKind::Run, place, Most { lines: 3, bytes: 1000 });
+        assert_eq!(read(Place::default()).await.unwrap(), Default::default());
+        let mut writer = case.writer(Opening::Truncate);
+        writer.append(&[line(0), line(1), line(2), line(3)]).unwrap();
+        writer.flush().unwrap();
+        let (slice, place) = read(Place::default()).await.unwrap();
+        assert_eq!((slice.lines.len(), slice.more, place.line()), (3, true, 3));
+        writer.append(&[line(4)]).unwrap();
+        writer.flush().unwrap();
+        let (slice, place) = read(place).await.unwrap();
+        assert_eq!((slice.lines, place.line()), (vec![line(3), line(4)], 5));
+        assert_eq!(read(place).await.unwrap(), (LogSlice { next: 5, ..LogSlice::default() }, place));
+        drop(writer);
+        // Times of files are as fine as the clock of the system, which moves some hundred times a second.
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        case.write(10..12);
+        let (slice, place) = read(place).await.unwrap();
+        assert_eq!((slice.next, place.line()), (2, 2), "a shorter log is at its end");
     }
 
     #[tokio::test]

@@ -98,7 +98,7 @@ fn create(path: &Path) -> Result<File, StoreError> {
 /// Continues after the last complete line: what follows was cut off by a crash. Says how many lines there are.
 fn reopen(path: &Path) -> Result<(File, u64), StoreError> {
     let Some((mut lines, length)) = read::open(path)? else { return Ok((open(path)?, 0)) };
-    let count = read::skip(&mut lines, u64::MAX).map_err(failed("read the log", path))?;
+    let (count, _) = read::skip(&mut lines, u64::MAX).map_err(failed("read the log", path))?;
     let mut file = open(path)?;
     let cut = file.set_len(length).and_then(|()| file.seek(SeekFrom::End(0)));
     cut.map_err(failed("write the log", path))?;

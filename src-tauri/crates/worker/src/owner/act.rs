@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use deskgrid_job::queue::{Effect, Objection};
-use deskgrid_job::{Caller, Failure, FailureCode, Job, JobId, Phase, RunResult, Time};
+use deskgrid_job::{Caller, Failure, FailureCode, Job, JobId, Phase, RunResult};
 use deskgrid_store::Change;
 use tokio_util::sync::CancellationToken;
 
-use super::{Decided, Owner, Reply};
+use super::{Decided, Owner, Reply, due_now};
 use crate::run::{Beginning, Run};
 
 /// The result of a job that never runs.
@@ -69,11 +69,8 @@ impl Owner {
         if !matches!(job.phase, Phase::Finished(_) | Phase::Removed) {
             return;
         }
-        for mut call in self.calls_at_end.remove(&job.id).unwrap_or_default() {
-            call.due = Time::now();
-            call.first = call.due;
-            call.after = None;
-            self.line_up_call(call);
+        for call in self.calls_at_end.remove(&job.id).unwrap_or_default() {
+            self.line_up_call(due_now(call));
         }
     }
 

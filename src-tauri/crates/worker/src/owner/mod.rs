@@ -143,13 +143,20 @@ impl Owner {
         self.orphans = running.map(|job| (job.id.clone(), job.run)).collect();
         let keep: Vec<_> = self.orphans.iter().cloned().collect();
         store.sweep_runs(&keep).await?;
-        for call in store.pending_calls().await? {
-            self.next_call = self.next_call.max(call.id + 1);
-            self.line_up_call(call);
-        }
+        let calls = store.pending_calls().await?;
         jobs.iter().cloned().for_each(|job| self.kit.lists.show(job));
         self.queue.restore(jobs);
+        for call in calls {
+            self.next_call = self.next_call.max(call.id + 1);
+            // Its job may have ended right before that earlier life did.
+            let is_due = call.after.as_ref().is_some_and(|id| !self.is_live(id));
+            self.line_up_call(if is_due { due_now(call) } else { call });
+        }
         Ok(())
+    }
+
+    fn is_live(&self, id: &JobId) -> bool {
+        self.queue.job(id).is_some_and(|job| matches!(job.phase, Phase::Queued | Phase::Running))
     }
 
     fn line_up_call(&mut self, call: PendingCall) {
@@ -175,6 +182,10 @@ impl Owner {
     async fn next_inputs(&mut self) -> Option<Vec<Input>> {
         let first = self.next_input().await?;
         let mut inputs = vec![first];
+        // Before the runs that an engine took down with it: they must not be started on it again.
+        if self.engine.has_changed().is_ok_and(|has| has) {
+            inputs.insert(0, Input::EngineChanged);
+        }
         while inputs.len() < BATCH {
             let Ok(request) = self.requests.try_recv() else { break };
             inputs.push(Input::Request(request));
@@ -231,6 +242,7 @@ impl Owner {
     async fn submit(&mut self, submission: Submission, decided: &mut Decided) {
         let Submission { id, hold, text, definition, carried, on_queued, on_finished } = submission;
         let kept = self.kept(&id).await;
+        let was_live = self.is_live(&id);
         let (needs, objection) = match definition {
             Ok(definition) => (definition.needs, None),
             Err(why) => (deskgrid_job::Needs::default(), Some(why)),
@@ -238,24 +250,40 @@ impl Owner {
         let carried = (carried != deskgrid_job::Carried::default()).then(|| Arc::new(carried));
         let event = queue::Submission { id: id.clone(), hold, needs, carried, objection, kept };
         let effects = self.queue.apply(Event::Submit(event), Time::now());
-        // A repeated submission changes nothing, so it is neither written nor called again.
-        if effects.iter().any(|effect| matches!(effect, Effect::Save(job) if job.id == id)) {
+        let saved = effects.iter().filter_map(|effect| match effect {
+            Effect::Save(job) if job.id == id => Some(job.phase),
+            _ => None,
+        });
+        let phases: Vec<_> = saved.collect();
+        // A job that goes on, or that is answered from its result, keeps the definition that it runs or ran with.
+        if !was_live && phases.contains(&Phase::Queued) {
             decided.changes.push(Change::Define { id: id.clone(), text });
-            let calls = [(on_queued, None), (on_finished, Some(id))];
-            for (call, after) in calls.into_iter().filter_map(|(call, after)| Some((call?, after))) {
-                let call = self.pending_call(call, after);
-                decided.changes.push(Change::Call(call.clone()));
-                decided.calls.push(call);
-            }
+        }
+        // A repeated submission changes nothing, so nobody is told again that the job is queued.
+        if let Some(call) = on_queued.filter(|_| !phases.is_empty()) {
+            self.call(call, None, decided);
+        }
+        if let Some(call) = on_finished.filter(|call| !self.will_make(call, &id)) {
+            self.call(call, Some(id), decided);
         }
         decided.note(effects);
     }
 
-    fn pending_call(&mut self, call: crate::Call, after: Option<JobId>) -> PendingCall {
+    /// Whether this very call waits for the end of the job already.
+    fn will_make(&self, call: &crate::Call, job: &JobId) -> bool {
+        let waiting = self.calls_at_end.get(job).into_iter().flatten();
+        waiting.into_iter().any(|other| (&other.url, &other.body) == (&call.url, &call.body))
+    }
+
+    /// Takes a webhook in, to be made now or after the end of a job.
+    fn call(&mut self, call: crate::Call, after: Option<JobId>, decided: &mut Decided) {
         let now = Time::now();
         let id = self.next_call;
         self.next_call += 1;
-        PendingCall { id, url: call.url, body: call.body, due: now, first: now, attempts: 0, after }
+        let call =
+            PendingCall { id, url: call.url, body: call.body, due: now, first: now, attempts: 0, after };
+        decided.changes.push(Change::Call(call.clone()));
+        decided.calls.push(call);
     }
 
     async fn release(&mut self, release: Release, decided: &mut Decided) -> bool {
@@ -322,6 +350,12 @@ impl Owner {
             tokio::time::sleep(DISK_PAUSE).await;
         }
     }
+}
+
+/// The call once the job that it waited for has ended.
+fn due_now(call: PendingCall) -> PendingCall {
+    let now = Time::now();
+    PendingCall { due: now, first: now, after: None, ..call }
 }
 
 /// What a batch of inputs came to.

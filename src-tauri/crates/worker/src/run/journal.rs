@@ -12,8 +12,14 @@ use super::{Interruption, Run, disk};
 use crate::lists::{LiveLines, News, Step};
 use deskgrid_docker::{Chunk, EngineError};
 
-/// Lines are written at least this often, or as soon as this many bytes have come.
+/// Lines are written as soon as this many bytes have come.
 const MOST_PENDING: usize = 256 * 1024;
+/// Or this many lines, each of which costs memory beyond its bytes.
+const MOST_PENDING_LINES: usize = 8192;
+/// Of lines that are written at once, readers are told of so many. The rest they find in the log.
+const MOST_TOLD_LINES: usize = 500;
+/// And of no more lines once they have so many bytes.
+const MOST_TOLD: usize = 32 * 1024;
 
 /// The log of one run keeps this many bytes of text; the disk belongs to all jobs.
 const LONGEST: u64 = 4 << 30;
@@ -53,20 +59,22 @@ impl<'a> Journal<'a> {
         if lines.is_empty() {
             return Ok(());
         }
-        let lines = Arc::new(LiveLines { id: self.run.id.clone(), step: self.step, lines });
-        let (store, kind, writer, written) =
-            (self.run.kit.store.clone(), kind(self.step), self.writer.take(), lines.clone());
+        let told = told(&lines);
+        let left_out = (lines.len() - told.len()) as u64;
+        let news = LiveLines { id: self.run.id.clone(), step: self.step, lines: told.to_vec(), left_out };
+        let (store, id, kind, writer) =
+            (self.run.kit.store.clone(), self.run.id.clone(), kind(self.step), self.writer.take());
         let written = tokio::task::spawn_blocking(move || {
             let mut writer = match writer {
                 Some(writer) => writer,
-                None => store.logs().writer(&written.id, kind, Opening::Truncate)?,
+                None => store.logs().writer(&id, kind, Opening::Truncate)?,
             };
-            writer.append(&written.lines)?;
+            writer.append(&lines)?;
             writer.flush()?;
             Ok::<_, deskgrid_store::StoreError>(writer)
         });
         self.writer = Some(written.await.map_err(disk)?.map_err(disk)?);
-        self.run.kit.lists.tell(&self.run.id, &News::Lines(lines));
+        self.run.kit.lists.tell(&self.run.id, &News::Lines(Arc::new(news)));
         Ok(())
     }
 
@@ -109,11 +117,11 @@ impl<'a> Journal<'a> {
         let mut due = None;
         loop {
             let chunk = tokio::select! {
+                // The rest of a line that is here already comes before the line is given up as unfinished.
+                biased;
                 chunk = chunks.next() => chunk,
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    if pending.is_empty() {
-                        cutter.pass_on(&mut pending);
-                    }
+                    cutter.pass_on(PATIENCE, &mut pending);
                     bytes = 0;
                     self.write(std::mem::take(&mut pending)).await?;
                     due = cutter.is_waiting().then(|| Instant::now() + PATIENCE);
@@ -124,7 +132,7 @@ impl<'a> Journal<'a> {
             let chunk = chunk?;
             bytes += chunk.bytes.len();
             cutter.push(&chunk.bytes, chunk.is_stderr, chunk.time.unwrap_or_else(Time::now), &mut pending);
-            if bytes >= MOST_PENDING {
+            if bytes >= MOST_PENDING || pending.len() >= MOST_PENDING_LINES {
                 bytes = 0;
                 self.write(std::mem::take(&mut pending)).await?;
             }
@@ -158,6 +166,18 @@ impl Room {
     }
 }
 
+/// The first of `lines`, as far as readers are told of them.
+fn told(lines: &[LogLine]) -> &[LogLine] {
+    let mut bytes = 0;
+    let fits = |line: &&LogLine| {
+        let fits = bytes < MOST_TOLD;
+        bytes += line.text.len();
+        fits
+    };
+    let count = lines.iter().take(MOST_TOLD_LINES).take_while(fits).count();
+    &lines[..count]
+}
+
 fn kind(step: Step) -> LogKind {
     match step {
         Step::Pull => LogKind::Build,
@@ -182,5 +202,16 @@ mod tests {
         assert_eq!(room.keep(lines(&["c\n", "d\n", ""])), lines(&["c\n"]));
         assert!(room.is_cut);
         assert!(room.keep(lines(&[""])).is_empty());
+    }
+
+    #[test]
+    fn readers_are_told_of_a_bounded_part_of_what_came_at_once() {
+        let lines = |count: usize, length: usize| {
+            vec![LogLine { text: "x".repeat(length), time: Time(1), is_stderr: false }; count]
+        };
+        assert_eq!(told(&lines(3, 10)).len(), 3);
+        assert_eq!(told(&lines(100_000, 2)).len(), MOST_TOLD_LINES);
+        assert_eq!(told(&lines(100, 1000)).len(), 33);
+        assert_eq!(told(&lines(2, MOST_PENDING)).len(), 1, "a long line alone is told");
     }
 }

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use deskgrid_job::{LogLine, Time};
+use tokio::time::Instant;
 
 /// A line longer than this is passed on in pieces, so that memory stays bounded.
 const LONGEST_PIECE: usize = 64 * 1024;
@@ -22,7 +23,10 @@ pub(super) struct LineCutter {
 #[derive(Debug, Default)]
 struct Partial {
     bytes: Vec<u8>,
+    /// When its first byte came, by the engine's clock.
     since: Time,
+    /// The same by ours.
+    waits_since: Option<Instant>,
 }
 
 impl LineCutter {
@@ -32,6 +36,7 @@ impl LineCutter {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             if partial.bytes.is_empty() {
                 partial.since = time;
+                partial.waits_since = Some(Instant::now());
             }
             partial.bytes.extend_from_slice(piece);
             if piece.ends_with(b"\n") {
@@ -42,10 +47,14 @@ impl LineCutter {
         }
     }
 
-    /// Passes on unfinished lines; a character of which only a part has arrived waits for the rest.
-    pub(super) fn pass_on(&mut self, lines: &mut Vec<LogLine>) {
-        lines.extend(self.stdout.take_whole_characters(false));
-        lines.extend(self.stderr.take_whole_characters(true));
+    /// Passes on unfinished lines that wait for at least `patience`; a character of which only a part has arrived
+    /// waits for the rest.
+    pub(super) fn pass_on(&mut self, patience: Duration, lines: &mut Vec<LogLine>) {
+        for (partial, is_stderr) in [(&mut self.stdout, false), (&mut self.stderr, true)] {
+            if partial.waits_since.is_some_and(|since| since.elapsed() >= patience) {
+                lines.extend(partial.take_whole_characters(is_stderr));
+            }
+        }
     }
 
     /// The streams are over: passes on all that is left.
@@ -114,12 +123,21 @@ mod tests {
     }
 
     #[test]
+    fn the_beginning_of_a_line_that_has_just_come_is_not_passed_on() {
+        let (mut cutter, mut lines) = (LineCutter::default(), Vec::new());
+        cutter.push(b"one\ntw", false, Time(1), &mut lines);
+        cutter.pass_on(Duration::from_secs(3600), &mut lines);
+        cutter.push(b"o\n", false, Time(2), &mut lines);
+        assert_eq!(texts(&lines), ["one\n", "two\n"]);
+    }
+
+    #[test]
     fn a_character_split_over_two_writes_is_not_torn() {
         let whole = "grüße 😀\n".as_bytes();
         for cut in 1..whole.len() {
             let (mut cutter, mut lines) = (LineCutter::default(), Vec::new());
             cutter.push(&whole[..cut], false, Time(1), &mut lines);
-            cutter.pass_on(&mut lines);
+            cutter.pass_on(Duration::ZERO, &mut lines);
             cutter.push(&whole[cut..], false, Time(2), &mut lines);
             cutter.finish(&mut lines);
             assert_eq!(texts(&lines).concat(), "grüße 😀\n", "cut at {cut}");
@@ -131,7 +149,7 @@ mod tests {
         let (mut cutter, mut lines) = (LineCutter::default(), Vec::new());
         cutter.push(b"50%\r", false, Time(1), &mut lines);
         assert!(cutter.is_waiting() && lines.is_empty());
-        cutter.pass_on(&mut lines);
+        cutter.pass_on(Duration::ZERO, &mut lines);
         assert_eq!(texts(&lines), ["50%\r"]);
         assert!(!cutter.is_waiting());
     }

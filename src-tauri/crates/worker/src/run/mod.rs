@@ -14,6 +14,7 @@ mod upload;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use deskgrid_docker::{Engine, EngineError, EngineState, OurContainer};
 use deskgrid_job::phase::Ending;
@@ -30,6 +31,9 @@ pub(crate) use container::{ID_LABEL, RUN_LABEL};
 use crate::fetch::Fetcher;
 use crate::lists::Lists;
 use crate::{Limits, SiteRulesByCaller};
+
+/// An engine that was found gone and is not known to be after this long is there still.
+const FALSE_ALARM: Duration = Duration::from_secs(2);
 
 /// What all runs share.
 pub(crate) struct Kit {
@@ -72,6 +76,8 @@ enum Interruption {
     Stopped,
     /// The engine went away.
     EngineLost,
+    /// The engine went away and took the container down with it.
+    TakenDown,
     /// The container vanished.
     ContainerLost,
     /// There will be no container result.
@@ -81,10 +87,12 @@ enum Interruption {
 impl From<EngineError> for Interruption {
     fn from(error: EngineError) -> Self {
         let code = match &error {
-            _ if error.is_engine_lost() => return Self::EngineLost,
+            // It ended, but not by itself: its exit code is not the job's.
+            EngineError::StoppedWithEngine { .. } => return Self::TakenDown,
             EngineError::NoSuchContainer { .. } | EngineError::LimitRefused { .. } => {
                 return Self::ContainerLost;
             }
+            _ if error.is_engine_lost() => return Self::EngineLost,
             EngineError::CannotStart { .. } => FailureCode::CannotStart,
             EngineError::Image { .. } => FailureCode::ImageUnavailable,
             _ => FailureCode::EngineRefused,
@@ -126,6 +134,9 @@ impl Run {
             Beginning::TakeOver(container) => course.take_over(container).await,
             Beginning::NothingLeft => Err(Interruption::ContainerLost),
         };
+        if matches!(outcome, Err(Interruption::EngineLost | Interruption::TakenDown)) {
+            self.until_loss_is_known().await;
+        }
         if outcome.is_err() {
             course.stop_container().await;
         }
@@ -139,6 +150,16 @@ impl Run {
 
     fn engine(&self) -> Result<Engine, Interruption> {
         self.kit.engine.borrow().ready().cloned().ok_or(Interruption::EngineLost)
+    }
+
+    /// A call finds the engine gone a moment before everyone knows. A run that was reported lost within this moment
+    /// would be started again in vain.
+    async fn until_loss_is_known(&self) {
+        let mut state = self.kit.engine.clone();
+        let known = async { state.wait_for(|state| state.ready().is_none()).await.map(drop) };
+        let known = async { known.await.map_err(|_| Interruption::EngineLost) };
+        // Whatever comes of it, the run is over.
+        let _ = tokio::time::timeout(FALSE_ALARM, self.unless_stopped(known)).await;
     }
 
     /// Waits for `work`, unless the run is stopped first.
@@ -164,8 +185,11 @@ fn ending(outcome: Result<RunResult, Interruption>) -> (RunEnd, RunResult) {
             let runs_again = failure.code.is_this_computer();
             (RunEnd::Over { ending: Ending::Failed, runs_again }, RunResult::failed(failure))
         }
-        Err(Interruption::Stopped | Interruption::EngineLost | Interruption::ContainerLost) => {
-            (RunEnd::Lost, RunResult::default())
-        }
+        Err(
+            Interruption::Stopped
+            | Interruption::EngineLost
+            | Interruption::TakenDown
+            | Interruption::ContainerLost,
+        ) => (RunEnd::Lost, RunResult::default()),
     }
 }

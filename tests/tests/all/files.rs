@@ -1,0 +1,4 @@
+//! Files: bringing and fetching them, and names that could lead elsewhere.
+
+mod names;
+mod transfer;
