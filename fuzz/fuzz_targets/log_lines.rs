@@ -6,6 +6,8 @@
 #[path = "../../src-tauri/crates/worker/src/run/logs.rs"]
 mod logs;
 
+use std::time::Duration;
+
 use deskgrid_job::{LogLine, Time};
 use logs::LineCutter;
 
@@ -30,7 +32,7 @@ fn cut(mut rest: &[u8], sizes: &[u8]) -> Vec<LogLine> {
         let (piece, after) = rest.split_at(usize::from(size % 32 + 1).min(rest.len()));
         cutter.push(piece, false, Time(1), &mut lines);
         if size % 3 == 0 {
-            cutter.pass_on(&mut lines);
+            cutter.pass_on(Duration::ZERO, &mut lines);
         }
         rest = after;
         if rest.is_empty() {

@@ -11,7 +11,7 @@ import os, socket
 os.chdir('/outputs')
 open('file', 'w').write('inside')
 os.mkfifo('pipe')
-os.mknod('device', 0o660 | 0o020000, os.makedev(1, 3))
+os.mknod('device', 0o660 | 0o020000, os.makedev(0, 0))
 socket.socket(socket.AF_UNIX).bind('socket')
 os.symlink('/etc/passwd', 'passwd')
 os.symlink('../../../../../../etc/passwd', 'climbing')
