@@ -46,7 +46,8 @@ pub struct Job {
     pub changed_at: Time,
     /// Its place in line: lower goes first.
     pub turn: u64,
-    /// Number of its latest run, counted from 1; 0 before the first. Names the run's container and scratch folder.
+    /// Number of its latest run, which only grows, among the runs of all jobs; 0 before the first. Names the run's
+    /// container and scratch folder.
     pub run: u32,
     /// How often its container was lost.
     pub losses: u32,

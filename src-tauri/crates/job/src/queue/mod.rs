@@ -43,6 +43,9 @@ pub struct Queue {
     taken: Taken,
     open: bool,
     next_turn: u64,
+    /// Runs of all jobs are numbered together: what an erased job's run still clears up is never taken for that of
+    /// the same job's next life.
+    last_run: u32,
 }
 
 /// A place in line.
@@ -66,6 +69,7 @@ impl Queue {
             taken: Taken::default(),
             open: false,
             next_turn: 1,
+            last_run: 0,
         }
     }
 
@@ -74,6 +78,7 @@ impl Queue {
     pub fn restore(&mut self, jobs: Vec<Job>) {
         for job in jobs {
             self.next_turn = self.next_turn.max(job.turn + 1);
+            self.last_run = self.last_run.max(job.run);
             match job.phase {
                 Phase::Queued => self.line_up(&job),
                 Phase::Running => self.retake(&job),

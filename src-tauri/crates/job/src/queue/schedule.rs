@@ -44,7 +44,8 @@ impl Queue {
         let Ok(phase) = phase::next(job.phase, Move::Start) else { return };
         job.phase = phase;
         job.changed_at = now;
-        job.run += 1;
+        self.last_run = self.last_run.max(job.run) + 1;
+        job.run = self.last_run;
         self.runs.insert(id.clone(), (job.run, allotment.clone()));
         effects.push(Effect::Save(job.clone()));
         effects.push(Effect::Show(job.clone()));

@@ -97,7 +97,7 @@ fn jobs_run_in_the_order_they_came() {
         queue.apply(submit(name, "_"), Time(1));
     }
     assert_eq!(started(&queue.apply(exited("a", 1), Time(2))), ["b"]);
-    assert_eq!(started(&queue.apply(exited("b", 1), Time(3))), ["c"]);
+    assert_eq!(started(&queue.apply(exited("b", 2), Time(3))), ["c"]);
 }
 
 #[test]
@@ -158,6 +158,16 @@ fn deleting_a_finished_job_erases_it() {
     let effects = queue.apply(release("a", "_", Withdrawal::Delete), Time(3));
     assert!(matches!(effects.as_slice(), [Effect::Erase(_), Effect::Hide(..)]));
     assert_eq!(phase_of(&queue, "a"), None);
+}
+
+#[test]
+fn the_run_of_a_job_that_was_deleted_has_its_number_for_itself() {
+    let mut queue = open_queue(1);
+    queue.apply(submit("a", "_"), Time(1));
+    queue.apply(exited("a", 1), Time(2));
+    queue.apply(release("a", "_", Withdrawal::Delete), Time(3));
+    let effects = queue.apply(submit("a", "_"), Time(4));
+    assert!(matches!(effects.last(), Some(Effect::Start { run: 2, .. })), "{effects:?}");
 }
 
 #[test]
