@@ -8,11 +8,13 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 LOCKED := $(if $(CI),--locked)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo bench fmt lint doc check-targets clean clean-cache
+.PHONY: help run test fuzz fuzz-smoke demo bench fmt lint doc check-targets clean clean-cache
 
 help:
 	@echo 'make run            set up this machine, build, and start the server'
 	@echo 'make test           set up this machine and run every test with a real Docker engine'
+	@echo 'make fuzz           feed each parser of foreign bytes with invented ones, FUZZ_SECONDS=120 each'
+	@echo 'make fuzz-smoke     the same for 5 seconds each'
 	@echo 'make demo           a real data set through two chained jobs in a Python container'
 	@echo 'make bench          measure, each figure beside its limit'
 	@echo 'make fmt            format the code'
@@ -28,6 +30,13 @@ run:
 test:
 	@setup/test-bed debug cargo test --workspace $(LOCKED) $(ARGS)
 
+fuzz: FUZZ_SECONDS ?= 120
+fuzz:
+	@setup/fuzz $(FUZZ_SECONDS) $(ARGS)
+
+fuzz-smoke:
+	@setup/fuzz 5 $(ARGS)
+
 # Without --package these find what the test bed has just built, with the same features.
 demo:
 	@setup/test-bed debug cargo run --quiet $(LOCKED) --example demo -- $(ARGS)
@@ -37,9 +46,11 @@ bench:
 
 fmt:
 	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml
 
 lint:
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
 	@if command -v shellcheck >/dev/null; then echo shellcheck; shellcheck -x .ci/run setup/*; \
 	else echo 'shellcheck is not installed: shell scripts not checked'; fi

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use deskgrid_server::Token;
 use deskgrid_server::settings::{Overrides, SettingsSource};
 use reqwest::header::CONTENT_LENGTH;
 use reqwest::{Body, RequestBuilder, Response, StatusCode, Url};
@@ -21,7 +22,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServerArgs {
     /// Address of the server [default: this computer, at the port of the settings]
-    #[arg(long, env = "DESKGRID_SERVER", hide_env_values = true, value_name = "URL")]
+    #[arg(long, env = "DESKGRID_SERVER", hide_env_values = true, value_name = "URL", global = true)]
     server: Option<String>,
 }
 
@@ -30,15 +31,29 @@ pub(crate) struct ServerArgs {
 pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
+    token: Option<Token>,
 }
 
 impl Client {
     /// A client for the server that `args` or the settings name. Nothing is sent yet.
     pub(crate) fn new(args: &ServerArgs) -> Result<Self, CliError> {
+        match &args.server {
+            Some(text) => Self::of_base(parse_base(text)?),
+            None => Self::new_with(args, SettingsSource::new(None, Overrides::default())?.load()?.port),
+        }
+    }
+
+    /// The same with the port of settings that were read already.
+    pub(crate) fn new_with(args: &ServerArgs, port: u16) -> Result<Self, CliError> {
         Self::of_base(match &args.server {
             Some(text) => parse_base(text)?,
-            None => parse_base(&format!("http://localhost:{}", port_of_settings()?))?,
+            None => parse_base(&format!("http://localhost:{}", usable(port)?))?,
         })
+    }
+
+    /// The same with the token, which goes along with requests to the administration only.
+    pub(crate) fn with_token(self, token: Option<Token>) -> Self {
+        Self { token, ..self }
     }
 
     fn of_base(base: Url) -> Result<Self, CliError> {
@@ -49,7 +64,7 @@ impl Client {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|error| CliError::Start(format!("No HTTP here: {error}.")))?;
-        Ok(Self { http, base })
+        Ok(Self { http, base, token: None })
     }
 
     /// The server's address, without a slash at its end.
@@ -162,6 +177,35 @@ impl Client {
         Ok(answer.get("message").and_then(Value::as_str).map(str::to_owned))
     }
 
+    /// What the administration answers to a GET.
+    pub(crate) async fn admin_get<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        path: &[&str],
+    ) -> Result<T, CliError> {
+        let response = self.send(what, self.authorized(self.http.get(self.url(path)))).await?;
+        self.decode(what, response).await
+    }
+
+    /// What the administration answers to a POST.
+    pub(crate) async fn admin_post<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        path: &[&str],
+        body: &Value,
+    ) -> Result<T, CliError> {
+        let request = self.authorized(self.http.post(self.url(path))).json(body);
+        let response = self.send(what, request).await?;
+        self.decode(what, response).await
+    }
+
+    fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.token {
+            Some(token) => request.bearer_auth(token.reveal()),
+            None => request,
+        }
+    }
+
     /// What went wrong when `doing` something with the server.
     pub(crate) fn lost(&self, what: &str, problem: impl std::fmt::Display) -> CliError {
         CliError::Lost { what: what.into(), server: self.base().into(), problem: problem.to_string() }
@@ -246,8 +290,8 @@ fn parse_base(text: &str) -> Result<Url, CliError> {
     Ok(url)
 }
 
-fn port_of_settings() -> Result<u16, CliError> {
-    match SettingsSource::new(None, Overrides::default())?.load()?.port {
+fn usable(port: u16) -> Result<u16, CliError> {
+    match port {
         0 => Err(CliError::Usage(
             "The settings let the server take any free port, so it cannot be found by them. \
              Name it with --server http://localhost:PORT."

@@ -77,12 +77,13 @@ async fn check_all(config: Option<PathBuf>) -> Vec<Check> {
             checks.push(checks::settings(&source));
             let (engine, port) =
                 tokio::join!(checks::engine(settings.docker_host.clone()), checks::port(settings.port));
-            checks.extend([engine, port]);
+            checks.extend(engine);
+            checks.push(port);
             checks.extend(checks::data_folder(&settings.data_directory));
         }
         Err(error) => {
             checks.push(Check::new("settings", Verdict::Problem, error.to_string()));
-            checks.push(checks::engine(None).await);
+            checks.extend(checks::engine(None).await);
         }
     }
     checks

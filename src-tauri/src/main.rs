@@ -20,6 +20,7 @@ mod result;
 mod run;
 mod serve;
 mod signals;
+mod sites;
 mod sse;
 mod status;
 mod upload;
@@ -55,6 +56,7 @@ enum Command {
     Logs(logs::Logs),
     Cancel(cancel::Cancel),
     Result(result::ShowResult),
+    Sites(sites::Sites),
     Doctor(doctor::Doctor),
 }
 
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Command::Logs(command) => wait_for(command.execute()),
         Command::Cancel(command) => wait_for(command.execute()),
         Command::Result(command) => wait_for(command.execute()),
+        Command::Sites(command) => wait_for(command.execute()),
         Command::Doctor(command) => wait_for(command.execute()),
     };
     outcome.unwrap_or_else(|error| {

@@ -31,7 +31,8 @@ const BLOCKING_KEEP_ALIVE: Duration = Duration::from_secs(2);
 #[command(after_help = "\
 Settings come from the settings file, then from variables, then from these flags; the later wins.
 Each flag has a variable: --max-job-duration is DESKGRID_MAX_JOB_DURATION. DESKGRID_ALLOW_ORIGIN is a list
-with commas. In the file, --max-job-duration is max_job_duration, and origins are the list allowed_origins.
+with commas. In the file, --max-job-duration is max_job_duration, and origins are the list allowed_origins;
+`deskgrid sites` keeps its decisions there too.
 The file is read again when it changes.
 
 Ctrl-C stops the server and leaves running containers running: the next start takes them up again.
@@ -69,6 +70,15 @@ pub(crate) struct Serve {
     /// Web origin that may use the server too; may be given several times
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
+    /// Further name under which clients may call the server, such as lab-pc; may be given several times
+    #[arg(long, value_name = "HOST")]
+    allow_host: Vec<String>,
+    /// Address to listen on besides this computer's own; then every request needs the token
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Whether to let programs in when the system does not tell whose they are [default: true]
+    #[arg(long, value_name = "true|false")]
+    trust_unknown_programs: Option<String>,
     /// Settings file to read instead of the usual one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -100,6 +110,9 @@ impl Serve {
             (Key::Id, one(&self.id)),
             (Key::DockerHost, one(&self.docker_host)),
             (Key::AllowedOrigins, self.allow_origin.clone()),
+            (Key::AllowedHosts, self.allow_host.clone()),
+            (Key::Listen, one(&self.listen)),
+            (Key::TrustUnknownPrograms, one(&self.trust_unknown_programs)),
         ])?)
     }
 }

@@ -9,6 +9,7 @@
     reason = "a test ends by panicking; its harness does too"
 )]
 
+pub mod browser;
 pub mod command;
 pub mod engine;
 pub mod events;
@@ -37,8 +38,10 @@ pub const BUSYBOX: &str = "deskgrid-test/busybox:latest";
 pub const WITH_ENTRYPOINT: &str = "deskgrid-test/entrypoint:latest";
 /// The same, run as the user 1000.
 pub const AS_USER: &str = "deskgrid-test/user:latest";
-/// A real Python on Debian.
+/// A real Python on Debian, with Debian's tools for packages and users.
 pub const PYTHON: &str = "deskgrid-test/python:latest";
+/// R on Debian.
+pub const R: &str = "deskgrid-test/r:latest";
 
 /// A definition that runs `script` in busybox's shell.
 pub fn shell(script: &str) -> Value {

@@ -322,7 +322,7 @@ function tell(error) {
  */
 async function load(isFirst) {
   /** @type {{definition: Definition, results?: Job} | undefined} */
-  const job = await ask(`${base}.json`);
+  const job = await ask(`${base}.json?secrets=masked`);
   if (job === undefined) {
     showState({ words: "Unknown", mood: "calm" });
     notice("Deskgrid knows no job of this name. It may have been deleted, or run on another computer.", false);

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use deskgrid_docker::{EngineState, EngineWatch};
+use deskgrid_docker::{EngineState, EngineWatch, Reach};
 use deskgrid_server::settings::SettingsSource;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -37,8 +37,8 @@ pub(super) fn settings(source: &SettingsSource) -> Check {
     Check::new("settings", Verdict::Fine, message)
 }
 
-/// Which engine there is.
-pub(super) async fn engine(docker_host: Option<String>) -> Check {
+/// Which engine there is, and what jobs in it can reach.
+pub(super) async fn engine(docker_host: Option<String>) -> Vec<Check> {
     let watch = EngineWatch::start(docker_host);
     let mut state = watch.state();
     // An engine that is asked too early, or none at all, is a change too: the watch tells what it found.
@@ -48,7 +48,14 @@ pub(super) async fn engine(docker_host: Option<String>) -> Check {
         EngineState::Ready(_) => Verdict::Fine,
         _ => Verdict::Problem,
     };
-    Check::new("engine", verdict, state.explain())
+    let reach = state.ready().map(|engine| reach(engine.reach()));
+    [Check::new("engine", verdict, state.explain())].into_iter().chain(reach).collect()
+}
+
+/// What jobs can reach of this computer.
+fn reach(reach: Reach) -> Check {
+    let verdict = if reach.includes_own_ports() { Verdict::Warning } else { Verdict::Fine };
+    Check::new("job network", verdict, reach.explain())
 }
 
 /// Whether the port is free, or who has it.
@@ -194,6 +201,12 @@ mod tests {
         assert_eq!(permissions(folder.path()).verdict, Verdict::Fine);
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
         assert_eq!(permissions(folder.path()).verdict, Verdict::Warning);
+    }
+
+    #[test]
+    fn jobs_that_reach_what_is_open_to_this_computer_alone_are_a_warning() {
+        assert_eq!(reach(Reach::OwnPorts).verdict, Verdict::Warning);
+        assert_eq!(reach(Reach::OpenPorts).verdict, Verdict::Fine);
     }
 
     #[test]

@@ -3,12 +3,15 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test ends by panicking")]
 
 mod big_queue;
+mod bounds;
 mod callers;
 mod cancel;
 mod clients;
 mod command_line;
+mod doctor;
 mod engine;
 mod files;
+mod hardening;
 mod inputs;
 mod logs;
 mod main_job;
@@ -16,8 +19,10 @@ mod minute;
 mod namespaces;
 mod ordinary_user;
 mod outputs;
+mod peer;
 mod restart;
 mod routes;
 mod runs;
 mod scheduling;
+mod sites;
 mod socket;

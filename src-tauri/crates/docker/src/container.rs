@@ -20,6 +20,8 @@ use crate::spec::{ContainerSpec, Network, create_body};
 
 /// The exit code that the kernel gives to a process it killed, for want of memory among other reasons.
 const KILLED: i64 = 137;
+/// What the engine's first process exits with when the command may not run or does not exist.
+const NO_COMMAND: std::ops::RangeInclusive<i64> = 126..=127;
 /// How many containers are looked at side by side.
 const AT_ONCE: usize = 8;
 
@@ -61,6 +63,8 @@ pub struct Exit {
     pub oom_killed: bool,
     /// The engine's own remark about the end.
     pub error: Option<String>,
+    /// Why the command did not even begin, where the engine's first process had to find that out.
+    pub never_began: Option<Box<EngineError>>,
 }
 
 /// A container as the engine knows it.
@@ -100,7 +104,7 @@ impl Engine {
 
     async fn create_once(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
         const DOING: &str = "creating a container";
-        let body = create_body(spec, self.info());
+        let body = create_body(spec, &self.abilities());
         let call = self.docker().create_container(None::<CreateContainerOptions>, body);
         let answer = self.call(DOING, WORK, call).await?;
         ContainerId::new(&answer.id).ok_or_else(|| EngineError::Refused {
@@ -113,13 +117,18 @@ impl Engine {
     /// Starts a container that was created; nothing happens when it runs already.
     ///
     /// # Errors
-    /// [`EngineError::CannotStart`] when its command does not exist or may not run.
+    /// [`EngineError::CannotStart`] when its command does not exist or may not run, [`EngineError::LimitRefused`] when
+    /// another container made the same way will do better.
     pub async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {
         let started = match self.start_once(id).await {
             Err(error) if self.restored_network(&error).await? => self.start_once(id).await,
             other => other,
         };
         match started {
+            Err(EngineError::Refused { message, .. }) if message.contains("rlimit") => {
+                self.leave_limits();
+                Err(EngineError::LimitRefused { detail: message })
+            }
             Err(error @ EngineError::Refused { .. }) => Err(self.explained(id, error).await),
             other => other,
         }
@@ -163,7 +172,24 @@ impl Engine {
         self.doubt_after(&alive);
         alive?;
         let oom_killed = code == KILLED && self.was_out_of_memory(id).await?;
-        Ok(Exit { code, oom_killed, error: error.filter(|text| !text.is_empty()) })
+        let never_began = self.never_began(id, code).await?.map(Box::new);
+        Ok(Exit { code, oom_killed, error: error.filter(|text| !text.is_empty()), never_began })
+    }
+
+    /// With a first process of the engine's, a container starts well even when its command does not exist. Then the
+    /// only line of its output is that process's, and says so.
+    async fn never_began(&self, id: &ContainerId, code: i64) -> Result<Option<EngineError>, EngineError> {
+        if !(NO_COMMAND.contains(&code) && self.info().has_init) {
+            return Ok(None);
+        }
+        let line = match self.last_words(id).await {
+            Err(error) if error.is_engine_lost() => return Err(error),
+            line => line.ok().flatten(),
+        };
+        let Some(said) = line.as_deref().and_then(init_failure) else { return Ok(None) };
+        let said = said.to_owned();
+        let refusal = EngineError::Refused { doing: "starting a container", status: 0, message: said };
+        Ok(Some(self.explained(id, refusal).await))
     }
 
     /// Whether a container that was killed was so for want of memory. One that somebody killed by removing it has
@@ -249,7 +275,14 @@ fn exit(state: &ContainerState) -> Exit {
         code: state.exit_code.unwrap_or_default(),
         oom_killed: state.oom_killed.unwrap_or(false),
         error: state.error.clone().filter(|text| !text.is_empty()),
+        never_began: None,
     }
+}
+
+/// What the engine's first process says of a command that it could not run: `[FATAL tini (7)] exec x failed: …`.
+fn init_failure(line: &str) -> Option<&str> {
+    let (_, said) = line.trim_end().strip_prefix("[FATAL tini (")?.split_once(")] ")?;
+    (said.starts_with("exec ") && said.contains(" failed: ")).then_some(said)
 }
 
 #[cfg(test)]
@@ -283,6 +316,15 @@ mod tests {
     }
 
     #[test]
+    fn the_first_process_of_the_engine_is_understood_and_a_job_that_speaks_like_it_hardly() {
+        let said = init_failure("[FATAL tini (7)] exec nosuch failed: No such file or directory\n");
+        assert_eq!(said, Some("exec nosuch failed: No such file or directory"));
+        for other in ["", "sh: nosuch: not found", "[FATAL tini (7)] Spawned child", "[FATAL tini (7"] {
+            assert_eq!(init_failure(other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn a_container_that_ended_tells_code_and_times() {
         let state = ContainerState {
             exit_code: Some(3),
@@ -291,7 +333,7 @@ mod tests {
             ..ContainerState::default()
         };
         let container = seen(state);
-        assert_eq!(container.exit, Some(Exit { code: 3, oom_killed: false, error: None }));
+        assert_eq!(container.exit, Some(Exit { code: 3, oom_killed: false, error: None, never_began: None }));
         let took = container.finished_at.unwrap().since(container.started_at.unwrap());
         assert_eq!(took.as_millis(), 500);
     }

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bollard::Docker;
@@ -26,6 +27,9 @@ pub(crate) const QUESTION: Duration = Duration::from_secs(60);
 pub(crate) const WORK: Duration = Duration::from_secs(180);
 /// For telling whether it is alive at all.
 const PING: Duration = Duration::from_secs(10);
+
+/// What Docker lists among its parts when it is installed. Asked for where it is not, no container would start.
+const INIT: &str = "docker-init";
 
 /// What an engine says about itself; constant while it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +60,10 @@ pub struct EngineInfo {
     pub keeps_containers: bool,
     /// Which limits it can keep.
     pub limits: Limits,
+    /// Whether it can put a small first process into a container, which collects what the job leaves behind.
+    pub has_init: bool,
+    /// Files that a process in one of its containers may have open; none where the engine's own limit counts.
+    pub open_files: Option<u64>,
 }
 
 /// The limits on containers that an engine can keep; a rootless one often cannot.
@@ -65,6 +73,8 @@ pub struct Limits {
     pub cpus: bool,
     /// Memory.
     pub memory: bool,
+    /// Processes.
+    pub processes: bool,
 }
 
 impl EngineInfo {
@@ -87,7 +97,10 @@ impl EngineInfo {
             limits: Limits {
                 cpus: info.cpu_cfs_quota.unwrap_or(true),
                 memory: info.memory_limit.unwrap_or(true),
+                processes: info.pids_limit.unwrap_or(true),
             },
+            has_init: version.components.is_some_and(|parts| parts.iter().any(|part| part.name == INIT)),
+            open_files: None,
         }
     }
 }
@@ -130,6 +143,8 @@ struct Inner {
     doubt: Notify,
     network: NetworkOnce,
     pulls: Pulls,
+    /// Raised when it turned out that it cannot set limits of open files.
+    has_own_limits: AtomicBool,
 }
 
 impl fmt::Debug for Engine {
@@ -154,6 +169,7 @@ impl Engine {
             doubt: Notify::new(),
             network: NetworkOnce::default(),
             pulls: Pulls::default(),
+            has_own_limits: AtomicBool::new(false),
         }))
     }
 
@@ -179,6 +195,18 @@ impl Engine {
         const DOING: &str = "asking whether it is alive";
         self.while_alive(DOING, self.limited(DOING, QUESTION, self.docker().ping())).await??;
         self.while_alive(DOING, std::future::ready(())).await
+    }
+
+    /// What containers are made by: what it said of itself, and what turned out since.
+    pub(crate) fn abilities(&self) -> EngineInfo {
+        let has_own_limits = self.0.has_own_limits.load(Ordering::Relaxed);
+        let open_files = self.0.info.open_files.filter(|_| !has_own_limits);
+        EngineInfo { open_files, ..self.0.info.clone() }
+    }
+
+    /// Asks for no limits of open files from now on.
+    pub(crate) fn leave_limits(&self) {
+        self.0.has_own_limits.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn docker(&self) -> &Docker {

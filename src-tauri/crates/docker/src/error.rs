@@ -41,6 +41,12 @@ pub enum EngineError {
         /// The engine's words.
         detail: String,
     },
+    /// It cannot keep a limit that the container was made with; containers that are made from now on have it not.
+    #[error("The container engine cannot set a limit of the container ({detail}). It is made again without.")]
+    LimitRefused {
+        /// The engine's words.
+        detail: String,
+    },
     /// The container exists, the path in it does not.
     #[error("The container has no such file or folder ({detail}).")]
     NoSuchFile {
@@ -100,6 +106,7 @@ impl EngineError {
             Self::TimedOut { .. } => "engine-timed-out",
             Self::StoppedWithEngine { .. } => "stopped-with-engine",
             Self::NoSuchContainer { .. } => "no-such-container",
+            Self::LimitRefused { .. } => "limit-refused",
             Self::NoSuchFile { .. } => "no-such-file",
             Self::CannotStart { .. } => "cannot-start",
             Self::Image { problem, .. } => problem.code(),

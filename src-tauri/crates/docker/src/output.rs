@@ -51,6 +51,15 @@ impl Engine {
         self.until_over(pieces.map(|piece| piece.map(|piece| chunk(piece, true))))
     }
 
+    /// The last line of what an ended container wrote, if it wrote anything.
+    pub(crate) async fn last_words(&self, id: &ContainerId) -> Result<Option<String>, EngineError> {
+        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail("1").build();
+        let pieces = self.docker().logs(id.as_str(), Some(options));
+        let mut pieces = self.until_over(pieces.map(|piece| piece.map(|piece| chunk(piece, false))));
+        let last = pieces.next().await.transpose()?;
+        Ok(last.map(|chunk| String::from_utf8_lossy(&chunk.bytes).into_owned()))
+    }
+
     /// Puts the stream into our terms and ends it with the engine's life.
     fn until_over(&self, pieces: impl Stream<Item = Result<Chunk, Bollard>> + Send + 'static) -> LogStream {
         const DOING: &str = "listening to a container";

@@ -7,6 +7,7 @@ use crate::address::Address;
 use crate::discovery::{self, Candidate, Kind};
 use crate::engine::{Engine, EngineInfo};
 use crate::error::EngineError;
+use crate::open_files;
 use crate::state::{EngineState, OLDEST_API, Trouble};
 use crate::surroundings::Platform;
 
@@ -96,6 +97,9 @@ async fn ask(address: &Address) -> Result<Engine, (Finding, String)> {
         return Err((Finding::TooOld, format!("it speaks API {speaks:?}")));
     }
     let info = EngineInfo::new(address.clone(), version, info);
+    let said = info.clone();
+    let open_files = tokio::task::spawn_blocking(move || open_files::limit(&said)).await.ok().flatten();
+    let info = EngineInfo { open_files, ..info };
     Ok(Engine::new(docker, info))
 }
 

@@ -74,7 +74,8 @@ fn parse(text: &str) -> Option<Reference> {
         Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
         _ => (rest, None),
     };
-    let fine = is_name(name) && tag.is_none_or(is_tag) && digest.is_none_or(is_digest);
+    // With a tag it would read as a broken image id.
+    let fine = name != "sha256" && is_name(name) && tag.is_none_or(is_tag) && digest.is_none_or(is_digest);
     let version = digest.or(tag).unwrap_or("latest").to_owned();
     fine.then(|| Reference { name: name.to_owned(), version, is_id: false })
 }
@@ -89,10 +90,13 @@ fn is_name(name: &str) -> bool {
 
 fn is_host(host: &str) -> bool {
     let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
-    !name.is_empty()
-        && !name.starts_with('.')
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte))
-        && port.is_none_or(|port| port.parse::<u16>().is_ok())
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    name.split('.').all(is_label) && port.is_none_or(|port| port.parse::<u16>().is_ok())
 }
 
 /// Lower-case words joined by dots, underscores or hyphens: begins and ends with a letter or digit.
@@ -159,6 +163,10 @@ mod tests {
             "-x",
             "x:-1",
             "host:99999/x",
+            // Found by fuzzing: hosts that no registry can have, and a name that its own tag makes another thing.
+            "pi.../cen",
+            "-.a/x",
+            "sha256",
             "sha256:zz",
         ] {
             let error = Reference::parse(bad).unwrap_err();

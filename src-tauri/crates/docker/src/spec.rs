@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use bollard::models::{ContainerCreateBody, DeviceRequest, HostConfig, Mount, MountType};
 
+use crate::confinement::{Confinement, confine};
 use crate::engine::EngineInfo;
 use crate::network::NETWORK;
 
 /// Engines refuse a memory limit below this, in bytes.
 const LEAST_MEMORY: u64 = 6 << 20;
 
-/// A container to create. Never privileged, never with a terminal.
+/// A container to create. Never privileged, never with a terminal; there is no field for rights, devices, or the
+/// computer's own processes and network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContainerSpec {
     /// Reference or id of an image that is in the engine.
@@ -39,6 +41,8 @@ pub struct ContainerSpec {
     pub volumes: Vec<VolumeMount>,
     /// What it can reach.
     pub network: Network,
+    /// How closely it is confined.
+    pub confinement: Confinement,
 }
 
 /// A path of ours in the container.
@@ -94,7 +98,7 @@ pub(crate) fn create_body(spec: &ContainerSpec, engine: &EngineInfo) -> Containe
 fn host_config(spec: &ContainerSpec, engine: &EngineInfo) -> HostConfig {
     let memory = spec.memory.filter(|_| engine.limits.memory).map(|bytes| capped(bytes.max(LEAST_MEMORY)));
     let all_cpus = u64::from(engine.cpus) * 1_000_000_000;
-    HostConfig {
+    let host = HostConfig {
         nano_cpus: spec.nano_cpus.filter(|_| engine.limits.cpus).map(|cpus| capped(cpus.min(all_cpus))),
         memory,
         // Equal to the memory means no swap on top of it.
@@ -105,7 +109,8 @@ fn host_config(spec: &ContainerSpec, engine: &EngineInfo) -> HostConfig {
         network_mode: Some(network_mode(spec.network).to_owned()),
         privileged: Some(false),
         ..HostConfig::default()
-    }
+    };
+    confine(host, spec.confinement, engine)
 }
 
 /// The one place that decides how a container gets its network.
@@ -178,6 +183,54 @@ mod tests {
         assert_eq!(host.device_requests, None);
     }
 
+    /// Every field of a container is filled, with the worst that fits into it.
+    fn greedy() -> ContainerSpec {
+        let worst = "--privileged /var/run/docker.sock:/x host CAP_SYS_ADMIN /dev/mem".to_owned();
+        ContainerSpec {
+            image: worst.clone(),
+            entrypoint: Some(vec![worst.clone()]),
+            cmd: Some(vec![worst.clone()]),
+            env: vec![("PRIVILEGED".into(), worst.clone())],
+            workdir: Some(worst.clone()),
+            shm_size: Some(u64::MAX),
+            labels: [("com.docker.privileged".to_owned(), worst)].into(),
+            nano_cpus: Some(u64::MAX),
+            memory: Some(u64::MAX),
+            gpus: vec!["all".into()],
+            ..ContainerSpec::default()
+        }
+    }
+
+    #[test]
+    fn whatever_a_container_is_asked_to_be_it_gets_no_rights_devices_or_paths_of_the_computer() {
+        for confinement in [Confinement::Close, Confinement::Usual] {
+            for (network, mode) in [(Network::Jobs, NETWORK), (Network::Off, "none")] {
+                let host = host_of(&ContainerSpec { network, confinement, ..greedy() });
+                let set = serde_json::to_value(&host).unwrap();
+                let ours = [
+                    "CapDrop",
+                    "DeviceRequests",
+                    "LogConfig",
+                    "Memory",
+                    "MemorySwap",
+                    "Mounts",
+                    "NanoCpus",
+                    "NetworkMode",
+                    "PidsLimit",
+                    "Privileged",
+                    "SecurityOpt",
+                    "ShmSize",
+                    "Ulimits",
+                ];
+                let strange: Vec<_> =
+                    set.as_object().unwrap().keys().filter(|key| !ours.contains(&key.as_str())).collect();
+                assert!(strange.is_empty(), "{strange:?}");
+                assert_eq!((host.privileged, host.network_mode.as_deref()), (Some(false), Some(mode)));
+                assert_eq!(host.mounts, Some(vec![]));
+            }
+        }
+    }
+
     #[test]
     fn limits_are_set_and_swap_is_off() {
         let spec = ContainerSpec {
@@ -204,7 +257,7 @@ mod tests {
 
     #[test]
     fn limits_that_the_engine_cannot_keep_are_left_out() {
-        let weak = EngineInfo { limits: Limits { cpus: false, memory: false }, ..engine() };
+        let weak = EngineInfo { limits: Limits { cpus: false, memory: false, processes: false }, ..engine() };
         let spec = ContainerSpec { nano_cpus: Some(1), memory: Some(1), ..ContainerSpec::default() };
         let host = create_body(&spec, &weak).host_config.unwrap();
         assert_eq!((host.nano_cpus, host.memory, host.memory_swap), (None, None, None));

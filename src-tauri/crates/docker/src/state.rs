@@ -56,6 +56,14 @@ impl EngineState {
         }
     }
 
+    /// The same as [`Self::explain`], and what jobs can reach when there is an engine to run them.
+    pub fn explain_with_reach(&self) -> String {
+        match self.ready() {
+            Some(engine) => format!("{} {}", self.explain(), engine.reach().explain()),
+            None => self.explain(),
+        }
+    }
+
     /// What is the matter with which engine, and what to do about it on this system.
     pub fn explain(&self) -> String {
         match self {

@@ -9,7 +9,8 @@ use std::io::Read as _;
 
 use bytes::Bytes;
 use deskgrid_docker::{
-    Bind, ContainerId, Engine, EngineError, Exit, Image, LogStream, NETWORK, Network, VolumeMount,
+    Bind, Confinement, ContainerId, ContainerSpec, Engine, EngineError, Exit, Image, LogStream, NETWORK,
+    Network, VolumeMount,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use registry::Registry;
@@ -72,7 +73,7 @@ fn tar_of(files: &[(&str, &[u8])]) -> Bytes {
 async fn a_container_tells_its_output_and_its_exit_code() {
     on_engine(|stage| async move {
         let (id, exit, out, err) = run(&stage, "echo out; echo err >&2; exit 3").await;
-        assert_eq!(exit, Exit { code: 3, oom_killed: false, error: None });
+        assert_eq!(exit, Exit { code: 3, oom_killed: false, error: None, never_began: None });
         assert_eq!((out.as_str(), err.as_str()), ("out\n", "err\n"));
         let seen = stage.engine.inspect(&id).await.unwrap();
         assert_eq!((seen.running, seen.exit, seen.image.as_str()), (false, Some(exit), IMAGE));
@@ -102,7 +103,7 @@ async fn a_killed_container_ends_at_once_and_can_be_ended_and_removed_again() {
         assert!(engine.inspect(&id).await.unwrap().running);
         let (exit, killed) = tokio::join!(engine.wait(&id), engine.kill(&id));
         killed.unwrap();
-        assert_eq!(exit.unwrap(), Exit { code: 137, oom_killed: false, error: None });
+        assert_eq!(exit.unwrap(), Exit { code: 137, oom_killed: false, error: None, never_began: None });
         engine.kill(&id).await.unwrap();
         engine.remove(&id).await.unwrap();
         engine.kill(&id).await.unwrap();
@@ -132,7 +133,10 @@ async fn a_container_that_uses_up_its_memory_says_so() {
 async fn a_command_that_cannot_run_is_named_with_its_image() {
     on_engine(|stage| async move {
         for (command, wanted) in [("no-such-command", "does not exist"), ("/etc", "may not be executed")] {
-            let id = stage.engine.create(&stage.command(&[command])).await.unwrap();
+            // With a first process of the engine's it begins, and that process tells: see the tests of confinement.
+            let confinement = Confinement::Usual;
+            let spec = ContainerSpec { confinement, ..stage.command(&[command]) };
+            let id = stage.engine.create(&spec).await.unwrap();
             let error = stage.engine.start(&id).await.unwrap_err();
             let text = error.to_string();
             assert_eq!(error.code(), "cannot-start", "{text}");

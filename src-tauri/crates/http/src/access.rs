@@ -1,35 +1,42 @@
-//! Who may talk to us: which host names and origins are ours, and what a page of another origin may read.
+//! Who may talk to us: which host names are ours, which pages and programs are let in, and what a page of another
+//! origin may read.
 //!
 //! Every request passes here before it reaches a route, so that a route never asks who its client is. The decision
-//! is a pure function over the request's head; [`guard`] carries it out.
+//! is a pure function over the request's head and a few facts; [`guard`] finds the facts and carries it out.
 
 mod cors;
+mod sender;
+mod token;
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, uri::Authority};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Parts, uri::Authority};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use deskgrid_job::{BlobHash, Caller};
+use deskgrid_sites::{Origin, Verdict};
 
 use crate::Site;
 use crate::error::HttpError;
+use crate::peer::{Peer, Remote};
 use cors::Share;
+use sender::Sender;
+pub(crate) use token::Gate;
+use token::Proof;
 
-/// The origins of the public pages that submit jobs (protocol section 1).
-const SHIPPED_ORIGINS: [&str; 3] =
-    ["https://container.mtfm.io", "https://metapage.io", "https://app.metapage.io"];
 /// The names of this computer to itself.
 const OWN_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
-/// Whom we answer, beyond the names and pages that are always allowed.
+/// Whom we answer, beside the decisions about sites.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessRules {
     /// The port that we listen on.
     pub port: u16,
     /// Further host names under which clients may call us, with our port when they name none.
     pub hosts: Vec<String>,
-    /// Further origins whose pages may use us, as browsers send them.
-    pub origins: Vec<String>,
+    /// Whether every request needs the token, since others than this computer can reach us.
+    pub needs_token: bool,
+    /// Whether programs are let in when the system does not tell whose they are.
+    pub trusts_unknown_programs: bool,
 }
 
 impl AccessRules {
@@ -42,14 +49,113 @@ impl AccessRules {
         (port == self.port && OWN_HOSTS.iter().any(is_name)) || self.hosts.iter().any(is_named)
     }
 
-    fn is_allowed_origin(&self, origin: &str) -> bool {
-        SHIPPED_ORIGINS.contains(&origin)
-            || self.origins.iter().any(|allowed| allowed == origin)
-            || self.is_own_origin(origin)
-    }
-
-    fn is_own_origin(&self, origin: &str) -> bool {
+    /// Whether pages of this origin are our own.
+    pub(crate) fn is_own_origin(&self, origin: &str) -> bool {
         OWN_HOSTS.iter().any(|host| own_origin(host, self.port) == origin)
+    }
+}
+
+fn own_origin(host: &str, port: u16) -> String {
+    // Browsers leave the default port out of an origin.
+    if port == 80 { format!("http://{host}") } else { format!("http://{host}:{port}") }
+}
+
+/// The marker of a request that showed the token and comes from no foreign page. The administration takes it as an
+/// argument, so that no path leads there without it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Administrator(());
+
+impl FromRequestParts<Site> for Administrator {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, HttpError> {
+        parts.extensions.get().copied().ok_or_else(|| site.gate().refusal(Proof::None))
+    }
+}
+
+/// What is known of a request beside its head.
+#[derive(Clone, Copy, Debug)]
+struct Facts {
+    /// Whether it only reads bytes by a name that nobody guesses.
+    is_open: bool,
+    /// What was decided about the page that sent it.
+    verdict: Verdict,
+    /// Whose program sent it.
+    peer: Peer,
+    proof: Proof,
+}
+
+/// Why a request is not let in.
+#[derive(Debug)]
+enum Refusal {
+    /// For a reason that the client is told.
+    Told(HttpError),
+    /// Nobody decided about its page, which therefore waits for a decision.
+    Uninvited(Origin),
+    /// It needs the token.
+    NoToken,
+}
+
+/// Refuses requests that are not for us or from nobody who may call, answers preflights, and marks all answers with
+/// what the asking page may do with them.
+pub(crate) async fn guard(State(site): State<Site>, request: Request, next: Next) -> Response {
+    let (mut head, body) = request.into_parts();
+    let is_open = is_read_by_hash(&head.method, &head.headers, head.uri.path());
+    let mut response = match admit(&site, &head, is_open).await {
+        Ok((share, _)) if head.method == Method::OPTIONS => {
+            let mut response = StatusCode::NO_CONTENT.into_response();
+            share.mark_preflight(&head.headers, response.headers_mut());
+            response
+        }
+        Ok((share, administrator)) => {
+            head.extensions.insert(caller(&site.access(), &share));
+            administrator.map(|administrator| head.extensions.insert(administrator));
+            let mut response = next.run(Request::from_parts(head, body)).await;
+            share.mark(response.headers_mut());
+            response
+        }
+        Err(refusal) => refusal.into_response(),
+    };
+    if response.status() == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    cors::mark_every(response.headers_mut(), is_open);
+    response
+}
+
+/// Finds the facts, decides, and notes what follows for sites.
+async fn admit(
+    site: &Site,
+    head: &Parts,
+    is_open: bool,
+) -> Result<(Share, Option<Administrator>), HttpError> {
+    let rules = site.access();
+    let sender = Sender::of(&rules, &head.headers);
+    let verdict = match &sender {
+        Sender::Page(origin) => site.invitations().verdict(origin),
+        _ => Verdict::Unknown,
+    };
+    let proof = site.gate().proof(&head.headers);
+    let peer = match head.extensions.get::<Remote>() {
+        // Whoever may read or has the token may be anyone, and the system need not be asked.
+        Some(remote) if !is_open && proof != Proof::Right => remote.user().await,
+        _ => Peer::Unknown,
+    };
+    let facts = Facts { is_open, verdict, peer, proof };
+    match decide(&rules, head, &sender, facts) {
+        Ok(share) => {
+            if let (Sender::Page(origin), Verdict::Allowed) = (&sender, verdict) {
+                site.note_use(origin);
+            }
+            let is_ours = matches!(sender, Sender::Program | Sender::Ours(_));
+            Ok((share, (is_ours && proof == Proof::Right).then_some(Administrator(()))))
+        }
+        Err(Refusal::Told(error)) => Err(error),
+        Err(Refusal::NoToken) => Err(site.gate().refusal(proof)),
+        Err(Refusal::Uninvited(origin)) => {
+            site.invitations().ask(&origin);
+            Err(HttpError::Uninvited { origin, doctor: format!("{}/doctor", site.base_url()) })
+        }
     }
 }
 
@@ -66,70 +172,102 @@ fn caller(rules: &AccessRules, share: &Share) -> Caller {
     }
 }
 
-fn own_origin(host: &str, port: u16) -> String {
-    // Browsers leave the default port out of an origin.
-    if port == 80 { format!("http://{host}") } else { format!("http://{host}:{port}") }
+/// Whether the request may go on, and with whom its answer may be shared.
+fn decide(rules: &AccessRules, head: &Parts, sender: &Sender, facts: Facts) -> Result<Share, Refusal> {
+    check_host(rules, &head.uri, &head.headers)?;
+    if rules.needs_token && facts.proof != Proof::Right {
+        return Err(Refusal::NoToken);
+    }
+    let is_administration = is_administration(head.uri.path());
+    let share = check_sender(rules, head, sender, facts, is_administration)?;
+    if is_administration && facts.proof != Proof::Right {
+        return Err(Refusal::NoToken);
+    }
+    Ok(share)
 }
 
-/// Refuses requests that are not for us or not from an allowed page, answers preflights, and marks all answers
-/// with what the asking page may do with them.
-pub(crate) async fn guard(State(site): State<Site>, request: Request, next: Next) -> Response {
-    let is_open = is_read_by_hash(request.method(), request.headers(), request.uri().path());
-    let decided = decide(&site.access(), request.method(), request.uri(), request.headers(), is_open);
-    let mut response = match decided {
-        Ok(share) if request.method() == Method::OPTIONS => {
-            let mut response = StatusCode::NO_CONTENT.into_response();
-            share.mark_preflight(request.headers(), response.headers_mut());
-            response
-        }
-        Ok(share) => {
-            let mut request = request;
-            let caller = caller(&site.access(), &share);
-            request.extensions_mut().insert(caller);
-            let mut response = next.run(request).await;
-            share.mark(response.headers_mut());
-            response
-        }
-        Err(refusal) => refusal.into_response(),
-    };
-    cors::mark_every(response.headers_mut(), is_open);
-    response
-}
-
-/// Whether the request may go on, and with whom its answer may be shared. What is open is so for every origin.
-fn decide(
+fn check_sender(
     rules: &AccessRules,
-    method: &Method,
-    uri: &Uri,
-    headers: &HeaderMap,
-    is_open: bool,
-) -> Result<Share, HttpError> {
-    check_host(rules, uri, headers)?;
-    let mut origins = headers.get_all(header::ORIGIN).iter();
-    match (origins.next(), origins.next()) {
-        (None, _) => check_without_origin(method, headers, uri.path(), is_open),
-        (Some(origin), None) if origin.to_str().is_ok_and(|text| rules.is_allowed_origin(text)) => {
-            Ok(Share::Page(origin.clone()))
-        }
-        _ if is_open => Ok(Share::Anyone),
-        (Some(origin), _) => Err(unknown_origin(origin)),
+    head: &Parts,
+    sender: &Sender,
+    facts: Facts,
+    is_administration: bool,
+) -> Result<Share, Refusal> {
+    check_user(rules, sender, facts)?;
+    match sender {
+        Sender::Program => check_without_origin(head, facts.is_open),
+        Sender::Ours(origin) => Ok(Share::Page(origin.clone())),
+        Sender::Page(_) | Sender::Nameless(_) if is_administration => Err(no_pages_here()),
+        Sender::Page(origin) => check_page(origin, facts),
+        Sender::Nameless(_) if facts.is_open => Ok(Share::Anyone),
+        Sender::Nameless(text) => Err(nameless(text)),
     }
 }
 
-fn unknown_origin(origin: &HeaderValue) -> HttpError {
-    let origin: String = String::from_utf8_lossy(origin.as_bytes()).chars().take(200).collect();
+/// A page that nobody invited, and even one that is blocked, may read what is open to all.
+fn check_page(origin: &Origin, facts: Facts) -> Result<Share, Refusal> {
+    match (facts.verdict, HeaderValue::from_str(origin.as_str())) {
+        (Verdict::Allowed, Ok(value)) => Ok(Share::Page(value)),
+        _ if facts.is_open => Ok(Share::Anyone),
+        (Verdict::Blocked, _) => {
+            let words = format!(
+                "Pages of {origin} are blocked here. If you changed your mind, run: deskgrid sites forget {origin}"
+            );
+            Err(forbidden("origin-blocked", words))
+        }
+        _ => Err(Refusal::Uninvited(origin.clone())),
+    }
+}
+
+/// Every user of this computer can reach our port, and whoever writes his own requests can name any origin. So the
+/// other end has to be the person's own, whatever the request says.
+fn check_user(rules: &AccessRules, sender: &Sender, facts: Facts) -> Result<(), Refusal> {
+    if facts.is_open || facts.proof == Proof::Right {
+        return Ok(());
+    }
+    let is_program = matches!(sender, Sender::Program | Sender::Ours(_));
+    match facts.peer {
+        Peer::SameUser => Ok(()),
+        Peer::Unknown if rules.trusts_unknown_programs || !is_program => Ok(()),
+        _ if facts.proof == Proof::Wrong => Err(Refusal::NoToken),
+        Peer::OtherUser => Err(forbidden(
+            "other-user",
+            "This Deskgrid belongs to another user of this computer. Start one of your own on another port, or ask \
+             that user for the token and send it as the header Authorization: Bearer TOKEN.",
+        )),
+        Peer::Unknown => Err(forbidden(
+            "unknown-user",
+            "This system does not tell whose program is calling, and the setting trust_unknown_programs is off. \
+             Send the token as the header Authorization: Bearer TOKEN; it is in the file `token` of the data folder.",
+        )),
+    }
+}
+
+fn forbidden(code: &'static str, words: impl Into<String>) -> Refusal {
+    Refusal::Told(HttpError::refused(StatusCode::FORBIDDEN, code, words))
+}
+
+fn no_pages_here() -> Refusal {
+    forbidden(
+        "no-pages",
+        "Web pages may not use the administration of this Deskgrid, also not with the token.",
+    )
+}
+
+fn nameless(text: &str) -> Refusal {
     let words = format!(
-        "Pages of {origin} may not use this Deskgrid. If you trust that page, allow its origin: add it to \
-         allowed_origins in Deskgrid's settings, or start with --allow-origin {origin}"
+        "The page calls itself {text:?}, which is no origin that could be allowed. Pages in files and in frames \
+         without rights of their own have none: open the page from a web server."
     );
-    HttpError::refused(StatusCode::FORBIDDEN, "origin-not-allowed", words)
+    forbidden("origin-not-allowed", words)
 }
 
 /// A page whose host name was made to point here would otherwise pass for one of ours.
-fn check_host(rules: &AccessRules, uri: &Uri, headers: &HeaderMap) -> Result<(), HttpError> {
+fn check_host(rules: &AccessRules, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
     let mut named = headers.get_all(header::HOST).iter();
     let (Some(host), None) = (named.next(), named.next()) else {
-        return Err(HttpError::bad("host-missing", "The request must name its host once, in a Host header."));
+        let words = "The request must name its host once, in a Host header.";
+        return Err(Refusal::Told(HttpError::bad("host-missing", words)));
     };
     let own = |host: &Authority| rules.is_own_host(host);
     let is_own =
@@ -139,44 +277,43 @@ fn check_host(rules: &AccessRules, uri: &Uri, headers: &HeaderMap) -> Result<(),
     }
     let shown: String = String::from_utf8_lossy(host.as_bytes()).chars().take(200).collect();
     let words = format!(
-        "Deskgrid does not answer to the host name {shown:?}. Use http://localhost:{}, or allow the name in \
-         Deskgrid's settings.",
+        "Deskgrid does not answer to the host name {shown:?}. Use http://localhost:{}, or add the name to \
+         allowed_hosts in Deskgrid's settings.",
         rules.port
     );
-    Err(HttpError::refused(StatusCode::FORBIDDEN, "host-not-allowed", words))
+    Err(forbidden("host-not-allowed", words))
 }
 
-/// Programs send no origin and are let in; browsers leave it out of some requests that a page of another site
-/// causes, and say so in `Sec-Fetch-Site`.
-fn check_without_origin(
-    method: &Method,
-    headers: &HeaderMap,
-    path: &str,
-    is_open: bool,
-) -> Result<Share, HttpError> {
-    let says = |name: &str, word: &str| headers.get(name).is_some_and(|value| value == word);
+/// Programs send no origin; browsers leave it out of some requests that a page of another site causes, and say so
+/// in `Sec-Fetch-Site`.
+fn check_without_origin(head: &Parts, is_open: bool) -> Result<Share, Refusal> {
+    let says = |name: &str, word: &str| head.headers.get(name).is_some_and(|value| value == word);
     let is_foreign = says("sec-fetch-site", "cross-site") || says("sec-fetch-site", "same-site");
-    let is_link =
-        *method == Method::GET && says("sec-fetch-mode", "navigate") && says("sec-fetch-dest", "document");
+    let is_link = head.method == Method::GET
+        && says("sec-fetch-mode", "navigate")
+        && says("sec-fetch-dest", "document");
     match () {
         () if is_open => Ok(Share::Anyone),
-        () if !is_foreign || (is_link && is_page(path)) => Ok(Share::Nobody),
-        () => Err(HttpError::refused(
-            StatusCode::FORBIDDEN,
+        () if !is_foreign || (is_link && is_page(head.uri.path())) => Ok(Share::Nobody),
+        () => Err(forbidden(
             "cross-site",
             "Pages of other sites may read stored files by their hash only. Open the address itself instead.",
         )),
     }
 }
 
-/// Whether a path is one of the pages that a link elsewhere may lead to: our first page, or that of a job whose
-/// id nobody guesses.
+/// Whether a path is one of the pages that a link elsewhere may lead to: our first page, the one that tests the
+/// browser, or that of a job whose id nobody guesses.
 fn is_page(path: &str) -> bool {
     match segments(path)[..] {
-        [""] => true,
+        ["" | "doctor"] => true,
         ["j", id] => is_hash(id),
         _ => false,
     }
+}
+
+fn is_administration(path: &str) -> bool {
+    segments(path).first() == Some(&"api")
 }
 
 /// Whether a request only reads bytes whose name nobody guesses, so that pages of any origin may make it.
@@ -215,29 +352,48 @@ mod tests {
         AccessRules {
             port: 8000,
             hosts: vec!["worker".into(), "box:9".into()],
-            origins: vec!["https://mine.org".into()],
+            needs_token: false,
+            trusts_unknown_programs: true,
         }
     }
 
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in pairs {
-            headers.append(*name, value.parse().unwrap());
-        }
-        headers
-    }
+    const MINE: Facts =
+        Facts { is_open: false, verdict: Verdict::Unknown, peer: Peer::SameUser, proof: Proof::None };
 
-    /// The share, or the code of the refusal.
+    /// The share, or the code of the refusal. The shipped pages and <https://mine.org> are allowed.
     fn decided(method: &Method, path: &str, pairs: &[(&'static str, &str)]) -> Result<Share, String> {
-        let mut headers = headers(pairs);
-        if !headers.contains_key("host") {
-            headers.insert("host", "localhost:8000".parse().unwrap());
+        decided_with(&rules(), MINE, method, path, pairs)
+    }
+
+    fn decided_with(
+        rules: &AccessRules,
+        facts: Facts,
+        method: &Method,
+        path: &str,
+        pairs: &[(&'static str, &str)],
+    ) -> Result<Share, String> {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in pairs {
+            request = request.header(*name, *value);
         }
-        let uri: Uri = path.parse().unwrap();
-        let is_open = is_read_by_hash(method, &headers, uri.path());
-        decide(&rules(), method, &uri, &headers, is_open).map_err(|error| match error {
-            HttpError::Refused { code, .. } => code.to_owned(),
-            other => other.to_string(),
+        if !pairs.iter().any(|(name, _)| *name == "host") {
+            request = request.header("host", "localhost:8000");
+        }
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let sender = Sender::of(rules, &head.headers);
+        let mine = Origin::of_browser("https://mine.org").unwrap();
+        let verdict = match &sender {
+            Sender::Page(origin) if facts.verdict == Verdict::Unknown => {
+                deskgrid_sites::Sites::new(vec![], vec![mine]).verdict(origin)
+            }
+            _ => facts.verdict,
+        };
+        let is_open = is_read_by_hash(method, &head.headers, head.uri.path());
+        decide(rules, &head, &sender, Facts { is_open, verdict, ..facts }).map_err(|refusal| match refusal {
+            Refusal::Told(HttpError::Refused { code, .. }) => code.to_owned(),
+            Refusal::Uninvited(_) => "uninvited".to_owned(),
+            Refusal::NoToken => "no-token".to_owned(),
+            Refusal::Told(other) => other.to_string(),
         })
     }
 
@@ -275,8 +431,8 @@ mod tests {
     fn a_request_names_its_host_exactly_once() {
         let two = [("host", "localhost:8000"), ("host", "localhost:8000")];
         assert_eq!(decided(&Method::GET, "/", &two), refused("host-missing"));
-        let none = decide(&rules(), &Method::GET, &Uri::from_static("/"), &HeaderMap::new(), false);
-        assert!(none.unwrap_err().to_string().contains("Host header"));
+        let none = check_host(&rules(), &Uri::from_static("/"), &HeaderMap::new());
+        assert!(matches!(none, Err(Refusal::Told(error)) if error.to_string().contains("Host header")));
     }
 
     #[test]
@@ -293,23 +449,96 @@ mod tests {
             let share = decided(&Method::POST, "/q/local", &[("origin", good)]);
             assert_eq!(share, Ok(Share::Page(good.parse().unwrap())), "{good}");
         }
-        let bad = [
-            "null",
+        for unknown in [
             "http://container.mtfm.io",
             "https://container.mtfm.io.evil.org",
             "https://metapage.io:444",
+            "https://evil.metapage.io",
             "http://localhost:3000",
-            "",
-        ];
-        for bad in bad {
-            assert_eq!(
-                decided(&Method::GET, "/health", &[("origin", bad)]),
-                refused("origin-not-allowed"),
-                "{bad}"
-            );
+            "https://localhost:8000",
+        ] {
+            let share = decided(&Method::GET, "/health", &[("origin", unknown)]);
+            assert_eq!(share, refused("uninvited"), "{unknown}");
+        }
+        for nameless in ["null", "", "https://Metapage.io", "https://metapage.io/", "https://metapage.io:443"]
+        {
+            let share = decided(&Method::GET, "/health", &[("origin", nameless)]);
+            assert_eq!(share, refused("origin-not-allowed"), "{nameless}");
         }
         let two = [("origin", "https://metapage.io"), ("origin", "https://evil.org")];
         assert_eq!(decided(&Method::GET, "/health", &two), refused("origin-not-allowed"));
+    }
+
+    #[test]
+    fn a_blocked_page_is_told_so_and_still_reads_by_hash() {
+        let blocked = Facts { verdict: Verdict::Blocked, ..MINE };
+        let get = |path: &str| {
+            decided_with(&rules(), blocked, &Method::GET, path, &[("origin", "https://mine.org")])
+        };
+        assert_eq!(get("/q/local"), refused("origin-blocked"));
+        assert_eq!(get(&format!("/f/{HASH}")), Ok(Share::Anyone));
+    }
+
+    #[test]
+    fn other_users_are_refused_whatever_origin_they_name() {
+        let other = Facts { peer: Peer::OtherUser, ..MINE };
+        let get = |facts, path: &str, pairs: &[(&'static str, &str)]| {
+            decided_with(&rules(), facts, &Method::GET, path, pairs)
+        };
+        for origin in ["https://mine.org", "http://localhost:8000", "https://metapage.io", "https://evil.org"]
+        {
+            assert_eq!(get(other, "/q/local", &[("origin", origin)]), refused("other-user"), "{origin}");
+        }
+        assert_eq!(get(other, "/", &[]), refused("other-user"));
+        assert_eq!(get(other, &format!("/f/{HASH}"), &[]), Ok(Share::Anyone));
+        assert_eq!(get(Facts { proof: Proof::Right, ..other }, "/q/local", &[]), Ok(Share::Nobody));
+        assert_eq!(get(Facts { proof: Proof::Wrong, ..other }, "/q/local", &[]), refused("no-token"));
+    }
+
+    #[test]
+    fn a_setting_decides_about_programs_whose_user_nobody_can_tell() {
+        let strict = AccessRules { trusts_unknown_programs: false, ..rules() };
+        let unknown = Facts { peer: Peer::Unknown, ..MINE };
+        let get = |rules: &AccessRules, facts, pairs: &[(&'static str, &str)]| {
+            decided_with(rules, facts, &Method::GET, "/q/local", pairs)
+        };
+        assert_eq!(get(&rules(), unknown, &[]), Ok(Share::Nobody));
+        assert_eq!(get(&strict, unknown, &[]), refused("unknown-user"));
+        assert_eq!(get(&strict, unknown, &[("origin", "http://localhost:8000")]), refused("unknown-user"));
+        assert_eq!(get(&strict, Facts { proof: Proof::Right, ..unknown }, &[]), Ok(Share::Nobody));
+        let page = "https://mine.org";
+        assert_eq!(get(&strict, unknown, &[("origin", page)]), Ok(Share::Page(page.parse().unwrap())));
+    }
+
+    #[test]
+    fn the_administration_takes_the_token_and_no_foreign_page() {
+        let right = Facts { proof: Proof::Right, ..MINE };
+        let get = |facts, pairs: &[(&'static str, &str)]| {
+            decided_with(&rules(), facts, &Method::GET, "/api/sites", pairs)
+        };
+        let own = [("origin", "http://localhost:8000")];
+        assert_eq!(get(MINE, &[]), refused("no-token"));
+        assert_eq!(get(MINE, &own), refused("no-token"));
+        assert_eq!(get(Facts { proof: Proof::Wrong, ..MINE }, &[]), refused("no-token"));
+        assert_eq!(get(right, &[]), Ok(Share::Nobody));
+        assert_eq!(get(right, &own), Ok(Share::Page(own[0].1.parse().unwrap())));
+        for page in ["https://mine.org", "https://metapage.io", "https://evil.org", "null"] {
+            assert_eq!(get(right, &[("origin", page)]), refused("no-pages"), "{page}");
+        }
+        assert_eq!(get(right, &[("sec-fetch-site", "cross-site")]), refused("cross-site"));
+    }
+
+    #[test]
+    fn where_others_can_reach_us_everything_needs_the_token() {
+        let wide = AccessRules { needs_token: true, ..rules() };
+        let get = |facts, path: &str, pairs: &[(&'static str, &str)]| {
+            decided_with(&wide, facts, &Method::GET, path, pairs)
+        };
+        for path in ["/", "/health", "/q/local", &format!("/f/{HASH}")] {
+            assert_eq!(get(MINE, path, &[]), refused("no-token"), "{path}");
+            assert_eq!(get(MINE, path, &[("origin", "https://mine.org")]), refused("no-token"), "{path}");
+            assert!(get(Facts { proof: Proof::Right, ..MINE }, path, &[]).is_ok(), "{path}");
+        }
     }
 
     #[test]
@@ -323,12 +552,12 @@ mod tests {
         for path in &paths {
             assert_eq!(decided(&Method::GET, path, &evil), Ok(Share::Anyone), "{path}");
             assert_eq!(decided(&Method::HEAD, path, &evil), Ok(Share::Anyone), "{path}");
-            assert_eq!(decided(&Method::PUT, path, &evil), refused("origin-not-allowed"), "{path}");
+            assert_eq!(decided(&Method::PUT, path, &evil), refused("uninvited"), "{path}");
         }
         for path in
             ["/f/name.json", "/j/abc/outputs/a", &format!("/f/{HASH}/exists"), &format!("/j/{HASH}/outputs")]
         {
-            assert_eq!(decided(&Method::GET, path, &evil), refused("origin-not-allowed"), "{path}");
+            assert_eq!(decided(&Method::GET, path, &evil), refused("uninvited"), "{path}");
         }
     }
 
@@ -337,7 +566,7 @@ mod tests {
         let asks = |method| [("origin", "https://evil.org"), ("access-control-request-method", method)];
         let path = format!("/f/{HASH}");
         assert_eq!(decided(&Method::OPTIONS, &path, &asks("GET")), Ok(Share::Anyone));
-        assert_eq!(decided(&Method::OPTIONS, &path, &asks("PUT")), refused("origin-not-allowed"));
+        assert_eq!(decided(&Method::OPTIONS, &path, &asks("PUT")), refused("uninvited"));
     }
 
     #[test]

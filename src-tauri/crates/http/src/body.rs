@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use deskgrid_worker::WorkerError;
 use futures_util::StreamExt as _;
 
+use crate::bounds::is_stall;
 use crate::error::HttpError;
 
 /// The most JSON that is read at once, from a body or a socket, in bytes.
@@ -76,8 +77,12 @@ async fn read(body: Body, most: usize) -> Result<Vec<u8>, HttpError> {
     Ok(bytes)
 }
 
-/// The client went away, or sent less than it announced.
+/// The client went away, sent less than it announced, or stopped sending.
 pub(crate) fn broken(error: &axum::Error) -> HttpError {
+    if is_stall(error) {
+        let words = format!("The body did not arrive whole: {error}. Send it again.");
+        return HttpError::refused(StatusCode::REQUEST_TIMEOUT, "body-stalled", words);
+    }
     HttpError::bad("body-incomplete", format!("The body did not arrive whole ({error}). Send it again."))
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,13 +23,20 @@ const LINGER: Duration = Duration::from_secs(2);
 pub(crate) struct Connection {
     stream: Option<TcpStream>,
     client_ended: bool,
+    /// Its place among all connections, held until the last byte.
+    place: Option<OwnedSemaphorePermit>,
     open: TaskTracker,
     ending: CancellationToken,
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, open: TaskTracker, ending: CancellationToken) -> Self {
-        Self { stream: Some(stream), client_ended: false, open, ending }
+    pub(crate) fn new(
+        stream: TcpStream,
+        place: OwnedSemaphorePermit,
+        open: TaskTracker,
+        ending: CancellationToken,
+    ) -> Self {
+        Self { stream: Some(stream), client_ended: false, place: Some(place), open, ending }
     }
 
     fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
@@ -40,12 +48,13 @@ impl Drop for Connection {
     fn drop(&mut self) {
         let Some(stream) = self.stream.take().filter(|_| !self.client_ended) else { return };
         let Ok(runtime) = Handle::try_current() else { return };
-        let ending = self.ending.clone();
+        let (ending, place) = (self.ending.clone(), self.place.take());
         let lingering = async move {
             tokio::select! {
                 _ = tokio::time::timeout(LINGER, read_out(stream)) => {}
                 () = ending.cancelled() => {}
             }
+            drop(place);
         };
         self.open.spawn_on(lingering, &runtime);
     }
@@ -104,7 +113,10 @@ impl AsyncWrite for Connection {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use tokio::net::TcpListener;
+    use tokio::sync::Semaphore;
 
     use super::*;
 
@@ -112,7 +124,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
-        (client, Connection::new(stream, open.clone(), ending.clone()))
+        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        (client, Connection::new(stream, place, open.clone(), ending.clone()))
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use deskgrid_sites::Origin;
 use deskgrid_store::StoreError;
 use deskgrid_worker::WorkerError;
 use serde_json::json;
@@ -19,6 +20,18 @@ pub(crate) enum HttpError {
         code: &'static str,
         /// What happened, to what, and what to do.
         message: String,
+    },
+    /// A page asked about whose origin nobody has decided. Its person reads here what to do.
+    #[error(
+        "Pages of {origin} may not use this Deskgrid as long as you have not allowed them. If you trust that page, \
+         run: deskgrid sites allow {origin}. Then the page goes on by itself. {doctor} tests whether your browser \
+         and Deskgrid can talk."
+    )]
+    Uninvited {
+        /// The page's origin.
+        origin: Origin,
+        /// The address of our page that tests the browser.
+        doctor: String,
     },
     /// The queue could not take it.
     #[error(transparent)]
@@ -52,6 +65,7 @@ impl HttpError {
     fn status(&self) -> StatusCode {
         match self {
             Self::Refused { status, .. } => *status,
+            Self::Uninvited { .. } => StatusCode::FORBIDDEN,
             Self::Worker(WorkerError::Stopping) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Worker(WorkerError::Store(error)) | Self::Store(error) => status_of(error),
         }
@@ -60,6 +74,7 @@ impl HttpError {
     fn code(&self) -> &'static str {
         match self {
             Self::Refused { code, .. } => code,
+            Self::Uninvited { .. } => "origin-not-allowed",
             Self::Worker(error) => error.code(),
             Self::Store(error) => error.code(),
         }
@@ -80,7 +95,13 @@ impl IntoResponse for HttpError {
         if self.status().is_server_error() {
             tracing::warn!(code = self.code(), "a request failed: {self}");
         }
-        (self.status(), Json(json!({ "error": self.to_string(), "code": self.code() }))).into_response()
+        let mut body = json!({ "error": self.to_string(), "code": self.code() });
+        if let Self::Uninvited { origin, doctor } = &self {
+            body["origin"] = json!(origin.as_str());
+            body["command"] = json!(format!("deskgrid sites allow {origin}"));
+            body["doctor"] = json!(doctor);
+        }
+        (self.status(), Json(body)).into_response()
     }
 }
 

@@ -6,7 +6,7 @@ mod range;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use deskgrid_job::BlobKey;
@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::Site;
 use crate::body::broken;
 use crate::error::HttpError;
-use crate::names::Named;
+use crate::names::{By, Named};
 
 pub(crate) fn routes() -> Router<Site> {
     Router::new().route("/f/{key}", get(send).put(receive)).route("/f/{key}/exists", get(exists))
@@ -25,9 +25,12 @@ pub(crate) fn routes() -> Router<Site> {
 /// Stores the body. Only what arrived whole gets its name, and only then the client is told.
 async fn receive(
     State(site): State<Site>,
+    By(caller): By,
     Named(key): Named<BlobKey>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {
+    let mut allowance = site.bounds().uploads.begin(&caller, announced(&headers))?;
     let _under_way = site.gauges().upload();
     let blobs = site.store().blobs();
     let expected = match &key {
@@ -37,14 +40,26 @@ async fn receive(
     let mut incoming = blobs.receive(expected);
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
-        incoming.push(piece.map_err(|error| broken(&error))?).await?;
+        let piece = piece.map_err(|error| broken(&error))?;
+        allowance.take(piece.len())?;
+        incoming.push(piece).await?;
     }
+    let was_there = matches!(key, BlobKey::Hash(_)) && blobs.find(&key).await?.is_some();
     let stored = incoming.finish().await?;
+    if !was_there {
+        allowance.keep();
+    }
     if let BlobKey::Name(name) = &key {
         blobs.bind_name(name, stored.hash).await?;
     }
     site.gauges().uploaded(stored.size);
     Ok(format!("Stored {} bytes as {key}.\n", stored.size).into_response())
+}
+
+/// The length that the client says its body has; nothing when it does not know.
+fn announced(headers: &HeaderMap) -> u64 {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    length.and_then(|length| length.parse().ok()).unwrap_or_default()
 }
 
 async fn send(

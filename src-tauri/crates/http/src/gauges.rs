@@ -44,10 +44,19 @@ impl Gauges {
         self.0.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a socket of `outlook` until the answer is dropped.
-    pub(crate) fn socket(&self, outlook: &Outlook) -> OpenSocket {
-        *self.sockets().entry(outlook.clone()).or_default() += 1;
-        OpenSocket { gauges: self.clone(), outlook: outlook.clone() }
+    /// Counts a socket of `outlook` until the answer is dropped, unless `check` objects to the number that its caller
+    /// has open.
+    pub(crate) fn admit<E>(
+        &self,
+        outlook: &Outlook,
+        check: impl FnOnce(u64) -> Result<(), E>,
+    ) -> Result<OpenSocket, E> {
+        let mut sockets = self.sockets();
+        check(
+            sockets.iter().filter(|(other, _)| other.caller == outlook.caller).map(|(_, count)| count).sum(),
+        )?;
+        *sockets.entry(outlook.clone()).or_default() += 1;
+        Ok(OpenSocket { gauges: self.clone(), outlook: outlook.clone() })
     }
 
     /// Open sockets in one queue that are `outlook`'s business.
@@ -116,11 +125,26 @@ mod tests {
         let queue = |name| Outlook::whole(QueueName::new(name).unwrap());
         let page = Caller::parse("https://a.example");
         let (one, two) = (queue("one"), Outlook { caller: page.clone(), ..queue("two") });
-        let (first, _second) = (gauges.socket(&one), gauges.socket(&two));
+        let socket = |outlook| gauges.admit(outlook, |_| Ok::<_, ()>(())).unwrap();
+        let (first, _second) = (socket(&one), socket(&two));
         assert_eq!((gauges.sockets_of(&one), gauges.sockets_seen_by(&Caller::Program)), (1, 2));
         assert_eq!((gauges.sockets_of(&queue("two")), gauges.sockets_seen_by(&page)), (1, 1));
         drop(first);
         assert_eq!((gauges.sockets_of(&one), gauges.sockets_seen_by(&Caller::Program)), (0, 1));
+    }
+
+    #[test]
+    fn a_caller_is_admitted_by_what_it_has_open_in_all_queues() {
+        let gauges = Gauges::default();
+        let page = Caller::parse("https://a.example");
+        let queue = |name| Outlook { queue: QueueName::new(name).unwrap(), caller: page.clone() };
+        let at_most_two = |open| if open < 2 { Ok(()) } else { Err(open) };
+        let _first = gauges.admit(&queue("one"), at_most_two).unwrap();
+        let second = gauges.admit(&queue("two"), at_most_two).unwrap();
+        assert_eq!(gauges.admit(&queue("three"), at_most_two).err(), Some(2));
+        assert!(gauges.admit(&Outlook::whole(QueueName::new("one").unwrap()), at_most_two).is_ok());
+        drop(second);
+        assert!(gauges.admit(&queue("three"), at_most_two).is_ok());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use deskgrid_job::phase::Withdrawal;
 use deskgrid_job::{Job, JobId, Namespace, Outlook, Phase};
-use deskgrid_wire::{CopyRequest, Submission, View, answer, client_message, definition};
+use deskgrid_wire::{CopyRequest, Submission, View, answer, client_message, definition, secrets};
 use deskgrid_worker::Release;
 use serde::Deserialize;
 
@@ -20,7 +20,7 @@ use crate::body::{JsonText, Written, understand};
 use crate::error::HttpError;
 use crate::names::{By, Named, Seen};
 use crate::submission::to_worker;
-use crate::{Site, page};
+use crate::{Site, bounds, page};
 
 pub(crate) fn routes() -> Router<Site> {
     let queue = || get(list).post(submit);
@@ -65,6 +65,7 @@ async fn submit(
 }
 
 async fn accept(site: &Site, submission: Submission, outlook: Outlook) -> Result<Written, HttpError> {
+    bounds::check_jobs(site, &outlook, &submission.id)?;
     let answer = answer::submitted(&submission.id);
     site.worker().submit(to_worker(submission, outlook)).await?;
     Ok(Written(answer))
@@ -75,11 +76,24 @@ async fn list(State(site): State<Site>, Seen(outlook): Seen) -> Written {
     Written(answer::jobs(jobs.iter().map(Arc::as_ref), view(&site, &outlook)))
 }
 
+#[derive(Deserialize)]
+struct ShowQuery {
+    secrets: Option<String>,
+}
+
+impl ShowQuery {
+    /// Our own page asks for `?secrets=masked`, as it is shown to people; clients get the definition word for word.
+    fn hides_secrets(&self) -> bool {
+        self.secrets.as_deref() == Some("masked")
+    }
+}
+
 /// The job as JSON, or as a page for a browser that asks for one.
 async fn show(
     State(site): State<Site>,
     Seen(outlook): Seen,
     Named(id): Named<JobId>,
+    query: Result<Query<ShowQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     let (job, is_json) = shown(&site, id).await?;
@@ -87,7 +101,10 @@ async fn show(
         page::job(job.is_some())
     } else {
         let job = job.ok_or_else(HttpError::no_job)?;
-        let definition = site.store().definition(&job.id).await?.ok_or_else(HttpError::no_job)?;
+        let mut definition = site.store().definition(&job.id).await?.ok_or_else(HttpError::no_job)?;
+        if query.is_ok_and(|query| query.0.hides_secrets()) {
+            definition = understand(definition, secrets::masked_text).await?;
+        }
         let results = results::record(&site, &outlook, &job).await?;
         Written(answer::job(&definition, results.as_deref())).into_response()
     };

@@ -4,17 +4,23 @@
 //! reads names and bodies, and hands the rest to `deskgrid-worker`, `deskgrid-store` and `deskgrid-wire`.
 
 mod access;
+mod admin;
 mod body;
+mod bounds;
 mod connection;
+mod doctor;
 mod error;
 mod files;
 mod gauges;
+mod invitations;
 mod job_files;
 mod jobs;
 mod logs;
 mod metrics;
 mod names;
 mod page;
+mod peer;
+mod protect;
 mod serve;
 mod site;
 mod socket;
@@ -23,5 +29,7 @@ mod stream;
 mod submission;
 
 pub use access::AccessRules;
+pub use admin::Books;
+pub use invitations::Invitations;
 pub use serve::serve;
-pub use site::{Site, SiteInfo};
+pub use site::{Admission, Site, SiteInfo};

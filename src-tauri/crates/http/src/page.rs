@@ -1,7 +1,7 @@
 //! The few pages that we serve ourselves: the first one, and that of a job. Their files are part of the program.
 
 use axum::Router;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
@@ -11,9 +11,15 @@ use crate::Site;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// Whoever opened the page, or is opened by it, gets no hold of its window.
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+
 const JOB_PAGE: &str = include_str!("../../../../ui/job/index.html");
 const JOB_SCRIPT: &str = include_str!("../../../../ui/job/job.js");
 const JOB_STYLE: &str = include_str!("../../../../ui/job/job.css");
+const DOCTOR_PAGE: &str = include_str!("../../../../ui/doctor/index.html");
+const DOCTOR_SCRIPT: &str = include_str!("../../../../ui/doctor/doctor.js");
+const DOCTOR_STYLE: &str = include_str!("../../../../ui/doctor/doctor.css");
 const TOKENS: &str = include_str!("../../../../ui/tokens.css");
 
 const FIRST_PAGE: &str = "<!doctype html>
@@ -26,7 +32,7 @@ const FIRST_PAGE: &str = "<!doctype html>
 <main>
 <h1>Deskgrid runs here</h1>
 <p>Web pages that you allow can run their jobs on this computer.</p>
-<p><a href=\"/q/local/status\">Status</a> · <a href=\"/metrics\">Metrics</a></p>
+<p><a href=\"/doctor\">Check the connection</a> · <a href=\"/q/local/status\">Status</a> · <a href=\"/metrics\">Metrics</a></p>
 </main>
 </html>
 ";
@@ -36,6 +42,8 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/", get(async || page(StatusCode::OK, FIRST_PAGE)))
         .route("/ui/job/job.js", get(async || file("text/javascript; charset=utf-8", JOB_SCRIPT)))
         .route("/ui/job/job.css", get(async || file("text/css; charset=utf-8", JOB_STYLE)))
+        .route("/ui/doctor/doctor.js", get(async || file("text/javascript; charset=utf-8", DOCTOR_SCRIPT)))
+        .route("/ui/doctor/doctor.css", get(async || file("text/css; charset=utf-8", DOCTOR_STYLE)))
         .route("/ui/tokens.css", get(async || file("text/css; charset=utf-8", TOKENS)))
 }
 
@@ -44,10 +52,16 @@ pub(crate) fn job(is_known: bool) -> Response {
     page(if is_known { StatusCode::OK } else { StatusCode::NOT_FOUND }, JOB_PAGE)
 }
 
+/// The page that finds out why a web page and this server cannot talk.
+pub(crate) fn doctor() -> Response {
+    page(StatusCode::OK, DOCTOR_PAGE)
+}
+
 fn page(status: StatusCode, text: &'static str) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
     (status, headers, file("text/html; charset=utf-8", text)).into_response()
 }
 
@@ -62,7 +76,7 @@ mod tests {
 
     #[test]
     fn no_page_needs_anything_inline() {
-        for text in [JOB_PAGE, FIRST_PAGE] {
+        for text in [JOB_PAGE, FIRST_PAGE, DOCTOR_PAGE] {
             assert!(
                 !text.contains("<style") && !text.contains(" style=") && !text.contains(" onclick"),
                 "{text}"
@@ -76,6 +90,9 @@ mod tests {
         let response = job(true);
         assert_eq!(response.headers()[header::CONTENT_SECURITY_POLICY], POLICY);
         assert_eq!(response.headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
+        assert_eq!(response.headers()[header::REFERRER_POLICY], "no-referrer");
+        assert_eq!(response.headers()[OPENER_POLICY], "same-origin");
+        assert!(POLICY.contains("frame-ancestors 'none'") && !POLICY.contains("unsafe"));
         assert_eq!(job(false).status(), StatusCode::NOT_FOUND);
     }
 }

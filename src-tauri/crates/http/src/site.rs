@@ -5,22 +5,38 @@ use std::time::Instant;
 
 use axum::http::{Method, StatusCode, Uri};
 use axum::{Router, middleware};
-use deskgrid_store::Store;
+use deskgrid_store::{Store, Token};
 use deskgrid_worker::Worker;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access::{self, AccessRules};
+use crate::access::{self, AccessRules, Gate};
+use crate::admin::{self, Books};
+use crate::bounds::{self, Bounds};
+use crate::doctor::{self, Heard};
 use crate::error::HttpError;
 use crate::gauges::Gauges;
-use crate::{files, job_files, jobs, logs, metrics, page, socket, status, stream};
+use crate::invitations::Invitations;
+use crate::{files, job_files, jobs, logs, metrics, page, protect, socket, status, stream};
 
 /// What the server tells about itself.
 #[derive(Clone, Debug)]
 pub struct SiteInfo {
     /// The version of the program.
     pub version: String,
+}
+
+/// What decides who is let in.
+pub struct Admission {
+    /// Rules for every request, which may change while the site is served.
+    pub rules: watch::Receiver<AccessRules>,
+    /// What was decided about the sites of pages.
+    pub invitations: Invitations,
+    /// What opens the administration.
+    pub token: Token,
+    /// Where decisions are written down.
+    pub books: Arc<dyn Books>,
 }
 
 /// Everything that is served; a cheap handle.
@@ -30,22 +46,32 @@ pub struct Site(Arc<Shared>);
 struct Shared {
     worker: Worker,
     access: watch::Receiver<AccessRules>,
+    invitations: Invitations,
+    gate: Gate,
+    books: Arc<dyn Books>,
     info: SiteInfo,
     started: Instant,
     gauges: Gauges,
+    bounds: Bounds,
+    heard: Heard,
     ending: CancellationToken,
     open: TaskTracker,
 }
 
 impl Site {
-    /// A site over `worker`, for those whom `access` lets in; the rules may change while it is served.
-    pub fn new(worker: Worker, access: watch::Receiver<AccessRules>, info: SiteInfo) -> Self {
+    /// A site over `worker`, for those whom `admission` lets in.
+    pub fn new(worker: Worker, admission: Admission, info: SiteInfo) -> Self {
         Self(Arc::new(Shared {
             worker,
-            access,
+            access: admission.rules,
+            invitations: admission.invitations,
+            gate: Gate::new(admission.token),
+            books: admission.books,
             info,
             started: Instant::now(),
             gauges: Gauges::default(),
+            bounds: Bounds::default(),
+            heard: Heard::default(),
             ending: CancellationToken::new(),
             open: TaskTracker::new(),
         }))
@@ -63,9 +89,14 @@ impl Site {
             .merge(status::routes())
             .merge(metrics::routes())
             .merge(page::routes())
+            .merge(admin::routes())
+            .merge(doctor::routes())
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)
+            .layer(middleware::from_fn_with_state(self.clone(), bounds::guard))
             .layer(middleware::from_fn_with_state(self.clone(), access::guard))
+            .layer(middleware::from_fn_with_state(self.clone(), doctor::listen))
+            .layer(middleware::from_fn(protect::guard))
             .with_state(self.clone())
     }
 
@@ -80,6 +111,19 @@ impl Site {
     /// The access rules of this moment.
     pub(crate) fn access(&self) -> AccessRules {
         self.0.access.borrow().clone()
+    }
+
+    pub(crate) fn invitations(&self) -> &Invitations {
+        &self.0.invitations
+    }
+
+    /// Knows the token.
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.0.gate
+    }
+
+    pub(crate) fn books(&self) -> &Arc<dyn Books> {
+        &self.0.books
     }
 
     pub(crate) fn version(&self) -> &str {
@@ -98,6 +142,16 @@ impl Site {
 
     pub(crate) fn gauges(&self) -> &Gauges {
         &self.0.gauges
+    }
+
+    /// What clients have used up of their bounds.
+    pub(crate) fn bounds(&self) -> &Bounds {
+        &self.0.bounds
+    }
+
+    /// The origins that asked for anything.
+    pub(crate) fn heard(&self) -> &Heard {
+        &self.0.heard
     }
 
     /// Cancelled when the server ends; whatever stays open for long has to watch it.

@@ -22,10 +22,10 @@ use deskgrid_job::Outlook;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 
-use crate::Site;
 use crate::body::MOST_JSON;
 use crate::error::HttpError;
 use crate::names::Seen;
+use crate::{Site, bounds};
 use listen::Listener;
 use speak::Speaker;
 
@@ -59,6 +59,8 @@ enum Goodbye {
     TooLarge,
     /// It sent bytes that are no frames, or text that is no UTF-8.
     Garbled,
+    /// The page is no longer invited.
+    Uninvited,
     /// The server ends.
     Stopping,
 }
@@ -71,6 +73,7 @@ impl Goodbye {
                 (close_code::SIZE, "A message may have at most 64 MiB; upload large files instead.")
             }
             Self::Garbled => (close_code::PROTOCOL, "The message could not be read as WebSocket text."),
+            Self::Uninvited => (close_code::POLICY, "Pages of this site may no longer use this Deskgrid."),
             Self::Stopping => (close_code::AWAY, "Deskgrid is stopping."),
         };
         Some(CloseFrame { code, reason: reason.into() })
@@ -86,24 +89,26 @@ async fn open(
         let words = format!("This address is for WebSocket connections only ({error}).");
         HttpError::refused(StatusCode::UPGRADE_REQUIRED, "websocket-only", words)
     })?;
+    let counted = site.gauges().admit(&outlook, |open| bounds::check_sockets(&outlook.caller, open))?;
     // Held from now on, so that the server waits for the socket from before it exists.
     let open = site.open().token();
     let upgrade = upgrade.max_message_size(MOST_JSON).max_frame_size(MOST_JSON);
     Ok(upgrade.on_upgrade(async move |socket| {
         attend(socket, site, outlook).await;
-        drop(open);
+        drop((open, counted));
     }))
 }
 
 async fn attend(socket: WebSocket, site: Site, outlook: Outlook) {
-    let _counted = site.gauges().socket(&outlook);
     let (mut sink, stream) = socket.split();
     let (replies, asked) = mpsc::channel(WAITING_REPLIES);
+    let caller = outlook.caller.clone();
     let listener = Listener::new(site.clone(), outlook.clone(), replies);
     let speaker = Speaker::new(site.clone(), outlook, &mut sink);
     let goodbye = tokio::select! {
         goodbye = listener.listen(stream) => goodbye,
         goodbye = speaker.speak(asked) => goodbye,
+        () = site.invitations().withdrawn(&caller) => Goodbye::Uninvited,
         () = site.ending().cancelled() => Goodbye::Stopping,
     };
     let farewell = async {

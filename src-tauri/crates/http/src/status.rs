@@ -39,6 +39,6 @@ async fn status(State(site): State<Site>, Seen(outlook): Seen) -> Written {
     let jobs: Vec<&Job> = jobs.iter().map(Arc::as_ref).collect();
     let clients = usize::try_from(site.gauges().sockets_of(&outlook)).unwrap_or(usize::MAX);
     let engine = site.worker().engine().borrow().clone();
-    let engine = EngineDescription { state: engine.code(), message: engine.explain() };
+    let engine = EngineDescription { state: engine.code(), message: engine.explain_with_reach() };
     Written(answer::status(&outlook.queue, &jobs, &worker(&site), &engine, clients))
 }

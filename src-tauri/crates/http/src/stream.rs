@@ -13,7 +13,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::routing::get;
-use deskgrid_job::{ImageSource, Job, JobId, Outlook, Phase, Reason};
+use deskgrid_job::{Caller, ImageSource, Job, JobId, Outlook, Phase, Reason};
 use deskgrid_store::{LogKind, Most, Place};
 use deskgrid_wire::{answer, definition};
 use deskgrid_worker::{News, PullProgress};
@@ -67,6 +67,8 @@ async fn follow(
 /// One client's place in the story of one job.
 struct Follower {
     site: Site,
+    /// Who follows.
+    caller: Caller,
     job: Arc<Job>,
     news: broadcast::Receiver<News>,
     /// The image's name, when the client wants to hear of its pull.
@@ -97,6 +99,7 @@ impl Follower {
         id: &JobId,
         wants_progress: bool,
     ) -> Result<Self, HttpError> {
+        let caller = outlook.caller.clone();
         let job = known(&site, id).await?;
         // Whoever knows the id may follow the job, also where it is not listed for him.
         let outlooks = job.outlooks();
@@ -108,6 +111,7 @@ impl Follower {
         let cursor = |kind, event| Cursor { kind, event, place: Place::default() };
         Ok(Self {
             site,
+            caller,
             job,
             news,
             image,
@@ -185,11 +189,15 @@ impl Follower {
     }
 
     async fn wait(&mut self) -> Result<(), HttpError> {
-        let ending = self.site.ending().clone();
+        let (ending, invitations) = (self.site.ending().clone(), self.site.invitations().clone());
+        let caller = self.caller.clone();
         tokio::select! {
             news = self.news.recv() => self.hear(news).await,
             () = tokio::time::sleep_until(self.read_at), if self.is_behind => Ok(()),
-            () = ending.cancelled() => {
+            () = async { tokio::select! {
+                () = ending.cancelled() => {}
+                () = invitations.withdrawn(&caller) => {}
+            } } => {
                 self.is_over = true;
                 Ok(())
             }

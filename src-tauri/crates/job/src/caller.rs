@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use crate::QueueName;
 
+/// The origins of the public pages of the protocol (section 1), which are known to every Deskgrid.
+pub const SHIPPED_ORIGINS: [&str; 3] =
+    ["https://container.mtfm.io", "https://metapage.io", "https://app.metapage.io"];
+
 /// The side that a request comes from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Caller {
@@ -26,6 +30,11 @@ impl Caller {
             Self::Program => "",
             Self::Page(origin) => origin,
         }
+    }
+
+    /// Whether it is one of the pages that every Deskgrid knows.
+    pub fn is_shipped(&self) -> bool {
+        matches!(self, Self::Page(origin) if SHIPPED_ORIGINS.contains(&&**origin))
     }
 
     /// Whether what `other` asked for is this caller's business.

@@ -16,7 +16,7 @@ pub mod result;
 pub mod time;
 
 pub use blob::{BlobHash, BlobKey};
-pub use caller::{Caller, Outlook};
+pub use caller::{Caller, Outlook, SHIPPED_ORIGINS};
 pub use definition::{Command, DataRef, Definition, ImageSource, Needs};
 pub use job::{Carried, Hold, Job};
 pub use log::LogLine;

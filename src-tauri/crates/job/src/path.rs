@@ -1,6 +1,7 @@
 //! Paths of a job's files: relative ones below `/inputs` and `/outputs`, absolute ones for `configFiles`.
 //!
-//! A path that passes here has no way out of its folder, on any operating system.
+//! A path that passes here has no way out of its folder in a container, or on a system of the Unix kind. Windows reads
+//! more into a name than others do: before a path is used there, [`FilePath::is_fit_for_windows`] is asked too.
 
 use std::fmt;
 
@@ -70,10 +71,30 @@ impl FilePath {
         self.0.split('/')
     }
 
+    /// Whether Windows takes every segment as the name of one file, and not as a path, a drive, a stream or a device.
+    pub fn is_fit_for_windows(&self) -> bool {
+        self.segments().all(is_windows_name)
+    }
+
+    /// Whether this system takes every segment as the name of one file.
+    pub fn is_fit_for_this_system(&self) -> bool {
+        !cfg!(windows) || self.is_fit_for_windows()
+    }
+
     /// Whether `self` is a folder on the way to `other`.
     pub fn is_above(&self, other: &FilePath) -> bool {
         other.0.strip_prefix(&self.0).is_some_and(|rest| rest.starts_with('/'))
     }
+}
+
+fn is_windows_name(segment: &str) -> bool {
+    const DEVICES: [&str; 6] = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
+    let stem = segment.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
+    let is_numbered =
+        |device| stem.strip_prefix(device).is_some_and(|rest: &str| rest.chars().count() == 1 && rest != "0");
+    let is_device = DEVICES.contains(&stem.as_str()) || is_numbered("COM") || is_numbered("LPT");
+    let has_bad_letter = segment.chars().any(|c| c.is_control() || r#"\:*?"<>|"#.contains(c));
+    !is_device && !has_bad_letter && !segment.ends_with(['.', ' '])
 }
 
 impl fmt::Display for FilePath {
@@ -127,6 +148,19 @@ mod tests {
             ["", "..", "../a", "a/../b", "a/..", "/etc/passwd", "a//b", "a/", "a\0b", ".", long.as_str()]
         {
             assert!(FilePath::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_windows_reads_as_more_than_a_name_is_not_fit_for_it() {
+        let fit = |text| FilePath::new(text).unwrap().is_fit_for_windows();
+        let ways_out = [r"..\..\x", r"a/..\b", "C:", "C:/x", r"\\host\share"];
+        let other_meanings = ["a:stream", "nul", "a/COM1.txt", "lpt9", "x.", "x ", "a*"];
+        for bad in ways_out.into_iter().chain(other_meanings) {
+            assert!(!fit(bad), "{bad}");
+        }
+        for good in ["a.txt", "COM", "command.txt", "com10", "a/ü #%"] {
+            assert!(fit(good), "{good}");
         }
     }
 

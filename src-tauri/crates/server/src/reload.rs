@@ -3,21 +3,39 @@
 use std::sync::Arc;
 
 use deskgrid_docker::EngineWatch;
-use deskgrid_http::AccessRules;
-use deskgrid_worker::Limits;
+use deskgrid_http::{AccessRules, Invitations};
+use deskgrid_worker::{Limits, SiteRulesByCaller};
 use tokio::sync::watch;
 
-use crate::settings::SettingsWatch;
-use crate::{limits, rules};
+use crate::settings::{Settings, SettingsWatch};
+use crate::{books, limits, rules};
+
+/// The parts of a running server that follow the settings.
+pub(crate) struct Parts {
+    pub(crate) port: u16,
+    pub(crate) limits: watch::Sender<Limits>,
+    pub(crate) access: watch::Sender<AccessRules>,
+    pub(crate) invitations: Invitations,
+    pub(crate) site_rules: watch::Sender<SiteRulesByCaller>,
+    pub(crate) engine: Arc<EngineWatch>,
+}
+
+impl Parts {
+    fn take_on(&self, new: &Settings, old: &Settings) {
+        self.limits.send_replace(limits(new));
+        // Whether everything needs the token hangs on where we listen, which stays as it was at the start.
+        let needs_token = self.access.borrow().needs_token;
+        self.access.send_replace(AccessRules { needs_token, ..rules(new, self.port) });
+        self.invitations.replace(new.sites.clone(), new.allowed_origins.clone());
+        self.site_rules.send_replace(books::site_rules(&new.sites));
+        if new.docker_host != old.docker_host {
+            self.engine.set_preferred(new.docker_host.clone());
+        }
+    }
+}
 
 /// Follows the settings until the watch ends.
-pub(crate) async fn follow(
-    watch: SettingsWatch,
-    port: u16,
-    limit_sender: watch::Sender<Limits>,
-    access: watch::Sender<AccessRules>,
-    engine: Arc<EngineWatch>,
-) {
+pub(crate) async fn follow(watch: SettingsWatch, parts: Parts) {
     let mut settings = watch.subscribe();
     let mut old = settings.borrow_and_update().clone();
     while settings.changed().await.is_ok() {
@@ -28,11 +46,7 @@ pub(crate) async fn follow(
                 "this setting takes effect at the next start of Deskgrid"
             );
         }
-        limit_sender.send_replace(limits(&new));
-        access.send_replace(rules(&new, port));
-        if new.docker_host != old.docker_host {
-            engine.set_preferred(new.docker_host.clone());
-        }
+        parts.take_on(&new, &old);
         tracing::info!("took on the changed settings");
         old = new;
     }

@@ -5,13 +5,17 @@ mod error;
 mod file;
 mod key;
 mod overrides;
+mod sites;
 mod value;
 mod watch;
+mod write;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use deskgrid_job::WorkerId;
+use deskgrid_sites::{Change, Entry, Origin};
 use directories::ProjectDirs;
 
 pub use error::SettingsError;
@@ -46,7 +50,15 @@ pub struct Settings {
     /// Where the engine is, as a URL; looked for in the usual places when none.
     pub docker_host: Option<String>,
     /// Web origins, as browsers send them, that may use this server besides the usual ones.
-    pub allowed_origins: Vec<String>,
+    pub allowed_origins: Vec<Origin>,
+    /// Further names, with or without a port, under which clients may call this server.
+    pub allowed_hosts: Vec<String>,
+    /// A further address to listen on; with one that is not this computer's own, every request needs the token.
+    pub listen: Option<IpAddr>,
+    /// Whether programs are let in without the token when nobody can tell whose they are.
+    pub trust_unknown_programs: bool,
+    /// What the person decided about web sites.
+    pub sites: Vec<Entry>,
 }
 
 impl Settings {
@@ -71,6 +83,10 @@ impl Settings {
             id: chosen.id,
             docker_host: chosen.docker_host,
             allowed_origins: chosen.allowed_origins.unwrap_or_default(),
+            allowed_hosts: chosen.allowed_hosts.unwrap_or_default(),
+            listen: chosen.listen,
+            trust_unknown_programs: chosen.trust_unknown_programs.unwrap_or(true),
+            sites: chosen.sites.unwrap_or_default(),
         })
     }
 
@@ -78,6 +94,7 @@ impl Settings {
     pub fn changes_needing_restart(&self, old: &Settings) -> Vec<Key> {
         let changed = [
             (Key::Port, self.port != old.port),
+            (Key::Listen, self.listen != old.listen),
             (Key::DataDirectory, self.data_directory != old.data_directory),
             (Key::Id, self.id != old.id),
         ];
@@ -135,6 +152,15 @@ impl SettingsSource {
             _ => Overrides::default(),
         };
         Settings::from_overrides(self.chosen.clone().over(from_file))
+    }
+
+    /// Writes a change of the sites into the settings file, which is created when missing, and leaves everything else
+    /// in it as it is. Returns the sites that it has then. This blocks on the disk.
+    ///
+    /// # Errors
+    /// [`SettingsError::NoFile`] without a file; others say why the file stayed as it was.
+    pub fn write(&self, change: &Change) -> Result<Vec<Entry>, SettingsError> {
+        write::write(self.file.as_deref().ok_or(SettingsError::NoFile)?, change)
     }
 }
 

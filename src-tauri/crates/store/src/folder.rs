@@ -79,7 +79,7 @@ impl Folder {
     }
 
     pub(crate) fn lock(&self) -> PathBuf {
-        self.root.join("deskgrid.lock")
+        lock_of(&self.root)
     }
 
     pub(crate) fn database(&self) -> PathBuf {
@@ -88,6 +88,10 @@ impl Folder {
 
     pub(crate) fn worker_id(&self) -> PathBuf {
         self.root.join("worker-id")
+    }
+
+    pub(crate) fn token(&self) -> PathBuf {
+        self.root.join("token")
     }
 
     pub(crate) fn blobs(&self) -> PathBuf {
@@ -152,6 +156,11 @@ impl Folder {
         let path = self.database();
         platform::private_file().append(true).create(true).open(&path).map_err(failed("create", &path))
     }
+}
+
+/// The file that is locked while a program has the data folder at `root`.
+pub(crate) fn lock_of(root: &Path) -> PathBuf {
+    root.join("deskgrid.lock")
 }
 
 /// A file name for a job that no other job has, also where upper and lower case are the same and where some names

@@ -8,6 +8,7 @@
 //! ├── deskgrid.lock        held while a program has the folder; names its process
 //! ├── deskgrid.sqlite3     job records, names of blobs, pending webhook calls (and its -wal and -shm)
 //! ├── worker-id            names this worker on its containers
+//! ├── token                opens the administration, 0600
 //! ├── blobs/ab/<64 hex>    bytes by their SHA-256, 0444, complete and on the disk before they have this name
 //! ├── incoming/<n>         blobs on their way in; swept at the next start
 //! ├── logs/ab/<job>.run.jsonl, <job>.build.jsonl
@@ -29,6 +30,7 @@ mod logs;
 mod platform;
 mod removal;
 mod scratch;
+mod token;
 mod worker_id;
 
 use std::path::Path;
@@ -41,6 +43,7 @@ pub use database::{Change, PendingCall};
 pub use error::StoreError;
 pub use logs::{Cut, Excerpt, LogKind, LogSlice, LogWriter, Logs, Most, Opening, Place};
 pub use scratch::Scratch;
+pub use token::Token;
 
 use database::Database;
 use folder::Folder;
@@ -121,6 +124,12 @@ impl Store {
     /// The name of this worker: `given`, which is then stored, or else the stored one, or else a new random one.
     pub async fn worker_id(&self, given: Option<WorkerId>) -> Result<WorkerId, StoreError> {
         worker_id::settle(self, given).await
+    }
+
+    /// The token of this data folder, made when there is none yet.
+    pub async fn token(&self) -> Result<Token, StoreError> {
+        let folder = Arc::clone(&self.shared.folder);
+        blocking(move || token::settle(&folder)).await
     }
 
     /// The stored bytes.

@@ -5,9 +5,10 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
+use std::path::Path;
 
 use crate::error::{StoreError, failed};
-use crate::folder::Folder;
+use crate::folder::{Folder, lock_of};
 use crate::platform;
 
 /// Held as long as the store is open.
@@ -39,6 +40,13 @@ impl Lock {
     }
 }
 
+/// Whether a running program has the data folder at `root`.
+pub(crate) fn is_held(root: &Path) -> bool {
+    let Ok(file) = File::open(lock_of(root)) else { return false };
+    // Taken for a moment when it is free; dropping the file lets go of it.
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
 /// None where the system does not let a locked file be read.
 fn read_pid(file: &mut File) -> Option<u32> {
     let mut text = String::new();
@@ -57,7 +65,9 @@ mod tests {
         let held = Lock::take(&folder).unwrap();
         let error = Lock::take(&folder).unwrap_err();
         assert!(matches!(error, StoreError::InUse { pid, .. } if pid == Some(std::process::id())), "{error}");
+        assert!(is_held(dir.path()));
         drop(held);
+        assert!(!is_held(dir.path()));
         Lock::take(&folder).unwrap();
     }
 

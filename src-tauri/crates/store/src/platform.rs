@@ -42,6 +42,22 @@ pub(crate) fn take_back(folder: &Path) {
     let _ = folder;
 }
 
+/// Whether nobody but us may read `file`, as far as its mode tells.
+#[cfg_attr(not(unix), allow(clippy::unnecessary_wraps, reason = "modes exist on Unix only"))]
+pub(crate) fn is_private(file: &File) -> io::Result<bool> {
+    #[cfg(unix)]
+    let is_private = {
+        const OTHERS: u32 = 0o077;
+        std::os::unix::fs::PermissionsExt::mode(&file.metadata()?.permissions()) & OTHERS == 0
+    };
+    #[cfg(not(unix))]
+    let is_private = {
+        let _ = file;
+        true
+    };
+    Ok(is_private)
+}
+
 /// Makes `file` read-only for everyone, and takes away whatever else its mode said.
 pub(crate) fn freeze(file: &File) -> io::Result<()> {
     #[cfg(unix)]

@@ -14,6 +14,7 @@ pub mod job_id;
 mod json;
 pub mod log;
 pub mod record;
+pub mod secrets;
 pub mod server_message;
 pub mod size;
 pub mod submission;

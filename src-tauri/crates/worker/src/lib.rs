@@ -9,6 +9,7 @@ mod fetch;
 mod lists;
 mod owner;
 mod run;
+mod sites;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +17,13 @@ use std::time::Duration;
 use deskgrid_docker::EngineState;
 use deskgrid_job::phase::Withdrawal;
 use deskgrid_job::queue::{Capacity, Released};
-use deskgrid_job::{Carried, Definition, Hold, Job, JobId, Outlook, WorkerId};
+use deskgrid_job::{Caller, Carried, Definition, Hold, Job, JobId, Outlook, WorkerId};
 use deskgrid_store::{Store, StoreError};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub use deskgrid_docker::PullProgress;
 pub use lists::{Feed, Listing, LiveLines, News, Step};
+pub use sites::{SiteNetwork, SiteRules, SiteRulesByCaller};
 
 /// What a worker is started with.
 pub struct Setup {
@@ -37,6 +39,8 @@ pub struct Setup {
     pub base_url: String,
     /// Limits, which may change while we run.
     pub limits: watch::Receiver<Limits>,
+    /// What the jobs of each site may do, which may change while we run; asked when a container is made.
+    pub site_rules: watch::Receiver<SiteRulesByCaller>,
 }
 
 /// What jobs may take of this computer.
@@ -214,6 +218,16 @@ impl Worker {
     /// All jobs that `outlook` shows, in no order.
     pub fn list(&self, outlook: &Outlook) -> Vec<Arc<Job>> {
         self.0.lists.all(outlook)
+    }
+
+    /// Whether `outlook` shows this job.
+    pub fn shows(&self, outlook: &Outlook, id: &JobId) -> bool {
+        self.0.lists.shows(outlook, id)
+    }
+
+    /// How many unfinished jobs a caller has asked for, in all queues.
+    pub fn unfinished(&self, caller: &Caller) -> usize {
+        self.0.lists.unfinished(caller)
     }
 
     /// Every listed job of every queue, once.

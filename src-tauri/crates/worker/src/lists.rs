@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use deskgrid_job::{Job, JobId, LogLine, Outlook};
+use deskgrid_job::{Caller, Job, JobId, LogLine, Outlook, Phase};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
@@ -24,6 +24,8 @@ pub(crate) struct Lists(Arc<Mutex<HashMap<Outlook, List>>>);
 
 struct List {
     jobs: HashMap<JobId, Arc<Job>>,
+    /// How many of them are not finished.
+    unfinished: usize,
     /// Every change with its version, oldest first.
     changes: VecDeque<(u64, Arc<Job>)>,
     /// Changes before this version are no longer in `changes`.
@@ -82,6 +84,7 @@ impl Default for List {
     fn default() -> Self {
         Self {
             jobs: HashMap::new(),
+            unfinished: 0,
             changes: VecDeque::new(),
             forgotten: 1,
             version: 1,
@@ -131,7 +134,9 @@ impl Lists {
         let mut lists = self.lock();
         for outlook in job.outlooks() {
             let list = lists.entry(outlook).or_default();
-            list.jobs.insert(job.id.clone(), job.clone());
+            list.unfinished += usize::from(is_unfinished(&job));
+            let before = list.jobs.insert(job.id.clone(), job.clone());
+            list.unfinished -= usize::from(before.is_some_and(|job| is_unfinished(&job)));
             list.note(job.clone());
             let _ = list.news.send(News::State(job.clone()));
             list.changed.send_replace(list.version);
@@ -144,7 +149,8 @@ impl Lists {
         let mut lists = self.lock();
         for outlook in outlooks {
             let Some(list) = lists.get_mut(outlook) else { continue };
-            if list.jobs.remove(&job.id).is_some() {
+            if let Some(before) = list.jobs.remove(&job.id) {
+                list.unfinished -= usize::from(is_unfinished(&before));
                 list.left_at = list.version;
                 list.version += 1;
             }
@@ -174,6 +180,17 @@ impl Lists {
         self.lock().values().find_map(|list| list.jobs.get(id)).cloned()
     }
 
+    /// Whether `outlook` shows this job.
+    pub(crate) fn shows(&self, outlook: &Outlook, id: &JobId) -> bool {
+        self.lock().get(outlook).is_some_and(|list| list.jobs.contains_key(id))
+    }
+
+    /// How many unfinished jobs a caller has asked for, in all queues.
+    pub(crate) fn unfinished(&self, caller: &Caller) -> usize {
+        let lists = self.lock();
+        lists.iter().filter(|(outlook, _)| outlook.caller == *caller).map(|(_, list)| list.unfinished).sum()
+    }
+
     /// Every listed job once.
     pub(crate) fn everything(&self) -> HashMap<JobId, Arc<Job>> {
         let lists = self.lock();
@@ -198,6 +215,10 @@ impl Lists {
             told_at: None,
         }
     }
+}
+
+fn is_unfinished(job: &Job) -> bool {
+    matches!(job.phase, Phase::Queued | Phase::Running)
 }
 
 /// Any name makes a queue; those that nobody uses any more are dropped before they pile up.
@@ -296,7 +317,7 @@ impl Feed {
 
 #[cfg(test)]
 mod tests {
-    use deskgrid_job::{Caller, Hold, Namespace, Needs, Phase, QueueName, Time};
+    use deskgrid_job::{Hold, Namespace, Needs, QueueName, Reason, Time};
 
     use super::*;
 
@@ -371,6 +392,24 @@ mod tests {
         feed.next().await;
         feed.ask_for_whole();
         assert!(matches!(feed.next().await, Listing::Whole(_)));
+    }
+
+    #[test]
+    fn unfinished_jobs_are_counted_for_each_that_asked_for_them() {
+        let lists = Lists::default();
+        let page = Caller::parse("https://a.example");
+        let own = |name, phase| Job { holds: vec![hold(&queue(), page.clone())], ..job(name, phase) };
+        let counts = |lists: &Lists| (lists.unfinished(&page), lists.unfinished(&Caller::Program));
+        lists.show(own("a", Phase::Queued));
+        lists.show(own("a", Phase::Running));
+        lists.show(job("b", Phase::Queued));
+        assert_eq!(counts(&lists), (1, 2));
+        let outlook = Outlook { caller: page.clone(), ..queue() };
+        assert!(lists.shows(&outlook, &own("a", Phase::Queued).id));
+        assert!(!lists.shows(&outlook, &job("b", Phase::Queued).id));
+        lists.show(own("a", Phase::Finished(Reason::Success)));
+        lists.hide(job("b", Phase::Queued), &[queue()]);
+        assert_eq!(counts(&lists), (0, 0));
     }
 
     #[test]

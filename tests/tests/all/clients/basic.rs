@@ -7,8 +7,7 @@ use serde_json::json;
 use super::{fraction, id_of, job, kill_all_jobs, poll_list, result, state, submit_until_seen};
 
 /// What the root folder of the image looks like from inside a job.
-const LISTING: &str =
-    ".\n..\n.dockerenv\nbin\ndev\netc\nhome\ninputs\njob-cache\noutputs\nproc\nroot\nsys\ntmp\nusr\nvar\n";
+const LISTING: &str = ".\n..\n.dockerenv\nbin\ndev\netc\nhome\ninputs\njob-cache\noutputs\nproc\nroot\nsbin\nsys\ntmp\nusr\nvar\n";
 
 #[tokio::test]
 async fn basic_a_job_sent_over_the_socket_finishes_and_its_log_is_the_listing_of_the_root_folder() {

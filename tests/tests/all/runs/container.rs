@@ -71,12 +71,12 @@ async fn the_environment_is_the_jobs_own_and_then_ours() {
 }
 
 #[tokio::test]
-async fn the_root_of_a_container_has_our_three_folders_and_nothing_else_of_ours() {
+async fn the_root_of_a_container_has_our_three_folders_and_the_first_process_of_the_engine() {
     let server = Deskgrid::start().await;
     let definition = json!({"image": BUSYBOX, "command": "ls -a", "env": {"ONLY": unique()}});
     let finished = server.run(&definition).await;
     let log = log_text(&finished);
-    let wanted = ". .. .dockerenv bin dev etc home inputs job-cache outputs proc root sys tmp usr var";
+    let wanted = ". .. .dockerenv bin dev etc home inputs job-cache outputs proc root sbin sys tmp usr var";
     assert_eq!(log.lines().collect::<Vec<_>>().join(" "), wanted);
     assert_eq!(finished["finished"]["result"]["outputs"], json!({}));
 }

@@ -15,11 +15,11 @@ use super::changes::is_shown;
 use super::speak::PING;
 use super::submitted::Submitted;
 use super::{Goodbye, Reply};
-use crate::Site;
 use crate::body::understand;
 use crate::error::HttpError;
 use crate::jobs::view;
 use crate::submission::to_worker;
+use crate::{Site, bounds};
 
 /// A client that does not even answer our pings for so long is gone.
 const SILENCE: Duration = Duration::from_secs(3 * PING.as_secs());
@@ -56,6 +56,8 @@ impl Listener {
         match understand(Text(text), ClientMessage::parse).await? {
             ClientMessage::Ping => self.reply(Reply::Frame("PONG".to_owned())).await,
             ClientMessage::Submit(submission) => {
+                // A client repeats what it does not see on its list, so it gets its turn when there is room.
+                bounds::check_jobs(&self.site, &self.outlook, &submission.id)?;
                 self.submitted.note(&submission.id, &submission.namespace);
                 self.site.worker().hand_in(to_worker(*submission, self.outlook.clone())).await?;
             }

@@ -65,6 +65,38 @@ pub enum SettingsError {
         /// What is wrong with it, as the end of a sentence.
         problem: String,
     },
+    /// A site in the file is not as it should be.
+    #[error(
+        "The settings file {}, line {line}, has a site that {problem}. Write sites as: [[sites]], then the lines \
+         origin = \"https://example.org\" and decision = \"allow\" or \"block\".",
+        path.display()
+    )]
+    BadSite {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong, as the end of a sentence.
+        problem: String,
+    },
+    /// The settings file could not be written.
+    #[error(
+        "The settings file {} could not be written ({source}), so nothing was changed. \
+         Check that you may write it and its folder.",
+        path.display()
+    )]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// There is no settings file to write to.
+    #[error("There is no settings file to write to. Name one with --config or DESKGRID_CONFIG.")]
+    NoFile,
+    /// A change would not fit what is there.
+    #[error("{0}")]
+    Impossible(String),
     /// The settings file's folder cannot be watched for changes.
     #[error(
         "The folder {} cannot be watched for changes of the settings ({problem}). \
@@ -88,6 +120,10 @@ impl SettingsError {
             Self::Syntax { .. } => "settings-syntax",
             Self::UnknownKey { .. } => "settings-unknown-key",
             Self::BadValue { .. } => "settings-bad-value",
+            Self::BadSite { .. } => "settings-bad-site",
+            Self::Unwritable { .. } => "settings-unwritable",
+            Self::NoFile => "settings-no-file",
+            Self::Impossible(_) => "settings-impossible",
             Self::Unwatchable { .. } => "settings-unwatchable",
         }
     }
@@ -95,7 +131,7 @@ impl SettingsError {
 
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum Written {
     /// The settings file.
     File {
         /// The file.
@@ -109,7 +145,7 @@ pub(super) enum Origin {
     Flag,
 }
 
-impl Origin {
+impl Written {
     /// The error for the value `shown` of `key` at this place.
     pub(super) fn refuse(&self, key: Key, shown: &str, problem: impl Into<String>) -> SettingsError {
         let shown = shown.chars().take(80).collect();

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::Origin;
+use super::error::Written;
 use super::key::suggestion;
-use super::{Key, Overrides, SettingsError};
+use super::{Key, Overrides, SettingsError, sites};
 
 /// The settings of the file at `path`.
 pub(super) fn read(path: &Path) -> Result<Overrides, SettingsError> {
@@ -26,12 +26,16 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Overrides, SettingsError>
     let mut settings = Overrides::default();
     for (name, value) in table.get_ref() {
         let line = line_of(text, name.span().start);
+        if name.get_ref() == sites::KEY {
+            settings.sites = Some(sites::read(path, text, value)?);
+            continue;
+        }
         let Some(key) = Key::of_file(name.get_ref()) else {
             return Err(unknown(path, line, name.get_ref()));
         };
-        let origin = Origin::File { path: path.to_owned(), line: line_of(text, value.span().start) };
-        let words = words_of(key, value, &origin)?;
-        settings.set(key, &words, &origin, &folder_of(path))?;
+        let written = Written::File { path: path.to_owned(), line: line_of(text, value.span().start) };
+        let words = words_of(key, value, &written)?;
+        settings.set(key, &words, &written, &folder_of(path))?;
     }
     Ok(settings)
 }
@@ -54,26 +58,27 @@ fn unknown(path: &Path, line: usize, name: &str) -> SettingsError {
 }
 
 /// The texts of a value: one for a text or number, any number for a list.
-fn words_of(key: Key, value: &Spanned<DeValue<'_>>, origin: &Origin) -> Result<Vec<String>, SettingsError> {
+fn words_of(key: Key, value: &Spanned<DeValue<'_>>, written: &Written) -> Result<Vec<String>, SettingsError> {
     match value.get_ref() {
-        DeValue::Array(items) if key == Key::AllowedOrigins => {
-            items.iter().map(|item| word_of(key, item.get_ref(), origin)).collect()
+        DeValue::Array(items) if key.is_list() => {
+            items.iter().map(|item| word_of(key, item.get_ref(), written)).collect()
         }
-        single => Ok(vec![word_of(key, single, origin)?]),
+        single => Ok(vec![word_of(key, single, written)?]),
     }
 }
 
-fn word_of(key: Key, value: &DeValue<'_>, origin: &Origin) -> Result<String, SettingsError> {
+fn word_of(key: Key, value: &DeValue<'_>, written: &Written) -> Result<String, SettingsError> {
     match value {
         DeValue::String(text) => Ok(text.to_string()),
         DeValue::Integer(number) => Ok(number.to_string()),
         DeValue::Float(number) => Ok(number.to_string()),
-        other => Err(origin.refuse(key, other.type_str(), "is the wrong kind of value")),
+        DeValue::Boolean(truth) if key == Key::TrustUnknownPrograms => Ok(truth.to_string()),
+        other => Err(written.refuse(key, other.type_str(), "is the wrong kind of value")),
     }
 }
 
 /// The line of the byte at `offset`, counted from 1.
-fn line_of(text: &str, offset: usize) -> usize {
+pub(super) fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
@@ -102,7 +107,12 @@ mod tests {
     #[test]
     fn origins_are_a_list() {
         let settings = read_text("allowed_origins = ['https://a.org', 'https://b.org']").unwrap();
-        assert_eq!(settings.allowed_origins.unwrap(), ["https://a.org", "https://b.org"]);
+        let origins = settings.allowed_origins.unwrap();
+        assert_eq!(
+            origins.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["https://a.org", "https://b.org"]
+        );
+        assert_eq!(read_text("allowed_hosts = ['lab-pc']").unwrap().allowed_hosts.unwrap(), ["lab-pc"]);
     }
 
     #[test]
@@ -130,6 +140,7 @@ mod tests {
     #[test]
     fn a_value_of_the_wrong_kind_is_refused() {
         let error = read_text("port = true").unwrap_err();
+        assert_eq!(read_text("trust_unknown_programs = false").unwrap().trust_unknown_programs, Some(false));
         assert!(error.contains("\"boolean\" is the wrong kind of value"), "{error}");
         assert!(read_text("cpus = [1, 2]").unwrap_err().contains("array"));
     }

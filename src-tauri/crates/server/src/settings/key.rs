@@ -21,11 +21,17 @@ pub enum Key {
     DockerHost,
     /// Web pages that may use this server besides the usual ones.
     AllowedOrigins,
+    /// Further names under which this server may be called.
+    AllowedHosts,
+    /// A further address to listen on.
+    Listen,
+    /// Whether programs may be let in when nobody can tell whose they are.
+    TrustUnknownPrograms,
 }
 
 impl Key {
     /// Every setting, in the order in which lists show them.
-    pub const ALL: [Key; 9] = [
+    pub const ALL: [Key; 12] = [
         Self::Port,
         Self::DataDirectory,
         Self::Cpus,
@@ -35,7 +41,15 @@ impl Key {
         Self::Id,
         Self::DockerHost,
         Self::AllowedOrigins,
+        Self::AllowedHosts,
+        Self::Listen,
+        Self::TrustUnknownPrograms,
     ];
+
+    /// Whether it holds any number of values.
+    pub(super) fn is_list(self) -> bool {
+        matches!(self, Self::AllowedOrigins | Self::AllowedHosts)
+    }
 
     /// Its name in the settings file.
     pub fn in_file(self) -> &'static str {
@@ -49,6 +63,9 @@ impl Key {
             Self::Id => "id",
             Self::DockerHost => "docker_host",
             Self::AllowedOrigins => "allowed_origins",
+            Self::AllowedHosts => "allowed_hosts",
+            Self::Listen => "listen",
+            Self::TrustUnknownPrograms => "trust_unknown_programs",
         }
     }
 
@@ -64,6 +81,9 @@ impl Key {
             Self::Id => "DESKGRID_ID",
             Self::DockerHost => "DESKGRID_DOCKER_HOST",
             Self::AllowedOrigins => "DESKGRID_ALLOW_ORIGIN",
+            Self::AllowedHosts => "DESKGRID_ALLOW_HOST",
+            Self::Listen => "DESKGRID_LISTEN",
+            Self::TrustUnknownPrograms => "DESKGRID_TRUST_UNKNOWN_PROGRAMS",
         }
     }
 
@@ -79,6 +99,9 @@ impl Key {
             Self::Id => "--id",
             Self::DockerHost => "--docker-host",
             Self::AllowedOrigins => "--allow-origin",
+            Self::AllowedHosts => "--allow-host",
+            Self::Listen => "--listen",
+            Self::TrustUnknownPrograms => "--trust-unknown-programs",
         }
     }
 
@@ -96,6 +119,11 @@ impl Key {
                 "the address of an engine, such as \"unix:///var/run/docker.sock\" or \"tcp://host:2375\""
             }
             Self::AllowedOrigins => "origins such as \"https://example.org\" or \"http://localhost:3000\"",
+            Self::AllowedHosts => "names such as \"lab-pc\" or \"lab-pc.example.org:8000\"",
+            Self::Listen => {
+                "an address of this computer, such as \"192.168.1.20\", or \"0.0.0.0\" for all of them"
+            }
+            Self::TrustUnknownPrograms => "true or false",
         }
     }
 

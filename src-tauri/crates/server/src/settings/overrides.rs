@@ -1,12 +1,14 @@
 //! Settings that someone chose, from one source or from several laid over each other.
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use deskgrid_job::WorkerId;
+use deskgrid_sites::{Entry, Origin};
 
-use super::error::Origin;
+use super::error::Written;
 use super::{Key, SettingsError, value};
 
 /// Every setting that a source names; what it leaves out stays as a lower source or the default has it.
@@ -29,7 +31,15 @@ pub struct Overrides {
     /// See [`super::Settings::docker_host`].
     pub docker_host: Option<String>,
     /// See [`super::Settings::allowed_origins`].
-    pub allowed_origins: Option<Vec<String>>,
+    pub allowed_origins: Option<Vec<Origin>>,
+    /// See [`super::Settings::allowed_hosts`].
+    pub allowed_hosts: Option<Vec<String>>,
+    /// See [`super::Settings::listen`].
+    pub listen: Option<IpAddr>,
+    /// See [`super::Settings::trust_unknown_programs`].
+    pub trust_unknown_programs: Option<bool>,
+    /// See [`super::Settings::sites`]. Only the file has them.
+    pub sites: Option<Vec<Entry>>,
 }
 
 impl Overrides {
@@ -46,6 +56,10 @@ impl Overrides {
             id: self.id.or(lower.id),
             docker_host: self.docker_host.or(lower.docker_host),
             allowed_origins: self.allowed_origins.or(lower.allowed_origins),
+            allowed_hosts: self.allowed_hosts.or(lower.allowed_hosts),
+            listen: self.listen.or(lower.listen),
+            trust_unknown_programs: self.trust_unknown_programs.or(lower.trust_unknown_programs),
+            sites: self.sites.or(lower.sites),
         }
     }
 
@@ -58,9 +72,9 @@ impl Overrides {
         for key in Key::ALL {
             let Some(text) = lookup(key.variable()).filter(|text| !text.is_empty()) else { continue };
             let text = text.into_string().map_err(|text| {
-                Origin::Environment.refuse(key, &text.to_string_lossy(), "is not UTF-8 text")
+                Written::Environment.refuse(key, &text.to_string_lossy(), "is not UTF-8 text")
             })?;
-            settings.set(key, &words_of(key, &text), &Origin::Environment, Path::new(""))?;
+            settings.set(key, &words_of(key, &text), &Written::Environment, Path::new(""))?;
         }
         Ok(settings)
     }
@@ -72,7 +86,7 @@ impl Overrides {
     pub fn from_flags(flags: &[(Key, Vec<String>)]) -> Result<Self, SettingsError> {
         let mut settings = Self::default();
         for (key, texts) in flags.iter().filter(|(_, texts)| !texts.is_empty()) {
-            settings.set(*key, texts, &Origin::Flag, Path::new(""))?;
+            settings.set(*key, texts, &Written::Flag, Path::new(""))?;
         }
         Ok(settings)
     }
@@ -82,19 +96,24 @@ impl Overrides {
         &mut self,
         key: Key,
         words: &[String],
-        origin: &Origin,
+        written: &Written,
         base: &Path,
     ) -> Result<(), SettingsError> {
-        if key == Key::AllowedOrigins {
-            let origins =
-                value::origins(words).map_err(|(bad, problem)| origin.refuse(key, &bad, problem))?;
-            self.allowed_origins = Some(origins);
-            return Ok(());
+        if key.is_list() {
+            return self.set_list(key, words).map_err(|(bad, problem)| written.refuse(key, &bad, problem));
         }
         let [text] = words else {
-            return Err(origin.refuse(key, &words.join(", "), "is not exactly one value"));
+            return Err(written.refuse(key, &words.join(", "), "is not exactly one value"));
         };
-        self.set_single(key, text, base).map_err(|problem| origin.refuse(key, text, problem))
+        self.set_single(key, text, base).map_err(|problem| written.refuse(key, text, problem))
+    }
+
+    fn set_list(&mut self, key: Key, words: &[String]) -> Result<(), (String, String)> {
+        match key {
+            Key::AllowedHosts => self.allowed_hosts = Some(value::list(words, value::host)?),
+            _ => self.allowed_origins = Some(value::list(words, value::origin)?),
+        }
+        Ok(())
     }
 
     fn set_single(&mut self, key: Key, text: &str, base: &Path) -> Result<(), String> {
@@ -107,7 +126,10 @@ impl Overrides {
             Key::MaxJobDuration => self.max_job_duration = Some(value::duration(text)?),
             Key::Id => self.id = Some(value::worker_id(text)?),
             Key::DockerHost => self.docker_host = Some(value::docker_host(text)?),
+            Key::Listen => self.listen = Some(value::address(text)?),
+            Key::TrustUnknownPrograms => self.trust_unknown_programs = Some(value::truth(text)?),
             Key::AllowedOrigins => self.allowed_origins = Some(vec![value::origin(text)?]),
+            Key::AllowedHosts => self.allowed_hosts = Some(vec![value::host(text)?]),
         }
         Ok(())
     }
@@ -115,12 +137,10 @@ impl Overrides {
 
 /// A variable holds one text, so a list in it is separated by commas.
 fn words_of(key: Key, text: &str) -> Vec<String> {
-    match key {
-        Key::AllowedOrigins => {
-            text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
-        }
-        _ => vec![text.to_owned()],
+    if key.is_list() {
+        return text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect();
     }
+    vec![text.to_owned()]
 }
 
 #[cfg(test)]
@@ -153,6 +173,9 @@ mod tests {
             ("DESKGRID_ID", "lab-1"),
             ("DESKGRID_DOCKER_HOST", "tcp://engine:2375"),
             ("DESKGRID_ALLOW_ORIGIN", "https://a.org, https://b.org,"),
+            ("DESKGRID_ALLOW_HOST", "lab-pc"),
+            ("DESKGRID_LISTEN", "192.168.1.20"),
+            ("DESKGRID_TRUST_UNKNOWN_PROGRAMS", "false"),
         ])
         .unwrap();
         assert_eq!(settings.port, Some(8123));
@@ -163,7 +186,11 @@ mod tests {
         assert_eq!(settings.max_job_duration, Some(Duration::from_secs(5400)));
         assert_eq!(settings.id, WorkerId::new("lab-1").ok());
         assert_eq!(settings.docker_host.as_deref(), Some("tcp://engine:2375"));
-        assert_eq!(settings.allowed_origins.unwrap(), ["https://a.org", "https://b.org"]);
+        let origins: Vec<_> = settings.allowed_origins.iter().flatten().map(Origin::as_str).collect();
+        assert_eq!(origins, ["https://a.org", "https://b.org"]);
+        assert_eq!(settings.allowed_hosts.unwrap(), ["lab-pc"]);
+        assert_eq!(settings.listen, Some([192, 168, 1, 20].into()));
+        assert_eq!(settings.trust_unknown_programs, Some(false));
     }
 
     #[test]

@@ -2,11 +2,13 @@
 //!
 //! Every function answers with the end of a sentence when the text does not fit ("is not a number").
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use deskgrid_docker::Address;
 use deskgrid_job::WorkerId;
+use deskgrid_sites::Origin;
 use directories::BaseDirs;
 
 /// The least memory that the engine accepts as a limit, in bytes.
@@ -96,35 +98,42 @@ pub(super) fn docker_host(text: &str) -> Read<String> {
 }
 
 /// One origin in the form in which browsers send it: lower case and without a default port.
-pub(super) fn origin(text: &str) -> Read<String> {
-    let lower = text.trim().trim_end_matches('/').to_ascii_lowercase();
-    let Some((scheme, host)) = lower.split_once("://") else {
-        return Err("has no scheme such as https://".into());
-    };
-    if host.is_empty() || scheme.is_empty() {
-        return Err("names no host".into());
-    }
-    if host.contains(['/', '?', '#', '@', '*', ' ', ',']) {
-        return Err("is more than an origin: leave out paths, wildcards and names of users".into());
-    }
-    let default_port = match scheme {
-        "http" => ":80",
-        "https" => ":443",
-        _ => "",
-    };
-    Ok(format!("{scheme}://{}", host.strip_suffix(default_port).unwrap_or(host)))
+pub(super) fn origin(text: &str) -> Read<Origin> {
+    Origin::of_person(text).map_err(|problem| problem.to_string())
 }
 
-/// Every origin of a list, in order and without doubles; the refused one comes with its error.
-pub(super) fn origins(texts: &[String]) -> Result<Vec<String>, (String, String)> {
-    let mut origins: Vec<String> = Vec::new();
+/// A host name with or without a port, as a client writes it.
+pub(super) fn host(text: &str) -> Read<String> {
+    let host = text.trim().to_ascii_lowercase();
+    let is_of_host = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
+    match host.as_str() {
+        "" => Err("is empty".into()),
+        host if host.bytes().all(is_of_host) => Ok(host.to_owned()),
+        _ => Err("is no name of a computer: leave out schemes, paths and wildcards".into()),
+    }
+}
+
+pub(super) fn address(text: &str) -> Read<IpAddr> {
+    text.trim().parse().map_err(|_| "is no address".to_owned())
+}
+
+pub(super) fn truth(text: &str) -> Read<bool> {
+    text.trim().parse().map_err(|_| "is neither".to_owned())
+}
+
+/// Every value of a list, in order and without doubles; the refused one comes with its error.
+pub(super) fn list<T: PartialEq>(
+    texts: &[String],
+    read: impl Fn(&str) -> Read<T>,
+) -> Result<Vec<T>, (String, String)> {
+    let mut values = Vec::new();
     for text in texts {
-        let origin = origin(text).map_err(|problem| (text.clone(), problem))?;
-        if !origins.contains(&origin) {
-            origins.push(origin);
+        let value = read(text).map_err(|problem| (text.clone(), problem))?;
+        if !values.contains(&value) {
+            values.push(value);
         }
     }
-    Ok(origins)
+    Ok(values)
 }
 
 #[cfg(test)]
@@ -163,14 +172,18 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_kept_as_browsers_send_it() {
-        assert_eq!(origin("HTTPS://Example.org:443/").unwrap(), "https://example.org");
-        assert_eq!(origin("http://localhost:3000").unwrap(), "http://localhost:3000");
-        for bad in
-            ["example.org", "https://", "https://*.example.org", "https://a/b", "https://u@a", "null", "*"]
-        {
-            assert!(origin(bad).is_err(), "{bad:?}");
+    fn hosts_are_names_with_or_without_a_port() {
+        assert_eq!(host(" Lab-PC:8000 "), Ok("lab-pc:8000".to_owned()));
+        for bad in ["", "http://lab", "*.lab", "a b"] {
+            assert!(host(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn lists_have_no_doubles_and_name_what_they_refuse() {
+        let texts = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        assert_eq!(list(&texts(&["1", "2", "1"]), port), Ok(vec![1, 2]));
+        assert_eq!(list(&texts(&["1", "x"]), port).unwrap_err().0, "x");
     }
 
     #[test]

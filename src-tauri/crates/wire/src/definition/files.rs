@@ -8,8 +8,12 @@ use deskgrid_job::{ConfigPath, DataRef, FilePath};
 use super::data_ref;
 use super::field::{DefinitionError, Field};
 
-/// Folders of the container that exist before any file is placed, so that no file may take their name.
-const FOLDERS: [&str; 3] = ["inputs", "outputs", "job-cache"];
+/// What the engine and we put into each container before any file is placed. No file may take the place of one of
+/// these, or of a folder above one.
+const TAKEN: [&str; 7] =
+    ["inputs", "outputs", "job-cache", "etc/hosts", "etc/hostname", "etc/resolv.conf", "sbin/docker-init"];
+/// The kernel's own folders, in which files cannot be placed either.
+const KERNEL: [&str; 3] = ["proc", "sys", "dev"];
 const RENAME: &str = "choose another file name";
 
 /// `inputs` and `configFiles`, without the inputs that a config file takes the place of.
@@ -56,8 +60,8 @@ fn entries(
         let Some(data) = data_ref::parse(&entry)? else { continue };
         let path = path_of(name).map_err(|error| entry.error(format_args!("cannot be: {error}"), RENAME))?;
         let place = place(&path);
-        if FOLDERS.contains(&place.as_str()) {
-            return Err(entry.error("has the name of a folder that each job has", RENAME));
+        if let Some(taken) = shadowed(&place) {
+            return Err(entry.error(format_args!("would hide /{taken}, which each container needs"), RENAME));
         }
         places.push((place, entry.name().to_owned()));
         if files.insert(path, data).is_some() {
@@ -73,6 +77,15 @@ fn place(path: &ConfigPath) -> String {
         ConfigPath::Input(path) => format!("inputs/{path}"),
         ConfigPath::Absolute(path) => path.to_string(),
     }
+}
+
+/// What a file at `place` would hide or lie in, of the things that no file may.
+fn shadowed(place: &str) -> Option<&'static str> {
+    let is_above = |above: &str, below: &str| {
+        below.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let kernel = KERNEL.into_iter().find(|folder| is_above(folder, place));
+    kernel.or_else(|| TAKEN.into_iter().find(|taken| is_above(place, taken)))
 }
 
 fn refuse_files_above_files(mut places: Vec<Place>) -> Result<(), DefinitionError> {
@@ -142,9 +155,33 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cannot_take_the_name_of_a_folder_of_the_job() {
-        for name in ["/inputs", "/outputs", "/job-cache"] {
-            refused(&json!({"configFiles": {name: {"value": "x"}}}));
+    fn a_file_cannot_hide_what_each_container_needs() {
+        for (name, hidden) in [
+            ("/inputs", "/inputs"),
+            ("/outputs", "/outputs"),
+            ("/job-cache", "/job-cache"),
+            ("/proc", "/proc"),
+            ("/proc/sys/kernel/core_pattern", "/proc"),
+            ("/sys/fs/cgroup/x", "/sys"),
+            ("/dev/mem", "/dev"),
+            ("/dev/shm/x", "/dev"),
+            ("/etc", "/etc/hosts"),
+            ("/etc/hosts", "/etc/hosts"),
+            ("/etc/hostname", "/etc/hostname"),
+            ("/etc/resolv.conf", "/etc/resolv.conf"),
+            ("/sbin", "/sbin/docker-init"),
+            ("/sbin/docker-init", "/sbin/docker-init"),
+        ] {
+            let error = refused(&json!({"configFiles": {name: {"value": "x"}}}));
+            assert!(error.contains(&format!("configFiles[{name:?}] would hide {hidden},")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_may_lie_beside_what_each_container_needs() {
+        for name in ["/etc/hosts.d", "/etc/app.conf", "/process", "/devices/x", "/sbin/tool", "proc", "dev/x"]
+        {
+            assert!(read(&json!({"configFiles": {name: {"value": "x"}}})).is_ok(), "{name}");
         }
     }
 

@@ -1,9 +1,10 @@
 //! What the owner does once its decisions are on disk: tell the lists, start and stop runs, answer.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use deskgrid_job::queue::{Effect, Objection};
-use deskgrid_job::{Failure, FailureCode, Job, JobId, Phase, RunResult};
+use deskgrid_job::{Caller, Failure, FailureCode, Job, JobId, Phase, RunResult};
 use deskgrid_store::Change;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +25,12 @@ pub(super) fn failed(id: JobId, objection: Objection) -> Change {
         ),
     };
     Change::Finish { id, result: Arc::new(RunResult::failed(failure)) }
+}
+
+/// Who wants a job, each once.
+fn callers(job: &Job) -> Vec<Caller> {
+    let callers: BTreeSet<_> = job.holds.iter().map(|hold| hold.caller.clone()).collect();
+    callers.into_iter().collect()
 }
 
 impl Owner {
@@ -81,6 +88,7 @@ impl Owner {
             kit: self.kit.clone(),
             id: id.clone(),
             number,
+            callers: job.map(callers).unwrap_or_default(),
             queue: job.and_then(|job| job.holds.first()).map(|hold| hold.queue.clone()),
             allotment: allotment.clone(),
             stop,

@@ -71,7 +71,7 @@ struct Owner {
 
 /// Reads what the store holds and starts the owner.
 pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
-    let Setup { store, engine, id, read_definition, base_url, limits } = setup;
+    let Setup { store, engine, id, read_definition, base_url, limits, site_rules } = setup;
     let lists = Lists::default();
     let (request_sender, requests) = mpsc::channel(INBOX);
     let (report_sender, reports) = mpsc::channel(INBOX);
@@ -89,6 +89,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
         read_definition,
         engine: engine.clone(),
         limits: limits.clone(),
+        site_rules,
         reports: report_sender,
     });
     let mut owner = Owner {
@@ -115,7 +116,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
 }
 
 /// What jobs may take: our limits, else most of what the engine has; before it answers, this computer's CPUs count.
-fn offer(limits: &Limits, engine: &EngineState) -> Offer {
+pub(crate) fn offer(limits: &Limits, engine: &EngineState) -> Offer {
     let engine = engine.ready().map(Engine::info);
     let cpus = engine.map_or_else(cpus_of_this_computer, |engine| engine.cpus);
     let spared = cpus.saturating_sub(1).max(1).saturating_mul(1000);

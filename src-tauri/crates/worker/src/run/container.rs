@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use deskgrid_docker::{Bind, ContainerSpec, Image, Network, VolumeMount};
+use deskgrid_docker::{Bind, Confinement, ContainerSpec, Image, VolumeMount};
 use deskgrid_job::queue::Allotment;
 use deskgrid_job::{Command, Definition, ImageSource, JobId, QueueName, WorkerId};
+
+use crate::sites::Permits;
 
 /// Our label for the run, by which a container is found again after a restart.
 pub(crate) const RUN_LABEL: &str = "deskgrid.run";
@@ -16,9 +18,6 @@ pub(crate) const ID_LABEL: &str = "container.mtfm.io/id";
 pub(crate) const WORKER_LABEL: &str = "container.mtfm.io/worker";
 const QUEUE_LABEL: &str = "container.mtfm.io/queue";
 const OURS_LABEL: &str = "container.mtfm.io";
-/// The volume that all jobs share (section 6).
-const JOB_CACHE: &str = "metaframe-container-worker-cache";
-
 /// Who the container is for.
 pub(super) struct Purpose<'a> {
     pub(super) id: &'a JobId,
@@ -28,15 +27,34 @@ pub(super) struct Purpose<'a> {
     pub(super) base_url: &'a str,
 }
 
+/// What the container may take and do.
+pub(super) struct Bounds<'a> {
+    pub(super) allotment: &'a Allotment,
+    /// Bytes of memory that jobs may use in all; none when nobody knows.
+    pub(super) memory: Option<u64>,
+    pub(super) permits: Permits,
+}
+
+impl Bounds<'_> {
+    /// The limit of the container's memory: what the job asked for, else all that jobs may use.
+    fn memory_limit(&self) -> Option<u64> {
+        let asked = Some(self.allotment.needs.memory).filter(|bytes| *bytes > 0);
+        match self.permits.confinement {
+            Confinement::Close => asked.or(self.memory),
+            Confinement::Usual => asked,
+        }
+    }
+}
+
 /// The container of one run.
 pub(super) fn spec(
     purpose: &Purpose<'_>,
     definition: &Definition,
     image: &Image,
-    allotment: &Allotment,
+    bounds: &Bounds<'_>,
     binds: Vec<Bind>,
 ) -> ContainerSpec {
-    let needs = &allotment.needs;
+    let Bounds { allotment, permits, .. } = bounds;
     ContainerSpec {
         image: name(definition, image),
         entrypoint: definition.entrypoint.as_ref().map(words),
@@ -45,12 +63,13 @@ pub(super) fn spec(
         workdir: definition.workdir.clone(),
         shm_size: definition.shm_size,
         labels: labels(purpose),
-        nano_cpus: Some(u64::from(needs.cpu_millis) * 1_000_000),
-        memory: (needs.memory > 0).then_some(needs.memory),
+        nano_cpus: Some(u64::from(allotment.needs.cpu_millis) * 1_000_000),
+        memory: bounds.memory_limit(),
         gpus: allotment.gpus.clone(),
         binds,
-        volumes: vec![VolumeMount { volume: JOB_CACHE.to_owned(), container: "/job-cache".to_owned() }],
-        network: Network::Jobs,
+        volumes: vec![VolumeMount { volume: permits.cache.clone(), container: "/job-cache".to_owned() }],
+        network: permits.network,
+        confinement: permits.confinement,
     }
 }
 
@@ -95,6 +114,10 @@ fn environment(
         ("JOB_OUTPUTS_URL_PREFIX", format!("{base_url}/j/{id}/outputs/")),
         ("JOB_INPUTS_URL_PREFIX", format!("{base_url}/j/{id}/inputs/")),
     ];
+    // Where the engine starts every container with NVIDIA's runtime, the image or the job could otherwise take GPUs
+    // by naming them here.
+    let gpus = if allotment.gpus.is_empty() { "void".to_owned() } else { allotment.gpus.join(",") };
+    ours.push(("NVIDIA_VISIBLE_DEVICES", gpus));
     if !allotment.gpus.is_empty() {
         // Inside the container the devices it was given are counted from 0.
         let devices: Vec<_> = (0..allotment.gpus.len()).map(|number| number.to_string()).collect();

@@ -8,6 +8,8 @@ use deskgrid_docker::{ContainerId, Delivery, Engine, EngineError, Exit, Image, O
 use deskgrid_job::{
     BlobHash, Definition, Failure, FailureCode, FilePath, ImageSource, LogLine, RunResult, Time,
 };
+use deskgrid_outputs::Outputs;
+use deskgrid_outputs::archive::ArchiveError;
 use deskgrid_store::Scratch;
 use futures_util::TryStreamExt as _;
 use futures_util::future::try_join;
@@ -15,14 +17,14 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
-use super::container::{self, Purpose};
+use super::container::{self, Bounds, Purpose};
 use super::follow::{self, Over};
 use super::inputs::{self, Files};
 use super::journal::{self, Journal};
-use super::outputs::archive::{self, ArchiveError};
-use super::outputs::{self, Outputs, Tree};
-use super::{Interruption, Run, disk};
+use super::{Interruption, Run, disk, outputs};
 use crate::lists::{News, Step};
+use crate::owner;
+use crate::sites::Permits;
 
 /// The exit code of a container whose main process was killed outright.
 const KILLED: i64 = 137;
@@ -35,11 +37,13 @@ pub(super) struct Course<'a> {
     container: Option<ContainerId>,
     scratch: Option<Scratch>,
     inputs: BTreeMap<FilePath, BlobHash>,
+    /// The limit of the container's memory in bytes, as far as we know.
+    memory: Option<u64>,
 }
 
 impl<'a> Course<'a> {
     pub(super) fn new(run: &'a Run) -> Self {
-        Self { run, container: None, scratch: None, inputs: BTreeMap::new() }
+        Self { run, container: None, scratch: None, inputs: BTreeMap::new(), memory: None }
     }
 
     /// From the definition to the result.
@@ -154,7 +158,8 @@ impl<'a> Course<'a> {
             worker: &run.kit.worker,
             base_url: &run.kit.base_url,
         };
-        let spec = container::spec(&purpose, definition, image, &run.allotment, placement.binds);
+        let spec = container::spec(&purpose, definition, image, &self.bounds(), placement.binds);
+        self.memory = spec.memory;
         let container = engine.create(&spec).await?;
         self.container = Some(container.clone());
         if run.stop.is_cancelled() {
@@ -164,6 +169,16 @@ impl<'a> Course<'a> {
             run.unless_stopped(engine.upload(&container, "/", shipment.pack())).await?;
         }
         Ok(container)
+    }
+
+    fn bounds(&self) -> Bounds<'a> {
+        let run = self.run;
+        let offer = owner::offer(&run.kit.limits.borrow(), &run.kit.engine.borrow());
+        Bounds {
+            allotment: &run.allotment,
+            memory: Some(offer.capacity.memory).filter(|bytes| *bytes < u64::MAX),
+            permits: Permits::of(&run.callers, &run.kit.site_rules.borrow()),
+        }
     }
 
     /// Turns the end of a container into the job's result.
@@ -183,9 +198,16 @@ impl<'a> Course<'a> {
                     duration.as_secs()
                 );
                 result.notes.push(line(words, true));
+                result.notes.extend(journal.cut().map(|words| line(words, true)));
                 journal.sync().await?;
             }
+            Over::Exited(Exit { never_began: Some(why), .. }) => {
+                // What the engine's first process said of it is not the job's own output.
+                journal.discard().await?;
+                return Err((*why).into());
+            }
             Over::Exited(exit) => {
+                result.notes.extend(journal.cut().map(|words| line(words, true)));
                 result.exit_code = Some(exit.code);
                 result.notes.extend(self.out_of_memory(&exit));
                 let (outputs, ()) = try_join(self.collect(engine, container), journal.sync()).await?;
@@ -198,9 +220,10 @@ impl<'a> Course<'a> {
 
     fn out_of_memory(&self, exit: &Exit) -> Option<LogLine> {
         (exit.code == KILLED && exit.oom_killed).then(|| {
-            let limit = match self.run.allotment.needs.memory {
-                0 => "this computer had no more to give".to_owned(),
-                bytes => format!("its limit was {} MiB", bytes / (1 << 20)),
+            let asked = Some(self.run.allotment.needs.memory).filter(|bytes| *bytes > 0);
+            let limit = match asked.or(self.memory) {
+                None => "this computer had no more to give".to_owned(),
+                Some(bytes) => format!("its limit was {} MiB", bytes / (1 << 20)),
             };
             let words = format!(
                 "The container ran out of memory and was killed (exit code 137): {limit}. \
@@ -219,23 +242,27 @@ impl<'a> Course<'a> {
             };
             match collected {
                 Err(Interruption::EngineLost) => engine = follow::engine_again(self.run).await?,
-                collected => return collected.map(Tree::into_outputs),
+                collected => return collected,
             }
         }
     }
 
-    async fn collect_folder(&self, scratch: &Scratch) -> Result<Tree, Interruption> {
+    async fn collect_folder(&self, scratch: &Scratch) -> Result<Outputs, Interruption> {
         let (store, folder) = (self.run.kit.store.clone(), scratch.outputs());
         let collected = tokio::task::spawn_blocking(move || {
             let mut batch = store.blobs().batch();
-            let tree = outputs::folder::collect(&folder, &mut batch)?;
+            let tree = outputs::of_folder(&folder, &mut batch)?;
             batch.commit()?;
-            Ok::<_, deskgrid_store::StoreError>(tree)
+            Ok::<_, deskgrid_store::StoreError>(tree.into_outputs())
         });
         collected.await.map_err(disk)?.map_err(disk)
     }
 
-    async fn collect_archive(&self, engine: &Engine, container: &ContainerId) -> Result<Tree, Interruption> {
+    async fn collect_archive(
+        &self,
+        engine: &Engine,
+        container: &ContainerId,
+    ) -> Result<Outputs, Interruption> {
         // The reader of the archive sees a broken stream only; what the engine said is kept beside it.
         let problem = Arc::new(OnceLock::new());
         let noted = problem.clone();
@@ -247,16 +274,16 @@ impl<'a> Course<'a> {
         let store = self.run.kit.store.clone();
         let collected = tokio::task::spawn_blocking(move || {
             let mut batch = store.blobs().batch();
-            let tree = archive::collect(reader, &mut batch)?;
-            batch.commit()?;
-            Ok::<_, ArchiveError>(tree)
+            let tree = outputs::of_archive(reader, &mut batch)?;
+            batch.commit().map_err(ArchiveError::NotKept)?;
+            Ok::<_, ArchiveError<deskgrid_store::StoreError>>(tree.into_outputs())
         });
         match (collected.await.map_err(disk)?, problem.get()) {
             // The job removed the folder.
-            (_, Some(EngineError::NoSuchFile { .. })) => Ok(Tree::default()),
+            (_, Some(EngineError::NoSuchFile { .. })) => Ok(Outputs::default()),
             (_, Some(error)) => Err(error.clone().into()),
-            (Ok(tree), None) => Ok(tree),
-            (Err(ArchiveError::Store(error)), None) => Err(disk(error)),
+            (Ok(outputs), None) => Ok(outputs),
+            (Err(ArchiveError::NotKept(error)), None) => Err(disk(error)),
             (Err(ArchiveError::Broken(error)), None) => {
                 let words =
                     format!("The outputs could not be fetched from the engine: {error}. Run the job again.");

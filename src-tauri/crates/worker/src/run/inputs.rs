@@ -170,6 +170,11 @@ fn bind(host: &Path, container: String, read_only: bool) -> Bind {
 
 /// The place of an input in our folder, with the folders above it, which any user of a container may write to.
 fn below(folder: &Path, path: &FilePath) -> std::io::Result<PathBuf> {
+    if !path.is_fit_for_this_system() {
+        let words =
+            format!("The input {path} has a name that this system does not allow. Choose another one.");
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, words));
+    }
     let mut place = folder.to_owned();
     let mut segments = path.segments().peekable();
     while let Some(segment) = segments.next() {

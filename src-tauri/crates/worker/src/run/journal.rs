@@ -21,6 +21,9 @@ const MOST_TOLD_LINES: usize = 500;
 /// And of no more lines once they have so many bytes.
 const MOST_TOLD: usize = 32 * 1024;
 
+/// The log of one run keeps this many bytes of text; the disk belongs to all jobs.
+const LONGEST: u64 = 4 << 30;
+
 /// Empties the logs of an earlier run, so that a run that writes nothing does not show them as its own.
 pub(super) async fn clear(run: &Run) -> Result<(), Interruption> {
     if run.number == 1 {
@@ -41,16 +44,18 @@ pub(super) struct Journal<'a> {
     step: Step,
     /// Opened at the first line, so that a log without lines costs nothing.
     writer: Option<LogWriter>,
+    room: Room,
 }
 
 impl<'a> Journal<'a> {
     /// A journal that replaces what an earlier run, or an earlier life of this program, wrote.
     pub(super) fn new(run: &'a Run, step: Step) -> Self {
-        Self { run, step, writer: None }
+        Self { run, step, writer: None, room: Room { left: LONGEST, is_cut: false } }
     }
 
     /// Stores `lines` and tells of them.
     pub(super) async fn write(&mut self, lines: Vec<LogLine>) -> Result<(), Interruption> {
+        let lines = self.room.keep(lines);
         if lines.is_empty() {
             return Ok(());
         }
@@ -71,6 +76,28 @@ impl<'a> Journal<'a> {
         self.writer = Some(written.await.map_err(disk)?.map_err(disk)?);
         self.run.kit.lists.tell(&self.run.id, &News::Lines(Arc::new(news)));
         Ok(())
+    }
+
+    /// What there is to say when the log was too long to keep.
+    pub(super) fn cut(&self) -> Option<String> {
+        self.room.is_cut.then(|| {
+            format!(
+                "Deskgrid kept the first {} GiB of what the job wrote and left out the rest. Let jobs write long \
+                 outputs to files in /outputs.",
+                LONGEST >> 30
+            )
+        })
+    }
+
+    /// Empties the log again.
+    pub(super) async fn discard(self) -> Result<(), Interruption> {
+        if self.writer.is_none() {
+            return Ok(());
+        }
+        let (logs, id, kind) = (self.run.kit.store.logs(), self.run.id.clone(), kind(self.step));
+        let emptied =
+            tokio::task::spawn_blocking(move || logs.writer(&id, kind, Opening::Truncate).map(drop));
+        emptied.await.map_err(disk)?.map_err(disk)
     }
 
     /// Brings the log onto the disk, so that a result that is told never has a shorter log after a power cut.
@@ -116,6 +143,29 @@ impl<'a> Journal<'a> {
     }
 }
 
+/// How much of a log is still kept.
+#[derive(Debug)]
+struct Room {
+    left: u64,
+    is_cut: bool,
+}
+
+impl Room {
+    /// The lines that are kept: whole ones, and none after the first that does not fit.
+    fn keep(&mut self, mut lines: Vec<LogLine>) -> Vec<LogLine> {
+        let kept = lines.iter().take_while(|line| !self.is_cut && self.takes(line.text.len())).count();
+        self.is_cut |= kept < lines.len();
+        lines.truncate(kept);
+        lines
+    }
+
+    fn takes(&mut self, bytes: usize) -> bool {
+        let left = u64::try_from(bytes).ok().and_then(|bytes| self.left.checked_sub(bytes));
+        self.left = left.unwrap_or(self.left);
+        left.is_some()
+    }
+}
+
 /// The first of `lines`, as far as readers are told of them.
 fn told(lines: &[LogLine]) -> &[LogLine] {
     let mut bytes = 0;
@@ -138,6 +188,21 @@ fn kind(step: Step) -> LogKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn lines(texts: &[&str]) -> Vec<LogLine> {
+        let line = |text: &&str| LogLine { text: (*text).to_owned(), time: Time(1), is_stderr: false };
+        texts.iter().map(line).collect()
+    }
+
+    #[test]
+    fn a_log_keeps_its_beginning_and_nothing_after_the_first_line_that_is_too_much() {
+        let mut room = Room { left: 5, is_cut: false };
+        assert_eq!(room.keep(lines(&["ab\n"])).len(), 1);
+        assert!(!room.is_cut);
+        assert_eq!(room.keep(lines(&["c\n", "d\n", ""])), lines(&["c\n"]));
+        assert!(room.is_cut);
+        assert!(room.keep(lines(&[""])).is_empty());
+    }
 
     #[test]
     fn readers_are_told_of_a_bounded_part_of_what_came_at_once() {

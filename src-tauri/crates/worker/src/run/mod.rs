@@ -20,7 +20,7 @@ use deskgrid_docker::{Engine, EngineError, EngineState, OurContainer};
 use deskgrid_job::phase::Ending;
 use deskgrid_job::queue::{Allotment, RunEnd};
 use deskgrid_job::{
-    BlobHash, Definition, Failure, FailureCode, FilePath, JobId, QueueName, RunResult, WorkerId,
+    BlobHash, Caller, Definition, Failure, FailureCode, FilePath, JobId, QueueName, RunResult, WorkerId,
 };
 use deskgrid_store::Store;
 use tokio::sync::{mpsc, watch};
@@ -28,9 +28,9 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use container::{ID_LABEL, RUN_LABEL};
 
-use crate::Limits;
 use crate::fetch::Fetcher;
 use crate::lists::Lists;
+use crate::{Limits, SiteRulesByCaller};
 
 /// An engine that was found gone and is not known to be after this long is there still.
 const FALSE_ALARM: Duration = Duration::from_secs(2);
@@ -45,6 +45,7 @@ pub(crate) struct Kit {
     pub(crate) read_definition: fn(&str) -> Result<Definition, String>,
     pub(crate) engine: watch::Receiver<EngineState>,
     pub(crate) limits: watch::Receiver<Limits>,
+    pub(crate) site_rules: watch::Receiver<SiteRulesByCaller>,
     pub(crate) reports: mpsc::Sender<Report>,
 }
 
@@ -88,7 +89,9 @@ impl From<EngineError> for Interruption {
         let code = match &error {
             // It ended, but not by itself: its exit code is not the job's.
             EngineError::StoppedWithEngine { .. } => return Self::TakenDown,
-            EngineError::NoSuchContainer { .. } => return Self::ContainerLost,
+            EngineError::NoSuchContainer { .. } | EngineError::LimitRefused { .. } => {
+                return Self::ContainerLost;
+            }
             _ if error.is_engine_lost() => return Self::EngineLost,
             EngineError::CannotStart { .. } => FailureCode::CannotStart,
             EngineError::Image { .. } => FailureCode::ImageUnavailable,
@@ -116,6 +119,8 @@ pub(crate) struct Run {
     pub(crate) number: u32,
     /// The queue that its container is labelled with; readers of every queue that lists the job hear of it.
     pub(crate) queue: Option<QueueName>,
+    /// Who wanted the job when the run began.
+    pub(crate) callers: Vec<Caller>,
     pub(crate) allotment: Allotment,
     pub(crate) stop: CancellationToken,
 }

@@ -1,0 +1,156 @@
+//! Stores what a container left in `/outputs`: from a folder of ours that it wrote into, or from the engine's archive.
+//! What of it becomes an output is decided in `deskgrid-outputs`.
+//!
+//! Opens nothing but regular files. Nobody writes to the folder any more, the container being over; still every file
+//! is opened without following links and looked at again after opening.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::path::Path;
+
+use deskgrid_job::{FilePath, OutputFile};
+use deskgrid_outputs::archive::{self, ArchiveError};
+use deskgrid_outputs::{Entry, Tree};
+use deskgrid_store::{Batch, StoreError, Stored};
+
+/// Deeper than any path that Linux takes; bounds what a malicious tree can make us do.
+const DEEPEST: usize = 1900;
+
+/// Lists everything below `root` and stores each regular file in `batch`. Blocking.
+///
+/// # Errors
+/// When our own disk refuses; what the container made cannot cause one.
+pub(super) fn of_folder(root: &Path, batch: &mut Batch) -> Result<Tree, StoreError> {
+    let mut tree = Tree::default();
+    let mut folders = vec![(root.to_owned(), String::new())];
+    while let Some((folder, prefix)) = folders.pop() {
+        let listing = match list(&folder) {
+            Ok(listing) => listing,
+            Err(error) => {
+                let remark = || format!("Deskgrid could not read the folder /outputs/{prefix}: {error}.");
+                tree.unreadable.add(remark);
+                continue;
+            }
+        };
+        for found in listing {
+            let Some(name) = found.file_name().to_str().map(|name| format!("{prefix}{name}")) else {
+                let name = found.path();
+                let remark = || format!("Deskgrid left out {}: its name is not UTF-8.", shown(&name, root));
+                tree.unreadable.add(remark);
+                continue;
+            };
+            let Ok(path) = FilePath::new(&name) else {
+                let remark = || format!("Deskgrid left out /outputs/{name}: its path is too long.");
+                tree.unreadable.add(remark);
+                continue;
+            };
+            let entry = entry(&found.path(), batch)?;
+            if entry == Some(Entry::Folder) && path.segments().count() < DEEPEST {
+                folders.push((found.path(), format!("{name}/")));
+            }
+            match entry {
+                Some(entry) => drop(tree.entries.insert(path, entry)),
+                None => tree.unreadable.add(|| format!("Deskgrid could not read /outputs/{path}.")),
+            }
+        }
+    }
+    Ok(tree)
+}
+
+/// Reads the engine's archive of `/outputs` and stores each regular file in `batch`. Blocking.
+///
+/// # Errors
+/// When the stream breaks off or our own disk refuses.
+pub(super) fn of_archive(archive: impl Read, batch: &mut Batch) -> Result<Tree, ArchiveError<StoreError>> {
+    archive::collect(archive, |content| batch.write(content).map(output))
+}
+
+fn output(stored: Stored) -> OutputFile {
+    OutputFile { hash: stored.hash, size: stored.size }
+}
+
+fn shown(path: &Path, root: &Path) -> String {
+    format!("/outputs/{}", path.strip_prefix(root).unwrap_or(path).display())
+}
+
+/// The entries of a folder; one that the container left without permissions is opened up first.
+fn list(folder: &Path) -> io::Result<Vec<std::fs::DirEntry>> {
+    let entries = std::fs::read_dir(folder).or_else(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            open_up(folder)?;
+            std::fs::read_dir(folder)
+        }
+        _ => Err(error),
+    })?;
+    entries.collect()
+}
+
+#[cfg(unix)]
+fn open_up(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
+}
+
+#[cfg(not(unix))]
+fn open_up(_path: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::PermissionDenied.into())
+}
+
+/// What `path` is, with a regular file stored; nothing when it cannot be read.
+fn entry(path: &Path, batch: &mut Batch) -> Result<Option<Entry>, StoreError> {
+    let Ok(facts) = std::fs::symlink_metadata(path) else { return Ok(None) };
+    if facts.is_dir() {
+        return Ok(Some(Entry::Folder));
+    }
+    if facts.is_symlink() {
+        let target = std::fs::read_link(path).map(|target| target.to_string_lossy().into_owned());
+        return Ok(target.ok().map(Entry::Link));
+    }
+    if !facts.is_file() {
+        return Ok(Some(Entry::Special(kind(facts.file_type()))));
+    }
+    let Ok(file) = open(path) else { return Ok(None) };
+    let stored = batch.adopt(file, path)?;
+    Ok(Some(Entry::File(output(stored))))
+}
+
+/// Opens a file that was seen to be regular, and makes sure that it is the same still.
+fn open(path: &Path) -> io::Result<File> {
+    let file = open_without_following(path).or_else(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            open_up(path)?;
+            open_without_following(path)
+        }
+        _ => Err(error),
+    })?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
+}
+
+#[cfg(unix)]
+fn open_without_following(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+#[cfg(not(unix))]
+fn open_without_following(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).open(path)
+}
+
+#[cfg(unix)]
+fn kind(kind: std::fs::FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt as _;
+    if kind.is_fifo() {
+        "a pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
+#[cfg(not(unix))]
+fn kind(_kind: std::fs::FileType) -> &'static str {
+    "no regular file"
+}

@@ -1,0 +1,158 @@
+//! A real headless Chromium, driven over its debugging socket as far as the tests need it.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use crate::server::PATIENCE;
+
+/// A host name of somebody else that leads the browser to this computer.
+pub const REBOUND: &str = "evil.example";
+
+/// A tab with an empty profile of its own. It is closed when dropped.
+pub struct Browser {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// The tab, once one is open.
+    session: Value,
+    sent: u64,
+    _program: Arc<Program>,
+}
+
+/// The running browser, which all tabs of the moment share, since its start takes far longer than a tab.
+struct Program {
+    process: Child,
+    /// Where it takes commands.
+    address: String,
+    _profile: TempDir,
+}
+
+impl Program {
+    /// The one that runs, or a new one. Blocks until it is there.
+    fn shared() -> Arc<Self> {
+        static RUNNING: Mutex<Weak<Program>> = Mutex::new(Weak::new());
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        running.upgrade().unwrap_or_else(|| {
+            let started = Arc::new(Self::start());
+            *running = Arc::downgrade(&started);
+            started
+        })
+    }
+
+    fn start() -> Self {
+        let profile = tempfile::tempdir().expect("a temporary folder");
+        let mut process = Command::new("chromium")
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
+            .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
+            .args(["--no-proxy-server", "--remote-debugging-port=0"])
+            .arg(format!("--host-resolver-rules=MAP {REBOUND} 127.0.0.1"))
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("chromium is installed");
+        let address = debugging_address(&mut process);
+        Self { process, address, _profile: profile }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Browser {
+    /// Opens `url` in a new tab.
+    pub async fn open(url: &str) -> Self {
+        let program = tokio::task::spawn_blocking(Program::shared).await.expect("the browser starts");
+        let (socket, _) = connect_async(&program.address).await.expect("the browser takes commands");
+        let mut browser = Self { socket, session: Value::Null, sent: 0, _program: program };
+        let apart = json!({"disposeOnDetach": true});
+        let profile = browser.command("Target.createBrowserContext", apart).await.expect("a profile");
+        let tab = json!({"url": url, "browserContextId": profile["browserContextId"]});
+        let target = browser.command("Target.createTarget", tab).await.expect("a tab");
+        let attach = json!({"targetId": target["targetId"], "flatten": true});
+        let mut attached = browser.command("Target.attachToTarget", attach).await.expect("a session");
+        browser.session = attached["sessionId"].take();
+        browser
+    }
+
+    /// The addresses of the frames of other sites that any tab shows. A frame that its content refused is not there.
+    pub async fn foreign_frames(&mut self) -> Vec<String> {
+        let tab = std::mem::take(&mut self.session);
+        let found = self.command("Target.getTargets", json!({"filter": [{"type": "iframe"}]})).await;
+        self.session = tab;
+        let found = found.expect("a list");
+        let frames = found["targetInfos"].as_array().expect("a list").iter();
+        frames.map(|frame| frame["url"].as_str().expect("an address").to_owned()).collect()
+    }
+
+    /// The value of a script in the tab, awaited when it is a promise. An error of the script is the test's.
+    pub async fn run(&mut self, script: &str) -> Value {
+        self.try_to_run(script).await.unwrap_or_else(|error| panic!("{script}: {error}"))
+    }
+
+    async fn try_to_run(&mut self, script: &str) -> Result<Value, Value> {
+        let asked = json!({"expression": script, "awaitPromise": true, "returnByValue": true});
+        let mut answer = self.command("Runtime.evaluate", asked).await?;
+        match answer["exceptionDetails"].take() {
+            Value::Null => Ok(answer["result"]["value"].take()),
+            thrown => Err(thrown),
+        }
+    }
+
+    /// Waits until a script's value is true. The page may still be loading.
+    pub async fn until(&mut self, script: &str) {
+        let wait = async {
+            while self.try_to_run(script).await != Ok(json!(true)) {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, wait).await.is_err() {
+            let text = self.text().await;
+            panic!("this never came true: {script}\n{text}");
+        }
+    }
+
+    /// All text that the tab shows.
+    pub async fn text(&mut self) -> String {
+        self.run("document.body ? document.body.innerText : ''").await.as_str().expect("text").to_owned()
+    }
+
+    async fn command(&mut self, method: &str, parameters: Value) -> Result<Value, Value> {
+        self.sent += 1;
+        let mut command = json!({"id": self.sent, "method": method, "params": parameters});
+        if !self.session.is_null() {
+            command["sessionId"] = self.session.clone();
+        }
+        self.socket.send(Message::text(command.to_string())).await.expect("the browser is there");
+        loop {
+            let frame = tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("it answers in time");
+            let text = frame.expect("the browser stays").expect("a frame").into_text().expect("text");
+            let mut answer: Value = serde_json::from_str(&text).expect("JSON");
+            if answer["id"] == self.sent {
+                let error = answer["error"].take();
+                return if error.is_null() { Ok(answer["result"].take()) } else { Err(error) };
+            }
+        }
+    }
+}
+
+/// The browser chooses its port and says so.
+fn debugging_address(process: &mut Child) -> String {
+    let mut lines = BufReader::new(process.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+    let said = lines.find_map(|line| line.strip_prefix("DevTools listening on ").map(str::to_owned));
+    // A browser whose words nobody reads any more would be stopped by the full pipe.
+    std::thread::spawn(move || lines.for_each(drop));
+    said.expect("the browser says where it takes commands")
+}
