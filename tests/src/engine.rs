@@ -1,7 +1,7 @@
 //! Looks at the container engine itself, and starts engines of a test's own.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
