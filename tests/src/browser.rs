@@ -19,6 +19,8 @@ pub const REBOUND: &str = "evil.example";
 /// A tab with an empty profile of its own. It is closed when dropped.
 pub struct Browser {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// What keeps its cookies and the like apart from those of other tabs.
+    profile: Value,
     /// The tab, once one is open.
     session: Value,
     sent: u64,
@@ -76,25 +78,38 @@ impl Browser {
     pub async fn open(url: &str) -> Self {
         let program = tokio::task::spawn_blocking(Program::shared).await.expect("the browser starts");
         let (socket, _) = connect_async(&program.address).await.expect("the browser takes commands");
-        let mut browser = Self { socket, session: Value::Null, sent: 0, _program: program };
+        let (profile, session) = (Value::Null, Value::Null);
+        let mut browser = Self { socket, profile, session, sent: 0, _program: program };
         let apart = json!({"disposeOnDetach": true});
-        let profile = browser.command("Target.createBrowserContext", apart).await.expect("a profile");
-        let tab = json!({"url": url, "browserContextId": profile["browserContextId"]});
+        let mut profile = browser.command("Target.createBrowserContext", apart).await.expect("a profile");
+        browser.profile = profile["browserContextId"].take();
+        let tab = json!({"url": url, "browserContextId": browser.profile});
         let target = browser.command("Target.createTarget", tab).await.expect("a tab");
-        let attach = json!({"targetId": target["targetId"], "flatten": true});
-        let mut attached = browser.command("Target.attachToTarget", attach).await.expect("a session");
-        browser.session = attached["sessionId"].take();
+        browser.session = browser.attach(&target).await;
         browser
     }
 
-    /// The addresses of the frames of other sites that any tab shows. A frame that its content refused is not there.
+    /// Where the frames of other sites in the tab are. One whose content was refused is at an error of the browser's.
     pub async fn foreign_frames(&mut self) -> Vec<String> {
         let tab = std::mem::take(&mut self.session);
-        let found = self.command("Target.getTargets", json!({"filter": [{"type": "iframe"}]})).await;
+        let frames = json!({"filter": [{"type": "iframe"}]});
+        let mut frames = self.command("Target.getTargets", frames).await.expect("a list");
+        let mut frames = frames["targetInfos"].as_array_mut().map(std::mem::take).expect("a list");
+        frames.retain(|frame| frame["browserContextId"] == self.profile);
+        let mut places = Vec::new();
+        for frame in &frames {
+            self.session = self.attach(frame).await;
+            places.push(self.run("location.href").await.as_str().expect("an address").to_owned());
+            self.session = Value::Null;
+        }
         self.session = tab;
-        let found = found.expect("a list");
-        let frames = found["targetInfos"].as_array().expect("a list").iter();
-        frames.map(|frame| frame["url"].as_str().expect("an address").to_owned()).collect()
+        places
+    }
+
+    /// A session with a tab or a frame.
+    async fn attach(&mut self, target: &Value) -> Value {
+        let target = json!({"targetId": target["targetId"], "flatten": true});
+        self.command("Target.attachToTarget", target).await.expect("a session")["sessionId"].take()
     }
 
     /// The value of a script in the tab, awaited when it is a promise. An error of the script is the test's.

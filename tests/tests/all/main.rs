@@ -19,6 +19,7 @@ mod minute;
 mod namespaces;
 mod ordinary_user;
 mod outputs;
+mod pages;
 mod peer;
 mod restart;
 mod routes;
