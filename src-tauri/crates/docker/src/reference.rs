@@ -96,7 +96,12 @@ fn is_host(host: &str) -> bool {
             && !label.ends_with('-')
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
-    name.split('.').all(is_label) && port.is_none_or(|port| port.parse::<u16>().is_ok())
+    name.split('.').all(is_label) && port.is_none_or(is_port)
+}
+
+/// Digits alone: the number's own reader would take a sign too.
+fn is_port(port: &str) -> bool {
+    port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
 }
 
 /// Lower-case words joined by dots, underscores or hyphens: begins and ends with a letter or digit.
@@ -163,7 +168,9 @@ mod tests {
             "-x",
             "x:-1",
             "host:99999/x",
-            // Found by fuzzing: hosts that no registry can have, and a name that its own tag makes another thing.
+            // Found by fuzzing: hosts and ports that no registry can have, and a name that its own tag makes another
+            // thing.
+            "host:+000/x",
             "pi.../cen",
             "-.a/x",
             "sha256",
