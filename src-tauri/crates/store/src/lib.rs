@@ -96,6 +96,11 @@ impl Store {
         self.shared.database.job(id.clone()).await
     }
 
+    /// Those of the jobs that are on record, as they were at one moment, in no order.
+    pub async fn jobs(&self, ids: Vec<JobId>) -> Result<Vec<Job>, StoreError> {
+        self.shared.database.jobs(ids).await
+    }
+
     /// A job's definition, word for word as it was submitted.
     pub async fn definition(&self, id: &JobId) -> Result<Option<String>, StoreError> {
         self.shared.database.definition(id.clone()).await
@@ -233,6 +238,8 @@ mod tests {
         store.commit(jobs.iter().cloned().map(Change::Save).collect()).await.unwrap();
         let in_memory = store.jobs_in_memory(Time(2_050)).await.unwrap();
         assert_eq!(names(&in_memory), ["failed", "late", "done"]);
+        let asked = ["late", "unknown", "old"].map(id).to_vec();
+        assert_eq!(names(&store.jobs(asked).await.unwrap()), ["late", "old"]);
         for job in jobs {
             assert_eq!(store.job(&job.id).await.unwrap(), Some(job));
         }

@@ -82,6 +82,14 @@ impl Database {
         self.read(move |from| job_row::find(from, &id)).await
     }
 
+    pub(crate) async fn jobs(&self, ids: Vec<JobId>) -> Result<Vec<Job>, StoreError> {
+        self.read(move |from| {
+            let at_one_moment = from.unchecked_transaction()?;
+            ids.iter().filter_map(|id| job_row::find(&at_one_moment, id).transpose()).collect()
+        })
+        .await
+    }
+
     pub(crate) async fn definition(&self, id: JobId) -> Result<Option<String>, StoreError> {
         const SQL: &str = "SELECT text FROM definition WHERE job = ?1";
         self.read(move |from| {

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::error::StoreError;
@@ -30,8 +31,16 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
          PRAGMA cache_size = -1024;
          PRAGMA journal_size_limit = 8388608;",
     )?;
+    keep_statements(&connection)?;
     migrate(&mut connection, done)?;
     Ok(connection)
+}
+
+/// Without this, a prepared statement is compiled anew for every other value that an index is searched for, in case
+/// statistics suggest another plan: most of the time of a small read. We keep no such statistics.
+fn keep_statements(connection: &Connection) -> Result<(), StoreError> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Opens the database for reading beside the one writer.
@@ -39,6 +48,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.execute_batch("PRAGMA busy_timeout = 10000; PRAGMA cache_size = -256;")?;
+    keep_statements(&connection)?;
     Ok(connection)
 }
 

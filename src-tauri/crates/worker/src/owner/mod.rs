@@ -2,6 +2,7 @@
 //! decide, store, tell, act.
 
 mod act;
+mod kept;
 mod recover;
 
 use std::collections::{HashMap, HashSet};
@@ -10,12 +11,13 @@ use std::time::Duration;
 
 use deskgrid_docker::{Engine, EngineState, OurContainer};
 use deskgrid_job::queue::{self, Capacity, Effect, Event, LISTED_AFTER_END, Queue};
-use deskgrid_job::{Job, JobId, Phase, Time};
+use deskgrid_job::{JobId, Phase, Time};
 use deskgrid_store::{Change, PendingCall};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::kept::Kept;
 use crate::fetch::Fetcher;
 use crate::lists::Lists;
 use crate::run::{Kit, Report};
@@ -212,15 +214,15 @@ impl Owner {
 
     /// Decides on all inputs, stores the decisions in one transaction, then acts on them.
     async fn take_in(&mut self, inputs: Vec<Input>) {
-        let mut decided = Decided::default();
+        let mut decided = Decided { kept: self.kept(&inputs).await, ..Decided::default() };
         for input in inputs {
             match input {
                 Input::Request(Request::Submit(submission, reply)) => {
-                    self.submit(*submission, &mut decided).await;
+                    self.submit(*submission, &mut decided);
                     decided.replies.push(Reply::Submitted(reply));
                 }
                 Input::Request(Request::Release(release, reply)) => {
-                    let known = self.release(release, &mut decided).await;
+                    let known = self.release(release, &mut decided);
                     decided.replies.push(Reply::Released(reply, known));
                 }
                 Input::Report(report) => self.report(*report, &mut decided),
@@ -236,12 +238,12 @@ impl Owner {
 
     fn apply(&mut self, event: Event, decided: &mut Decided) {
         let effects = self.queue.apply(event, Time::now());
-        decided.note(effects);
+        decided.note(effects, &self.queue);
     }
 
-    async fn submit(&mut self, submission: Submission, decided: &mut Decided) {
+    fn submit(&mut self, submission: Submission, decided: &mut Decided) {
         let Submission { id, hold, text, definition, carried, on_queued, on_finished } = submission;
-        let kept = self.kept(&id).await;
+        let kept = decided.kept.job(&id);
         let was_live = self.is_live(&id);
         let (needs, objection) = match definition {
             Ok(definition) => (definition.needs, None),
@@ -266,7 +268,7 @@ impl Owner {
         if let Some(call) = on_finished.filter(|call| !self.will_make(call, &id)) {
             self.call(call, Some(id), decided);
         }
-        decided.note(effects);
+        decided.note(effects, &self.queue);
     }
 
     /// Whether this very call waits for the end of the job already.
@@ -286,27 +288,24 @@ impl Owner {
         decided.calls.push(call);
     }
 
-    async fn release(&mut self, release: Release, decided: &mut Decided) -> bool {
+    fn release(&mut self, release: Release, decided: &mut Decided) -> bool {
         let Release { id, outlook, slots, why } = release;
-        let kept = self.kept(&id).await;
+        let kept = decided.kept.job(&id);
         let known = kept.is_some() || self.queue.job(&id).is_some();
         let event = queue::Release { id, outlook, slots, why, kept };
         self.apply(Event::Withdraw(event), decided);
         known
     }
 
-    /// The record on disk of a job that is not in memory.
-    async fn kept(&self, id: &JobId) -> Option<Job> {
-        if self.queue.job(id).is_some() {
-            return None;
-        }
-        match self.kit.store.job(id).await {
-            Ok(job) => job,
-            Err(error) => {
-                tracing::error!(job = %id, %error, "could not read the record of a job");
-                None
-            }
-        }
+    /// The records on disk of the jobs that `inputs` ask for and that are not in memory.
+    async fn kept(&self, inputs: &[Input]) -> Kept {
+        let asked = inputs.iter().filter_map(|input| match input {
+            Input::Request(Request::Submit(submission, _)) => Some(&submission.id),
+            Input::Request(Request::Release(release, _)) => Some(&release.id),
+            _ => None,
+        });
+        let unknown = asked.filter(|id| self.queue.job(id).is_none());
+        Kept::read(&self.kit.store, unknown.cloned().collect()).await
     }
 
     fn report(&mut self, report: Report, decided: &mut Decided) {
@@ -320,7 +319,7 @@ impl Owner {
                 decided.changes.push(Change::Inputs { id, files: inputs });
             }
         }
-        decided.note(effects);
+        decided.note(effects, &self.queue);
     }
 
     fn engine_changed(&mut self, decided: &mut Decided) {
@@ -361,6 +360,7 @@ fn due_now(call: PendingCall) -> PendingCall {
 /// What a batch of inputs came to.
 #[derive(Default)]
 struct Decided {
+    kept: Kept,
     changes: Vec<Change>,
     effects: Vec<Effect>,
     calls: Vec<PendingCall>,
@@ -374,7 +374,8 @@ enum Reply {
 
 impl Decided {
     /// Sorts effects into what is written first and what is done afterwards.
-    fn note(&mut self, effects: Vec<Effect>) {
+    fn note(&mut self, effects: Vec<Effect>, queue: &Queue) {
+        self.kept.note(&effects, queue);
         for effect in effects {
             match effect {
                 Effect::Save(job) => self.changes.push(Change::Save(job)),
