@@ -14,7 +14,7 @@ help:
 	@echo 'make run            set up this machine, build, and start the server'
 	@echo 'make test           set up this machine and run every test with a real Docker engine'
 	@echo 'make fuzz           feed each parser of foreign bytes with invented ones, FUZZ_SECONDS=120 each'
-	@echo 'make fuzz-smoke     the same for 5 seconds each'
+	@echo 'make fuzz-smoke     the same few inputs each time, to see that every target works'
 	@echo 'make demo           a real data set through two chained jobs in a Python container'
 	@echo 'make bench          measure, each figure beside its limit'
 	@echo 'make fmt            format the code'
@@ -35,7 +35,7 @@ fuzz:
 	@setup/fuzz $(FUZZ_SECONDS) $(ARGS)
 
 fuzz-smoke:
-	@setup/fuzz 5 $(ARGS)
+	@setup/fuzz smoke $(ARGS)
 
 # Without --package these find what the test bed has just built, with the same features.
 demo:
