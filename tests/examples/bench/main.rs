@@ -2,7 +2,7 @@
 //!
 //! Each module measures one theme and returns rows for the table. What is compared is measured in turn, one of each
 //! per round, so that a machine that grows busy in between spoils both alike. Nothing here judges by time whether
-//! Deskgrid is correct: that is what the tests are for.
+//! Deskgrid is correct: that is what the tests are for. It looks into `/proc` and needs Linux.
 
 #![allow(clippy::expect_used, reason = "a benchmark that cannot go on ends and says where")]
 
