@@ -106,10 +106,10 @@ pub struct Server {
 }
 
 pub use checks::check;
-pub use deskgrid_http::{Check, Complaint, JobsAtQuit, LocalDoor, Shell, Verdict};
+pub use deskgrid_http::{Check, Complaint, JobsAtQuit, LocalDoor, Move, Shell, Verdict};
 pub use deskgrid_sites as sites;
 pub use deskgrid_store::Token;
-pub use relocation::{Relocation, RelocationError};
+pub use relocation::{Relocation, RelocationError, relocate};
 
 /// The token of the running server that keeps its data in this folder; none when none runs there. Blocks on the
 /// disk.

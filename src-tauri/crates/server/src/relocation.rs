@@ -5,7 +5,13 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use deskgrid_http::{Complaint, LocalDoor, Move};
 use deskgrid_store::PASSING;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::Server;
+use crate::settings::{Chosen, Key, SettingsSource};
 
 /// Why the data folder stays where it is.
 #[derive(Debug, thiserror::Error)]
@@ -140,6 +146,35 @@ impl Relocation {
     }
 }
 
+/// Stops `server` and carries out the move that was planned for it. Meanwhile its local door tells how far that is.
+/// When this returns, the settings of `source` name the place where the data are: the new one, or after an error
+/// still the old one. The server is to be opened again then, and after that the old place to be cleared.
+///
+/// # Errors
+/// Code and words; the data are where they were.
+pub async fn relocate(server: Server, source: SettingsSource, plan: Relocation) -> Result<(), Complaint> {
+    server.stop().await;
+    let start = Move { to: plan.to.clone(), done: 0, total: plan.total(), problem: None };
+    let (progress, told) = watch::channel(start);
+    let over = CancellationToken::new();
+    let door = LocalDoor::of(&plan.from).open().ok();
+    let shown = door.map(|door| tokio::spawn(door.serve_moving(told, over.clone())));
+    let moved = tokio::task::spawn_blocking(move || {
+        plan.copy(|done| progress.send_modify(|moving| moving.done = done))
+            .map_err(|error| (error.code(), error.to_string()))?;
+        let chosen = Chosen::Text(plan.to.to_string_lossy().into_owned());
+        source
+            .choose(&[(Key::DataDirectory, Some(chosen))])
+            .map_err(|error| (error.code(), error.to_string()))
+    });
+    let moved = moved.await.unwrap_or_else(|error| Err(("broken", error.to_string())));
+    over.cancel();
+    if let Some(shown) = shown {
+        let _ = shown.await;
+    }
+    moved
+}
+
 fn refused(path: &Path) -> impl FnOnce(io::Error) -> RelocationError {
     move |source| RelocationError::Disk { path: path.to_owned(), source }
 }
@@ -206,6 +241,25 @@ mod tests {
             fs::write(data.join(path), text).unwrap();
         }
         parent
+    }
+
+    #[tokio::test]
+    async fn a_server_goes_on_at_its_new_place_with_all_that_it_had() {
+        let parent = tempfile::tempdir().unwrap();
+        let settings = parent.path().join("settings.toml");
+        let (from, to) = (parent.path().join("data"), parent.path().join("new"));
+        let text = format!("port = 0\ndocker_host = 'unix:///nonexistent'\ndata_directory = {from:?}\n");
+        fs::write(&settings, text).unwrap();
+        let source = SettingsSource::of_file(settings, crate::settings::Overrides::default());
+        let server = Server::open(source.clone(), None).await.unwrap();
+        let token = fs::read_to_string(from.join("token")).unwrap();
+        let plan = Relocation::plan(&from, &to).unwrap();
+        relocate(server, source.clone(), plan.clone()).await.unwrap();
+        let server = Server::open(source, None).await.unwrap();
+        plan.clear_old_place();
+        assert_eq!(server.data_directory(), to);
+        assert_eq!(fs::read_to_string(to.join("token")).unwrap(), token);
+        assert!(!from.exists());
     }
 
     #[test]
