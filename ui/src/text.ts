@@ -252,7 +252,7 @@ export const text = {
     times: "Times",
   },
 
-  files: {
+  filesTab: {
     inputs: "Inputs",
     outputs: "Outputs",
     list: "Files of the job",
