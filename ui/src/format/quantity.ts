@@ -14,7 +14,8 @@ export function bytes(amount: number): string {
     rest /= 1024;
     unit += 1;
   }
-  return `${unit === 0 || rest >= 99.5 ? Math.round(rest) : rest.toPrecision(rest < 9.95 ? 2 : 3)} ${UNITS[unit]}`;
+  const digits = unit === 0 || rest >= 99.5 ? String(Math.round(rest)) : rest.toPrecision(rest < 9.95 ? 2 : 3);
+  return `${digits.replace(/\.0$/, "")} ${UNITS[unit]}`;
 }
 
 export function cpus(count: number): string {

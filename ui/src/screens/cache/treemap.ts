@@ -1,4 +1,5 @@
-// Lays out boxes whose areas are sizes, as square as they get (after Bruls, Huizing and van Wijk). Pure.
+// Lays out boxes whose areas are sizes, as square as they get (after Bruls, Huizing and van Wijk). They keep their
+// order, so large ones come first. Pure.
 
 export type Box<T> = { item: T; x: number; y: number; width: number; height: number };
 type Sized<T> = { item: T; area: number };
@@ -9,7 +10,7 @@ export function treemap<T>(items: readonly T[], size: (item: T) => number, width
   const whole = sized.reduce((sum, { area }) => sum + area, 0);
   if (whole === 0 || width <= 0 || height <= 0) return [];
   const scale = (width * height) / whole;
-  const left = sized.map(({ item, area }) => ({ item, area: area * scale })).sort((a, b) => b.area - a.area);
+  const left = sized.map(({ item, area }) => ({ item, area: area * scale }));
   return fill(left, { x: 0, y: 0, width, height });
 }
 

@@ -4,20 +4,24 @@ import type { Row } from "../../api/types";
 import { outcome } from "../../state/filter";
 import { text } from "../../text";
 
-export type Failure = { title: string; words: string | null; advice: string | null };
+export type Failure = { title: string; advice: string | null };
 
 export function failureOf(row: Row): Failure | null {
   if (outcome(row) !== "failure") return null;
-  const { failure, exitCode, reason } = row;
-  const isExit = exitCode !== null && exitCode !== 0;
-  const code = failure?.code ?? (reason === "TimedOut" ? "timed-out" : isExit ? "exit-code" : "");
-  return { title: titleOf(row), words: failure?.message ?? null, advice: text.advice[code] ?? null };
+  return { title: row.failure?.message ?? titleOf(row), advice: adviceOf(row) };
 }
 
 function titleOf({ reason, exitCode }: Row): string {
   if (reason === "TimedOut") return text.failure.timedOut;
+  return exitCode === null || exitCode === 0 ? text.failure.error : text.failure.exit(exitCode);
+}
+
+function adviceOf({ reason, exitCode, failure }: Row): string | null {
+  const known = text.advice[failure?.code ?? ""];
+  const isPlain = failure === null || failure.code === "exit-code";
+  if (known !== undefined && !isPlain) return known;
+  if (reason === "TimedOut") return text.advice["timed-out"] ?? null;
   if (exitCode === 137) return text.failure.killed;
   if (exitCode === 127) return text.failure.notFound;
-  if (exitCode !== null && exitCode !== 0) return text.failure.exit(exitCode);
-  return text.failure.error;
+  return exitCode !== null && exitCode !== 0 ? (text.advice["exit-code"] ?? null) : null;
 }

@@ -20,7 +20,7 @@ export function lookOf(row: Row): Look {
 
 /** What the last column says of a finished job; nothing when all went well. */
 export function resultOf(row: Row): string | null {
-  if (outcome(row) === "success") return null;
+  if (row.phase !== "finished" || outcome(row) === "success") return null;
   if (row.exitCode !== null && row.exitCode !== 0) return text.queue.exit(row.exitCode);
   return lookOf(row).words;
 }

@@ -52,7 +52,7 @@ export function typed({ kind }: Field, setting: Setting): string {
 export function inForce(setting: Setting): string {
   const { key, value } = setting;
   if (value === null || value === undefined || value === "") return "";
-  if (Array.isArray(value)) return value.join(", ");
+  if (Array.isArray(value)) return value.length === 0 ? text.settings.none : value.join(", ");
   const words = key === "memory" && typeof value === "number" ? bytes(value) : String(value);
   return key === "cpus" || key === "memory" ? text.settings.automatic(words) : words;
 }
