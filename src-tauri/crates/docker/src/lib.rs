@@ -28,6 +28,7 @@ mod reference;
 mod spec;
 mod state;
 mod surroundings;
+mod usage;
 mod watch;
 
 pub use address::Address;
@@ -45,6 +46,7 @@ pub use reach::Reach;
 pub use spec::{Bind, ContainerSpec, Network, VolumeMount};
 pub use state::{EngineState, Trouble};
 pub use surroundings::{Platform, Surroundings};
+pub use usage::Usage;
 pub use watch::EngineWatch;
 
 /// Label that marks every container of ours; its value is `true` (protocol section 6).

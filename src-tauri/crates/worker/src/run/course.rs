@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use deskgrid_docker::{ContainerId, Delivery, Engine, EngineError, Exit, Image, OurContainer, PullProgress};
 use deskgrid_job::{
-    BlobHash, Definition, Failure, FailureCode, FilePath, ImageSource, LogLine, RunResult, Time,
+    BlobHash, Definition, Failure, FailureCode, FilePath, ImageSource, LogLine, RunResult, StageName, Time,
 };
 use deskgrid_outputs::Outputs;
 use deskgrid_outputs::archive::ArchiveError;
@@ -21,6 +21,7 @@ use super::container::{self, Bounds, Purpose};
 use super::follow::{self, Over};
 use super::inputs::{self, Files};
 use super::journal::{self, Journal};
+use super::counter::Counter;
 use super::{Interruption, Run, disk, outputs};
 use crate::lists::{News, Step};
 use crate::owner;
@@ -53,15 +54,19 @@ impl<'a> Course<'a> {
         let definition = self.definition().await?;
         let limit = self.time_limit(&definition);
         let mut engine = run.engine()?;
-        let gather = inputs::gather(&run.kit.store, &run.kit.fetcher, definition.clone());
+        let gather = async { inputs::gather(run, definition.clone()).await.map_err(Interruption::from) };
         let image = self.image(&engine, &definition);
-        let (image, files) =
-            run.unless_stopped(try_join(image, async { gather.await.map_err(Interruption::from) })).await?;
+        let image = during(run, StageName::Image, image);
+        let gather = during(run, StageName::Inputs, gather);
+        let (image, files) = run.unless_stopped(try_join(image, gather)).await?;
         self.inputs = inputs::blobs(&files);
+        run.pulse.enter(StageName::Create);
         let container = self.create(&engine, &definition, &image, files).await?;
         let output = engine.attach(&container).await?;
         engine.start(&container).await?;
         let started = Instant::now();
+        run.pulse.leave(StageName::Create);
+        run.pulse.enter(StageName::Run);
         let end = follow::follow(run, &mut engine, &container, Some(output), started + limit).await?;
         self.finish(engine, &container, end, started.elapsed()).await
     }
@@ -74,6 +79,7 @@ impl<'a> Course<'a> {
         self.container = Some(container.clone());
         self.scratch = Some(run.kit.store.scratch(&run.id, run.number).map_err(disk)?);
         let Some(started_at) = found.started_at else { return Err(Interruption::ContainerLost) };
+        run.pulse.take_up(started_at);
         let definition = self.definition().await?;
         let age = Time::now().since(started_at);
         let deadline = Instant::now() + self.time_limit(&definition).saturating_sub(age);
@@ -126,6 +132,8 @@ impl<'a> Course<'a> {
             if is_worth_a_line(&progress, &mut written) {
                 journal.write(vec![line(progress.line.clone(), false)]).await?;
             }
+            let total = Some(progress.total).filter(|total| *total > 0);
+            self.run.pulse.progress(StageName::Image, Some(&progress.line), progress.done, total);
             let news = News::Pull(self.run.id.clone(), progress.into());
             self.run.kit.lists.tell(&self.run.id, &news);
         }
@@ -160,6 +168,7 @@ impl<'a> Course<'a> {
         };
         let spec = container::spec(&purpose, definition, image, &self.bounds(), placement.binds);
         self.memory = spec.memory;
+        run.pulse.limit(spec.memory);
         let container = engine.create(&spec).await?;
         self.container = Some(container.clone());
         if run.stop.is_cancelled() {
@@ -190,6 +199,7 @@ impl<'a> Course<'a> {
         duration: Duration,
     ) -> Result<RunResult, Interruption> {
         let mut result = RunResult { duration: Some(duration), ..RunResult::default() };
+        self.run.pulse.leave(StageName::Run);
         match over {
             Over::TimeUp => {
                 result.timed_out = true;
@@ -210,7 +220,8 @@ impl<'a> Course<'a> {
                 result.notes.extend(journal.cut().map(|words| line(words, true)));
                 result.exit_code = Some(exit.code);
                 result.notes.extend(self.out_of_memory(&exit));
-                let (outputs, ()) = try_join(self.collect(engine, container), journal.sync()).await?;
+                let collect = during(self.run, StageName::Collect, self.collect(engine, container));
+                let (outputs, ()) = try_join(collect, journal.sync()).await?;
                 result.outputs = outputs.files;
                 result.notes.extend(outputs.remarks.into_iter().map(|remark| line(remark, true)));
             }
@@ -249,13 +260,15 @@ impl<'a> Course<'a> {
 
     async fn collect_folder(&self, scratch: &Scratch) -> Result<Outputs, Interruption> {
         let (store, folder) = (self.run.kit.store.clone(), scratch.outputs());
+        let counter = Counter::default();
+        let counted = counter.clone();
         let collected = tokio::task::spawn_blocking(move || {
             let mut batch = store.blobs().batch();
-            let tree = outputs::of_folder(&folder, &mut batch)?;
+            let tree = outputs::of_folder(&folder, &mut batch, &counted)?;
             batch.commit()?;
             Ok::<_, deskgrid_store::StoreError>(tree.into_outputs())
         });
-        collected.await.map_err(disk)?.map_err(disk)
+        counter.shown(&self.run.pulse, collected).await.map_err(disk)?.map_err(disk)
     }
 
     async fn collect_archive(
@@ -272,13 +285,16 @@ impl<'a> Course<'a> {
         });
         let reader = SyncIoBridge::new(StreamReader::new(download));
         let store = self.run.kit.store.clone();
+        let counter = Counter::default();
+        let counted = counter.clone();
         let collected = tokio::task::spawn_blocking(move || {
             let mut batch = store.blobs().batch();
-            let tree = outputs::of_archive(reader, &mut batch)?;
+            let tree = outputs::of_archive(reader, &mut batch, &counted)?;
             batch.commit().map_err(ArchiveError::NotKept)?;
             Ok::<_, ArchiveError<deskgrid_store::StoreError>>(tree.into_outputs())
         });
-        match (collected.await.map_err(disk)?, problem.get()) {
+        let collected = counter.shown(&self.run.pulse, collected).await.map_err(disk)?;
+        match (collected, problem.get()) {
             // The job removed the folder.
             (_, Some(EngineError::NoSuchFile { .. })) => Ok(Outputs::default()),
             (_, Some(error)) => Err(error.clone().into()),
@@ -318,6 +334,14 @@ impl<'a> Course<'a> {
             tracing::warn!(job = %self.run.id, %error, "could not remove the scratch folder");
         }
     }
+}
+
+/// Shows `stage` while `work` goes on.
+async fn during<T>(run: &Run, stage: StageName, work: impl Future<Output = T>) -> T {
+    run.pulse.enter(stage);
+    let done = work.await;
+    run.pulse.leave(stage);
+    done
 }
 
 /// A layer's bytes are counted many times a second; the log tells of them now and then, and of all else always.
