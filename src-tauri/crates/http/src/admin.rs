@@ -1,7 +1,13 @@
 //! The administration: what window, tray, dashboard and command line show and change. Only the token or the local
 //! door opens it, and pages of other origins never get here ([`crate::access`]).
 
+mod detail;
+mod events;
 mod jobs;
+mod log_places;
+mod news;
+mod row;
+mod sample;
 mod settings;
 mod sites;
 
@@ -12,6 +18,9 @@ use serde_json::Value;
 
 use crate::Site;
 use crate::error::HttpError;
+
+pub(crate) use log_places::LogPlaces;
+pub use news::News;
 
 /// The settings and their file, which another part of the program keeps.
 pub trait Books: Send + Sync {
@@ -26,7 +35,18 @@ pub trait Books: Send + Sync {
 }
 
 pub(crate) fn routes() -> Router<Site> {
-    Router::new().merge(sites::routes()).merge(settings::routes()).merge(jobs::routes())
+    Router::new()
+        .merge(sites::routes())
+        .merge(settings::routes())
+        .merge(jobs::routes())
+        .merge(events::routes())
+        .merge(sample::routes())
+}
+
+/// The desk as readers of the events are told of it, again whenever [`News::desk_changed`] was called. None as long as
+/// nobody describes it.
+fn desk_now(_: &Site) -> Option<Value> {
+    None
 }
 
 fn understood<T: DeserializeOwned>(text: &str) -> Result<T, HttpError> {

@@ -29,7 +29,7 @@ mod stream;
 mod submission;
 
 pub use access::AccessRules;
-pub use admin::Books;
+pub use admin::{Books, News};
 pub use invitations::Invitations;
 pub use serve::serve;
 pub use site::{Admission, Site, SiteInfo};

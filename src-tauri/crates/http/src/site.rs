@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::{self, AccessRules, Gate};
-use crate::admin::{self, Books};
+use crate::admin::{self, Books, LogPlaces, News};
 use crate::bounds::{self, Bounds};
 use crate::doctor::{self, Heard};
 use crate::error::HttpError;
@@ -56,6 +56,8 @@ struct Shared {
     heard: Heard,
     ending: CancellationToken,
     open: TaskTracker,
+    news: News,
+    log_places: LogPlaces,
 }
 
 impl Site {
@@ -74,6 +76,8 @@ impl Site {
             heard: Heard::default(),
             ending: CancellationToken::new(),
             open: TaskTracker::new(),
+            news: News::default(),
+            log_places: LogPlaces::default(),
         }))
     }
 
@@ -152,6 +156,16 @@ impl Site {
     /// The origins that asked for anything.
     pub(crate) fn heard(&self) -> &Heard {
         &self.0.heard
+    }
+
+    /// Where other parts of the program say that the desk, the settings or the cache changed.
+    pub fn news(&self) -> &News {
+        &self.0.news
+    }
+
+    /// Where readers of logs stopped.
+    pub(crate) fn log_places(&self) -> &LogPlaces {
+        &self.0.log_places
     }
 
     /// Cancelled when the server ends; whatever stays open for long has to watch it.
