@@ -16,6 +16,7 @@ pub mod discovery;
 mod engine;
 mod error;
 mod folders;
+mod holdings;
 mod image;
 mod network;
 mod open_files;

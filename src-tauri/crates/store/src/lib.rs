@@ -25,6 +25,7 @@ mod blobs;
 mod database;
 mod error;
 mod folder;
+mod holdings;
 mod lock;
 mod logs;
 mod platform;
@@ -41,6 +42,7 @@ use deskgrid_job::{BlobHash, Course, FilePath, Hold, Job, JobId, RunResult, Time
 pub use blobs::{Batch, BlobFile, Blobs, Incoming, Stored};
 pub use database::{CacheRecords, Change, KeptFile, KeptResult, PendingCall, Synopsis, Usage};
 pub use error::StoreError;
+pub use holdings::{GRACE, Holding, Holdings, Room};
 pub use logs::{Cut, Excerpt, LogKind, LogSlice, LogWriter, Logs, Most, Opening, Place};
 pub use scratch::Scratch;
 pub use token::Token;

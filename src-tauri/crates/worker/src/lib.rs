@@ -4,6 +4,7 @@
 //! then tells the readers of the lists, then starts and stops runs. A run brings the image and the inputs, follows
 //! the container and collects the outputs. This crate knows neither HTTP nor the wire format, neither SQL nor bollard.
 
+pub mod cache;
 mod calls;
 mod fetch;
 mod lists;
@@ -138,6 +139,7 @@ struct Shared {
     store: Store,
     lists: lists::Lists,
     board: live::Board,
+    kit: Arc<run::Kit>,
     situation: watch::Receiver<Situation>,
     requests: mpsc::Sender<owner::Request>,
     engine: watch::Receiver<EngineState>,

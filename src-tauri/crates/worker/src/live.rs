@@ -122,6 +122,16 @@ impl Pulse {
         });
     }
 
+    /// Says something about a stage that goes on.
+    pub(crate) fn note(&self, name: StageName, words: &str) {
+        self.change(|live| {
+            let stage = live.course.stages.iter_mut().find(|stage| stage.name == name && stage.end.is_none());
+            if let Some(stage) = stage {
+                stage.note = Some(words.to_owned());
+            }
+        });
+    }
+
     /// Takes up a container that was started at `started`, by a run of which no more is known.
     pub(crate) fn take_up(&self, started: Time) {
         self.change(|live| live.course.enter(StageName::Run, started));

@@ -55,6 +55,9 @@ impl Owner {
                 Effect::Save(_) | Effect::Fail { .. } | Effect::Forget(_) | Effect::Erase(_) => {}
             }
         }
+        if decided.has_ended_runs {
+            self.kit.cache.changed();
+        }
         for reply in decided.replies {
             // Whoever asked may have gone away meanwhile.
             match reply {

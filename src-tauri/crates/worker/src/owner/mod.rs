@@ -23,7 +23,7 @@ use crate::fetch::Fetcher;
 use crate::lists::Lists;
 use crate::live::Board;
 use crate::run::{Kit, Report};
-use crate::{Limits, Offer, Release, Running, Setup, Shared, Submission, Worker, WorkerError, calls};
+use crate::{Limits, Offer, Release, Running, Setup, Shared, Submission, Worker, WorkerError, cache, calls};
 
 /// Requests that wait for the owner; senders wait beyond that.
 const INBOX: usize = 1024;
@@ -98,6 +98,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
         store: store.clone(),
         lists: lists.clone(),
         board: board.clone(),
+        cache: cache::Control::default(),
         fetcher: Fetcher::default(),
         worker: id.clone(),
         base_url,
@@ -127,18 +128,21 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
     };
     owner.restore().await?;
     owner.tasks.spawn(calls::make(kit.clone(), call_receiver));
-    owner.tasks.spawn(describe::describe_old_jobs(kit));
+    owner.tasks.spawn(describe::describe_old_jobs(kit.clone()));
     let shared = Shared {
         id,
         store,
         lists,
         board,
+        kit,
         situation: situation_receiver,
         requests: request_sender,
         engine,
         offer: offer_receiver,
     };
-    Ok(Running { worker: Worker(Arc::new(shared)), owner: tokio::spawn(owner.work()) })
+    let worker = Worker(Arc::new(shared));
+    owner.tasks.spawn(cache::keep(worker.clone()));
+    Ok(Running { worker, owner: tokio::spawn(owner.work()) })
 }
 
 /// What jobs may take: our limits, else most of what the engine has; before it answers, this computer's CPUs count.
@@ -349,7 +353,9 @@ impl Owner {
     }
 
     fn report(&mut self, report: Report, decided: &mut Decided) {
-        let Report { id, run, end, result, inputs, course } = report;
+        let Report { id, run, end, result, inputs, course, image } = report;
+        decided.changes.extend(image);
+        decided.has_ended_runs = true;
         self.stops.remove(&(id.clone(), run));
         let effects = self.queue.apply(Event::Ended { id: id.clone(), run, end }, Time::now());
         let finished = |effect: &Effect| matches!(effect, Effect::Save(job) if job.id == id && matches!(job.phase, Phase::Finished(_)));
@@ -406,6 +412,7 @@ struct Decided {
     effects: Vec<Effect>,
     calls: Vec<PendingCall>,
     replies: Vec<Reply>,
+    has_ended_runs: bool,
 }
 
 enum Reply {

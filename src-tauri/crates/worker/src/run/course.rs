@@ -10,7 +10,7 @@ use deskgrid_job::{
 };
 use deskgrid_outputs::Outputs;
 use deskgrid_outputs::archive::ArchiveError;
-use deskgrid_store::Scratch;
+use deskgrid_store::{Change, Scratch};
 use futures_util::TryStreamExt as _;
 use futures_util::future::try_join;
 use tokio::sync::mpsc;
@@ -40,11 +40,13 @@ pub(super) struct Course<'a> {
     inputs: BTreeMap<FilePath, BlobHash>,
     /// The limit of the container's memory in bytes, as far as we know.
     memory: Option<u64>,
+    /// The image that it has in the engine.
+    image: Option<String>,
 }
 
 impl<'a> Course<'a> {
     pub(super) fn new(run: &'a Run) -> Self {
-        Self { run, container: None, scratch: None, inputs: BTreeMap::new(), memory: None }
+        Self { run, container: None, scratch: None, inputs: BTreeMap::new(), memory: None, image: None }
     }
 
     /// From the definition to the result.
@@ -60,6 +62,9 @@ impl<'a> Course<'a> {
         let gather = during(run, StageName::Inputs, gather);
         let (image, files) = run.unless_stopped(try_join(image, gather)).await?;
         self.inputs = inputs::blobs(&files);
+        if let ImageSource::Reference(reference) = &definition.image {
+            self.image = Some(reference.clone());
+        }
         run.pulse.enter(StageName::Create);
         let container = self.create(&engine, &definition, &image, files).await?;
         let output = engine.attach(&container).await?;
@@ -118,17 +123,32 @@ impl<'a> Course<'a> {
                 engine.ensure_image(reference, None, move |progress| drop(sender.send(progress))).await;
             image.map_err(Interruption::from)
         };
-        let (image, ()) = try_join(pull, self.tell_of_pull(receiver)).await?;
+        let (image, was_pulled) = try_join(pull, self.tell_of_pull(receiver)).await?;
+        if was_pulled {
+            let pulled = Change::Pulled(reference.clone(), Time::now());
+            self.run.kit.store.commit(vec![pulled]).await.map_err(disk)?;
+        } else {
+            self.run.pulse.note(StageName::Image, "It was here already");
+        }
         Ok(image)
     }
 
+    /// What is noted of the image when the run is over.
+    pub(super) fn image_used(&self) -> Option<Change> {
+        self.image.clone().map(|image| Change::ImageUsed(image, Time::now()))
+    }
+
+    /// Writes down and tells what the engine says, and returns whether it said anything: of an image that is there
+    /// already it says nothing.
     async fn tell_of_pull(
         &self,
         mut progress: mpsc::UnboundedReceiver<PullProgress>,
-    ) -> Result<(), Interruption> {
+    ) -> Result<bool, Interruption> {
         let mut journal = Journal::new(self.run, Step::Pull);
+        let mut was_pulled = false;
         let mut written: HashMap<String, Instant> = HashMap::new();
         while let Some(progress) = progress.recv().await {
+            was_pulled = true;
             if is_worth_a_line(&progress, &mut written) {
                 journal.write(vec![line(progress.line.clone(), false)]).await?;
             }
@@ -137,7 +157,7 @@ impl<'a> Course<'a> {
             let news = News::Pull(self.run.id.clone(), progress.into());
             self.run.kit.lists.tell(&self.run.id, &news);
         }
-        Ok(())
+        Ok(was_pulled)
     }
 
     /// Creates the container with its files in place. Once begun it is not left half-way, so that no container

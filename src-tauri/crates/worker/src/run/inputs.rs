@@ -97,6 +97,7 @@ async fn content(
 async fn stored(store: &Store, keys: impl IntoIterator<Item = BlobKey>) -> Result<Option<BlobHash>, Failure> {
     for key in keys {
         if let Some(found) = store.blobs().find(&key).await.map_err(disk)? {
+            store.blobs().note_use(found.hash).await;
             return Ok(Some(found.hash));
         }
     }

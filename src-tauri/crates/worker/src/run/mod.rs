@@ -23,7 +23,7 @@ use deskgrid_job::queue::{Allotment, RunEnd};
 use deskgrid_job::{
     BlobHash, Caller, Course, Definition, Failure, FailureCode, FilePath, JobId, QueueName, RunResult, WorkerId,
 };
-use deskgrid_store::Store;
+use deskgrid_store::{Change, Store};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +42,7 @@ pub(crate) struct Kit {
     pub(crate) store: Store,
     pub(crate) lists: Lists,
     pub(crate) board: Board,
+    pub(crate) cache: crate::cache::Control,
     pub(crate) fetcher: Fetcher,
     pub(crate) worker: WorkerId,
     pub(crate) base_url: String,
@@ -62,6 +63,8 @@ pub(crate) struct Report {
     pub(crate) inputs: BTreeMap<FilePath, BlobHash>,
     /// Its stages and what it used.
     pub(crate) course: Course,
+    /// What is noted of its image.
+    pub(crate) image: Option<Change>,
 }
 
 /// Where a run begins.
@@ -150,8 +153,15 @@ impl Run {
         let inputs = course.take_inputs();
         let (end, result) = ending(outcome);
         let course_of_run = self.pulse.finish();
-        let report =
-            Report { id: self.id.clone(), run: self.number, end, result, inputs, course: course_of_run };
+        let report = Report {
+            id: self.id.clone(),
+            run: self.number,
+            end,
+            result,
+            inputs,
+            course: course_of_run,
+            image: course.image_used(),
+        };
         // Without an owner there is nobody to report to: the program is stopping.
         let _ = self.kit.reports.send(report).await;
         course.clear_up().await;
