@@ -16,14 +16,13 @@ mod sites;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deskgrid_docker::EngineState;
 use deskgrid_job::phase::Withdrawal;
 use deskgrid_job::queue::{Capacity, Released, Situation};
 use deskgrid_job::{Caller, Carried, Definition, Hold, Job, JobId, Outlook, WorkerId};
 use deskgrid_store::{Store, StoreError};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-pub use deskgrid_docker::{PullProgress, Usage};
+pub use deskgrid_docker::{EngineState, PullProgress, Usage};
 pub use lists::{ChangedJobs, Feed, Listing, LiveLines, News, Step};
 pub use live::Live;
 pub use sites::{SiteNetwork, SiteRules, SiteRulesByCaller};
