@@ -116,7 +116,7 @@ export const text = {
     success: "Succeeded",
     failure: "Failed",
     cancelled: "Cancelled",
-    timedOut: "Ran out of time",
+    timedOut: "Out of time",
     replaced: "Replaced",
     deleted: "Deleted",
   },
