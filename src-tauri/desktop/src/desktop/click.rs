@@ -2,10 +2,11 @@
 //! API. It calls nobody.
 
 use reqwest::Method;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// What becomes of running jobs when Deskgrid stops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum AtStop {
     /// They run on to their end.
     Finish,
@@ -14,7 +15,7 @@ pub(crate) enum AtStop {
 }
 
 /// What becomes of running jobs when the app is quit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum AtQuit {
     /// The app waits for their end, then leaves.
     Finish,
@@ -24,8 +25,8 @@ pub(crate) enum AtQuit {
     Keep,
 }
 
-/// One thing that a person can ask for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One thing that a person can ask for. Menus of some systems remember it as text, and so does a notification.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Click {
     /// Open the port.
     Start,

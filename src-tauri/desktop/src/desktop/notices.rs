@@ -69,6 +69,11 @@ pub(crate) fn failed(words: &str) -> Notice {
     plain(text::FAILED, words)
 }
 
+/// Said when the app could not start.
+pub(crate) fn not_started(words: &str) -> Notice {
+    plain(text::NOT_STARTED, words)
+}
+
 /// Said once: when the window is closed for the first time.
 pub(crate) fn stays() -> Notice {
     plain(text::STAYS_TITLE, text::STAYS_BODY)

@@ -123,6 +123,16 @@ pub(crate) fn ended_body(name: &str, exit_code: Option<i64>, failure: Option<&st
     }
 }
 
+/// No browser opened.
+pub(crate) fn no_browser(problem: &str) -> String {
+    format!("No browser opened: {problem}. Copy the address from the menu and open it yourself.")
+}
+
+/// The address could not be copied.
+pub(crate) fn no_clipboard(problem: &str) -> String {
+    format!("The address could not be copied: {problem}.")
+}
+
 /// A problem as a status line.
 pub(crate) fn status(words: &str) -> String {
     shortened(&one_line(words), MOST_STATUS)

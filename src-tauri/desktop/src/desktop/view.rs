@@ -72,6 +72,11 @@ pub(crate) fn view(standing: &Standing, known: &Known, now: u64) -> View {
     }
 }
 
+/// What to show while everything closes.
+pub(crate) fn leaving() -> View {
+    View { icon: Icon::Stopped, status: text::LEAVING.into(), entries: vec![Entry::Words(text::LEAVING.into())] }
+}
+
 fn starting() -> View {
     let entries = vec![Entry::Words(text::STARTING.into()), Entry::Line, item(text::QUIT, Click::Quit(AtQuit::Keep))];
     View { icon: Icon::Idle, status: text::STARTING.into(), entries }
