@@ -11,6 +11,7 @@
 
 pub mod browser;
 pub mod command;
+pub mod door;
 pub mod engine;
 pub mod events;
 pub mod hook;
@@ -22,6 +23,7 @@ pub mod user;
 pub mod web;
 
 pub use command::{Outcome, deskgrid};
+pub use door::Door;
 pub use engine::{EngineClient, PrivateEngine};
 pub use events::Events;
 pub use hook::{Hook, Manner};

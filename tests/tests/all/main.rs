@@ -8,6 +8,7 @@ mod callers;
 mod cancel;
 mod clients;
 mod command_line;
+mod desk;
 mod doctor;
 mod engine;
 mod files;

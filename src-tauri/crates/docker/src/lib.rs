@@ -7,7 +7,9 @@
 //! of [`Engine`].
 
 mod address;
+mod advice;
 mod archive;
+mod census;
 mod cli_config;
 mod confinement;
 mod container;
@@ -31,6 +33,8 @@ mod surroundings;
 mod watch;
 
 pub use address::Address;
+pub use advice::Advice;
+pub use census::engines;
 pub use confinement::Confinement;
 pub use container::{ContainerId, Exit, OurContainer};
 pub use delivery::Delivery;

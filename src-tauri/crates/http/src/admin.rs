@@ -1,35 +1,39 @@
 //! The administration: what window, tray, dashboard and command line show and change. Only the token or the local
 //! door opens it, and pages of other origins never get here ([`crate::access`]).
 
+mod desk;
 mod jobs;
+mod premises;
 mod settings;
 mod sites;
+mod ticket;
 
 use axum::Router;
-use deskgrid_sites::{Change, Entry};
+use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+
+pub use premises::{
+    Books, Check, Complaint, DoorState, FoundEngine, JobsAtQuit, Move, Premises, Shell, Verdict,
+};
 
 use crate::Site;
 use crate::error::HttpError;
 
-/// The settings and their file, which another part of the program keeps.
-pub trait Books: Send + Sync {
-    /// All settings in force.
-    fn settings(&self) -> Value;
-
-    /// Writes a decision down and returns all decisions that hold then. Blocks on the disk.
-    ///
-    /// # Errors
-    /// Code and words when nothing was written.
-    fn write(&self, change: &Change) -> Result<Vec<Entry>, (&'static str, String)>;
-}
-
 pub(crate) fn routes() -> Router<Site> {
-    Router::new().merge(sites::routes()).merge(settings::routes()).merge(jobs::routes())
+    Router::new()
+        .merge(desk::routes())
+        .merge(jobs::routes())
+        .merge(settings::routes())
+        .merge(sites::routes())
+        .merge(ticket::routes())
 }
 
 fn understood<T: DeserializeOwned>(text: &str) -> Result<T, HttpError> {
     serde_json::from_str(text)
         .map_err(|error| HttpError::bad("bad-json", format!("The body is not what is needed here: {error}.")))
+}
+
+/// A request that cannot be carried out as things are.
+fn refused((code, words): Complaint) -> HttpError {
+    HttpError::refused(StatusCode::CONFLICT, code, words)
 }

@@ -36,7 +36,9 @@ pub struct Setup {
     /// Reads a stored definition; the wire format is not ours to know.
     pub read_definition: fn(&str) -> Result<Definition, String>,
     /// What containers are told as our address, such as `http://localhost:8000`.
-    pub base_url: String,
+    pub base_url: watch::Receiver<String>,
+    /// Whether jobs may start: not while the person has stopped us.
+    pub on: watch::Receiver<bool>,
     /// Limits, which may change while we run.
     pub limits: watch::Receiver<Limits>,
     /// What the jobs of each site may do, which may change while we run; asked when a container is made.

@@ -46,6 +46,7 @@ enum Input {
     Found(Vec<OurContainer>),
     EngineChanged,
     LimitsChanged,
+    SwitchedOnOrOff,
     TimePassed,
 }
 
@@ -58,6 +59,7 @@ struct Owner {
     found_sender: mpsc::Sender<Vec<OurContainer>>,
     engine: watch::Receiver<EngineState>,
     limits: watch::Receiver<Limits>,
+    on: watch::Receiver<bool>,
     offer: watch::Sender<Offer>,
     /// Runs, sweeps and webhooks; they end with the owner.
     tasks: JoinSet<()>,
@@ -73,7 +75,7 @@ struct Owner {
 
 /// Reads what the store holds and starts the owner.
 pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
-    let Setup { store, engine, id, read_definition, base_url, limits, site_rules } = setup;
+    let Setup { store, engine, id, read_definition, base_url, on, limits, site_rules } = setup;
     let lists = Lists::default();
     let (request_sender, requests) = mpsc::channel(INBOX);
     let (report_sender, reports) = mpsc::channel(INBOX);
@@ -103,6 +105,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
         found_sender,
         engine: engine.clone(),
         limits,
+        on,
         offer: offer_sender,
         tasks: JoinSet::new(),
         stops: HashMap::new(),
@@ -207,6 +210,7 @@ impl Owner {
             Some(found) = self.found.recv() => Some(Input::Found(found)),
             Ok(()) = self.engine.changed() => Some(Input::EngineChanged),
             Ok(()) = self.limits.changed() => Some(Input::LimitsChanged),
+            Ok(()) = self.on.changed() => Some(Input::SwitchedOnOrOff),
             Some(_) = self.tasks.join_next() => Some(Input::TimePassed),
             () = tokio::time::sleep(next_tick.unwrap_or_default()), if next_tick.is_some() => Some(Input::TimePassed),
         }
@@ -229,6 +233,7 @@ impl Owner {
                 Input::Found(containers) => self.adopt(containers),
                 Input::EngineChanged => self.engine_changed(&mut decided),
                 Input::LimitsChanged => self.resize(&mut decided),
+                Input::SwitchedOnOrOff => self.open_or_pause(&mut decided),
                 Input::TimePassed => self.apply(Event::Tick, &mut decided),
             }
         }
@@ -328,7 +333,13 @@ impl Owner {
         if let EngineState::Ready(engine) = &state {
             self.sweep(engine.clone());
         }
-        self.apply(Event::Open(matches!(state, EngineState::Ready(_))), decided);
+        self.open_or_pause(decided);
+    }
+
+    /// Jobs start while there is an engine and nobody has stopped us.
+    fn open_or_pause(&mut self, decided: &mut Decided) {
+        let is_open = *self.on.borrow_and_update() && self.engine.borrow().ready().is_some();
+        self.apply(Event::Open(is_open), decided);
     }
 
     fn resize(&mut self, decided: &mut Decided) {

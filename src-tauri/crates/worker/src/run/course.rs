@@ -151,12 +151,13 @@ impl<'a> Course<'a> {
         });
         let (scratch, placement) = placed.await.map_err(disk)??;
         self.scratch = Some(scratch);
+        let base_url = run.kit.base_url.borrow().clone();
         let purpose = Purpose {
             id: &run.id,
             run: run.number,
             queue: run.queue.as_ref(),
             worker: &run.kit.worker,
-            base_url: &run.kit.base_url,
+            base_url: &base_url,
         };
         let spec = container::spec(&purpose, definition, image, &self.bounds(), placement.binds);
         self.memory = spec.memory;

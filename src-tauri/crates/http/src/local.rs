@@ -1,0 +1,99 @@
+//! The local door: a way in for the window, the tray and the command line of the person who runs us.
+//!
+//! It is a Unix socket in the data folder, which is closed to other users, or a named pipe. Whoever comes through it
+//! is the person: it needs no token, and it stays open while the port is closed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use crate::Site;
+use crate::bounds::Patience;
+use crate::serve::{Came, Guest, converse};
+
+#[cfg(windows)]
+mod pipe;
+#[cfg(unix)]
+mod socket;
+
+#[cfg(windows)]
+use pipe as platform;
+#[cfg(unix)]
+use socket as platform;
+
+/// The local door of the server that keeps its data in one folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalDoor(PathBuf);
+
+impl LocalDoor {
+    /// Where the door of this data folder is, whether anybody opens or not.
+    pub fn of(data_directory: &Path) -> Self {
+        Self(platform::place(data_directory))
+    }
+
+    /// The door at this address, as [`Self::path`] gave it.
+    pub fn at(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// Its address: the path of a Unix socket, or the name of a pipe.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Opens it. The data folder has to be ours.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn open(&self) -> io::Result<OpenDoor> {
+        platform::Listener::bind(&self.0).map(OpenDoor)
+    }
+}
+
+/// A local door that lets clients in once it is served.
+pub struct OpenDoor(platform::Listener);
+
+impl OpenDoor {
+    /// Serves `site` here until `shutdown` is cancelled.
+    pub async fn serve(self, site: Site, shutdown: CancellationToken) {
+        let site = site.behind_new_door();
+        let ending = site.ending().clone().drop_guard();
+        tokio::select! {
+            () = admit(self.0, &site) => {}
+            () = shutdown.cancelled() => {}
+        }
+        drop(ending);
+        site.open().close();
+        site.open().wait().await;
+    }
+}
+
+async fn admit(mut listener: platform::Listener, site: &Site) {
+    let routes = site.router();
+    loop {
+        match listener.accept().await {
+            Ok(stream) => drop(site.open().spawn(attend(stream, routes.clone(), site.ending().clone()))),
+            Err(error) => {
+                tracing::warn!("a program could not be let in through the local door: {error}");
+                tokio::time::sleep(platform::ACCEPT_AGAIN).await;
+            }
+        }
+    }
+}
+
+async fn attend(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    routes: axum::Router,
+    ending: CancellationToken,
+) {
+    converse(stream, Guest::new(routes, Came::Locally), Patience::USUAL, &ending).await;
+}
+
+/// Tells data folders apart where their paths are no use.
+fn digits_of(data_directory: &Path) -> String {
+    let hash = Sha256::digest(data_directory.as_os_str().as_encoded_bytes());
+    hex::encode(&hash[..8])
+}
