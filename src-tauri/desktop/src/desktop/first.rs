@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use deskgrid_desktop::door::{Door, DoorError};
-use deskgrid_server::local;
+use deskgrid_server::LocalDoor;
 use reqwest::Method;
 use serde::de::IgnoredAny;
 use serde_json::json;
@@ -58,5 +58,5 @@ async fn window_onto(door: PathBuf, plan: &Plan) -> ExitCode {
 async fn door(plan: &Plan) -> Option<PathBuf> {
     let source = plan.source.clone();
     let settings = tokio::task::spawn_blocking(move || source.load()).await.ok()?.ok()?;
-    Some(local::Door::of(&settings.data_directory).path().to_owned())
+    Some(LocalDoor::of(&settings.data_directory).path().to_owned())
 }

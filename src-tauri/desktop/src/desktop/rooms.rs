@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deskgrid_server::settings::SettingsSource;
-use deskgrid_server::{JobsAtQuit, Server, Shell, StartError};
+use deskgrid_server::{JobsAtQuit, LocalDoor, Server, Shell, StartError};
 use tokio::sync::{mpsc, watch};
 
 use crate::click::AtQuit;
@@ -38,7 +38,7 @@ impl Rooms {
     /// [`StartError`] says what stands in the way.
     pub(crate) async fn open(source: SettingsSource, shell: AppShell) -> Result<Self, StartError> {
         let server = Server::open(source, Some(Arc::new(shell))).await?;
-        let door = deskgrid_server::local::Door::of(server.data_directory()).path().to_owned();
+        let door = LocalDoor::of(server.data_directory()).path().to_owned();
         Ok(Self { server, door })
     }
 
