@@ -236,7 +236,10 @@ impl Deskgrid {
             let mut said = String::new();
             while !said.contains(text) {
                 let piece = stream.chunk().await.expect("the stream goes on");
-                let piece = piece.unwrap_or_else(|| panic!("it ends without {text:?}: {said}"));
+                let Some(piece) = piece else {
+                    let result = self.get_json(&format!("/j/{id}/result.json")).await;
+                    panic!("it ends without {text:?}: {said}{result}")
+                };
                 said.push_str(&String::from_utf8_lossy(&piece));
             }
         };

@@ -36,7 +36,7 @@ pub use address::Address;
 pub use advice::Advice;
 pub use census::engines;
 pub use confinement::Confinement;
-pub use container::{ContainerId, Exit, OurContainer};
+pub use container::{ContainerId, Exit, OurContainer, Start};
 pub use delivery::Delivery;
 pub use discovery::{Candidate, Kind};
 pub use engine::{Engine, EngineInfo, Limits, Rights};

@@ -12,6 +12,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 
+pub(crate) use desk::moving_json;
 pub use premises::{
     Books, Check, Complaint, DoorState, FoundEngine, JobsAtQuit, Move, Premises, Shell, Verdict,
 };

@@ -19,6 +19,7 @@ mod jobs;
 mod local;
 mod logs;
 mod metrics;
+mod moving;
 mod names;
 mod page;
 mod peer;

@@ -6,13 +6,17 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use axum::Router;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use crate::Site;
+use crate::admin::Move;
 use crate::bounds::Patience;
 use crate::serve::{Came, Guest, converse};
+use crate::{Site, moving};
 
 #[cfg(windows)]
 mod pipe;
@@ -60,22 +64,44 @@ impl OpenDoor {
     /// Serves `site` here until `shutdown` is cancelled.
     pub async fn serve(self, site: Site, shutdown: CancellationToken) {
         let site = site.behind_new_door();
-        let ending = site.ending().clone().drop_guard();
-        tokio::select! {
-            () = admit(self.0, &site) => {}
-            () = shutdown.cancelled() => {}
-        }
-        drop(ending);
-        site.open().close();
-        site.open().wait().await;
+        let (open, ending) = (site.open().clone(), site.ending().clone());
+        serve(self.0, site.router(), open, ending, shutdown).await;
+    }
+
+    /// Tells here how far the move of the data folder is, until `shutdown` is cancelled.
+    pub async fn serve_moving(self, progress: watch::Receiver<Move>, shutdown: CancellationToken) {
+        let routes = moving::routes(progress);
+        serve(self.0, routes, TaskTracker::new(), CancellationToken::new(), shutdown).await;
     }
 }
 
-async fn admit(mut listener: platform::Listener, site: &Site) {
-    let routes = site.router();
+async fn serve(
+    listener: platform::Listener,
+    routes: Router,
+    open: TaskTracker,
+    ending: CancellationToken,
+    shutdown: CancellationToken,
+) {
+    // Ends the connections also when this future is dropped.
+    let guard = ending.clone().drop_guard();
+    tokio::select! {
+        () = admit(listener, &routes, &open, &ending) => {}
+        () = shutdown.cancelled() => {}
+    }
+    drop(guard);
+    open.close();
+    open.wait().await;
+}
+
+async fn admit(
+    mut listener: platform::Listener,
+    routes: &Router,
+    open: &TaskTracker,
+    ending: &CancellationToken,
+) {
     loop {
         match listener.accept().await {
-            Ok(stream) => drop(site.open().spawn(attend(stream, routes.clone(), site.ending().clone()))),
+            Ok(stream) => drop(open.spawn(attend(stream, routes.clone(), ending.clone()))),
             Err(error) => {
                 tracing::warn!("a program could not be let in through the local door: {error}");
                 tokio::time::sleep(platform::ACCEPT_AGAIN).await;
@@ -86,7 +112,7 @@ async fn admit(mut listener: platform::Listener, site: &Site) {
 
 async fn attend(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    routes: axum::Router,
+    routes: Router,
     ending: CancellationToken,
 ) {
     converse(stream, Guest::new(routes, Came::Locally), Patience::USUAL, &ending).await;

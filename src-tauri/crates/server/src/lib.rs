@@ -8,6 +8,7 @@ mod listen;
 mod porter;
 mod premises;
 mod reload;
+mod relocation;
 pub mod settings;
 
 use std::net::IpAddr;
@@ -99,14 +100,16 @@ pub struct Server {
     reload: AbortOnDropHandle<()>,
     running: Running,
     site: Site,
+    moves: watch::Sender<Option<Relocation>>,
     // Owns the task that watches the engine.
     _engine: Arc<EngineWatch>,
 }
 
 pub use checks::check;
-pub use deskgrid_http::{Check, Complaint, JobsAtQuit, LocalDoor, Shell, Verdict};
+pub use deskgrid_http::{Check, Complaint, JobsAtQuit, LocalDoor, Move, Shell, Verdict};
 pub use deskgrid_sites as sites;
 pub use deskgrid_store::Token;
+pub use relocation::{Relocation, RelocationError, relocate};
 
 /// The token of the running server that keeps its data in this folder; none when none runs there. Blocks on the
 /// disk.
@@ -162,7 +165,8 @@ impl Server {
         let (porter, show) = Porter::new(post);
         let porter = Arc::new(porter);
         let books = Arc::new(Books::new(source.clone(), watch.subscribe(), site_rule_sender.clone()));
-        let premises = Premises::new(porter.clone(), source, settings.data_directory.clone());
+        let moves = watch::Sender::new(None);
+        let premises = Premises::new(porter.clone(), source, settings.data_directory.clone(), moves.clone());
         let admission = Admission {
             rules: access.clone(),
             invitations: invitations.clone(),
@@ -187,7 +191,18 @@ impl Server {
         // The porter waits for it, and only for it.
         let _ = show.send(site.clone());
         let data_directory = settings.data_directory;
-        Ok(Self { data_directory, porter, access, stop, local_door, reload, running, site, _engine: engine })
+        Ok(Self {
+            data_directory,
+            porter,
+            access,
+            stop,
+            local_door,
+            reload,
+            running,
+            site,
+            moves,
+            _engine: engine,
+        })
     }
 
     /// Opens the port and lets jobs start. When another program holds the port, it is tried again until
@@ -207,6 +222,13 @@ impl Server {
     /// An address that opens the dashboard in a browser, once.
     pub fn dashboard(&self) -> Option<String> {
         self.site.dashboard()
+    }
+
+    /// Where the data folder shall go, as the person wishes. Whoever follows this stops the server, has the folder
+    /// copied, writes the new place down with [`settings::SettingsSource::choose`], and opens the server again;
+    /// while nobody follows it, such wishes are refused.
+    pub fn moves(&self) -> watch::Receiver<Option<Relocation>> {
+        self.moves.subscribe()
     }
 
     /// Where it keeps everything.

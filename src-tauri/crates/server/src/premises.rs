@@ -10,18 +10,44 @@ use tokio::sync::watch;
 
 use crate::checks;
 use crate::porter::{Porter, complaint};
-use crate::settings::SettingsSource;
+use crate::relocation::Relocation;
+use crate::settings::{Key, SettingsSource};
 
 /// This server, as its own site sees it.
 pub(crate) struct Premises {
     porter: Arc<Porter>,
     source: SettingsSource,
     data_directory: PathBuf,
+    /// Told where the data folder shall go.
+    moves: watch::Sender<Option<Relocation>>,
 }
 
 impl Premises {
-    pub(crate) fn new(porter: Arc<Porter>, source: SettingsSource, data_directory: PathBuf) -> Self {
-        Self { porter, source, data_directory }
+    pub(crate) fn new(
+        porter: Arc<Porter>,
+        source: SettingsSource,
+        data_directory: PathBuf,
+        moves: watch::Sender<Option<Relocation>>,
+    ) -> Self {
+        Self { porter, source, data_directory, moves }
+    }
+
+    async fn plan(&self, to: PathBuf) -> Result<(), Complaint> {
+        if self.moves.receiver_count() == 0 {
+            let words = "Only the desktop app can move its data folder. Stop this Deskgrid, move the folder, and name \
+                         its new place with --data-directory.";
+            return Err(("no-shell", words.to_owned()));
+        }
+        if self.source.holds(Key::DataDirectory) {
+            let words = "The data folder was named with a variable or a flag. Start Deskgrid without it to move it here.";
+            return Err(("settings-held", words.to_owned()));
+        }
+        let from = self.data_directory.clone();
+        let planned = tokio::task::spawn_blocking(move || Relocation::plan(&from, &to)).await;
+        let planned = planned.map_err(|error| ("broken", error.to_string()))?;
+        let plan = planned.map_err(|error| (error.code(), error.to_string()))?;
+        self.moves.send_replace(Some(plan));
+        Ok(())
     }
 }
 
@@ -58,13 +84,18 @@ impl deskgrid_http::Premises for Premises {
         checks::check(Ok(self.source.clone())).boxed()
     }
 
-    fn move_data(&self, _to: String) -> BoxFuture<'_, Result<(), Complaint>> {
-        let words = "Stop Deskgrid, move the folder, and choose its new place in the settings.";
-        async move { Err(("move-by-hand", words.to_owned())) }.boxed()
+    fn move_data(&self, to: String) -> BoxFuture<'_, Result<(), Complaint>> {
+        self.plan(to.into()).boxed()
     }
 
     fn moving(&self) -> Option<Move> {
-        None
+        let plan = self.moves.borrow();
+        plan.as_ref().map(|plan| Move {
+            to: plan.to().to_owned(),
+            done: 0,
+            total: plan.total(),
+            problem: None,
+        })
     }
 }
 

@@ -121,6 +121,11 @@ async fn move_data(
     JsonText(text): JsonText,
 ) -> Result<Json<Value>, HttpError> {
     let Destination { to } = understood(&text)?;
+    // Their containers hold folders of the old place.
+    if site.worker().everything().iter().any(|job| job.phase == Phase::Running) {
+        let words = "Jobs are running. Let them finish or cancel them, then move the data folder.";
+        return Err(refused(("jobs-run", words.to_owned())));
+    }
     site.premises().move_data(to).await.map_err(refused)?;
     Ok(Json(json!({})))
 }
@@ -224,7 +229,8 @@ fn engine(site: &Site) -> Value {
     })
 }
 
-fn moving_json(moving: &Move) -> Value {
+/// A move as clients read it.
+pub(crate) fn moving_json(moving: &Move) -> Value {
     json!({
         "to": moving.to, "done": moving.done, "total": moving.total, "problem": moving.problem,
     })

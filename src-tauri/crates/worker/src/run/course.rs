@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use deskgrid_docker::{ContainerId, Delivery, Engine, EngineError, Exit, Image, OurContainer, PullProgress};
+use deskgrid_docker::{
+    ContainerId, Delivery, Engine, EngineError, Exit, Image, OurContainer, PullProgress, Start,
+};
 use deskgrid_job::{
     BlobHash, Definition, Failure, FailureCode, FilePath, ImageSource, LogLine, RunResult, Time,
 };
@@ -60,9 +62,12 @@ impl<'a> Course<'a> {
         self.inputs = inputs::blobs(&files);
         let container = self.create(&engine, &definition, &image, files).await?;
         let output = engine.attach(&container).await?;
-        engine.start(&container).await?;
+        let output = match engine.start(&container).await? {
+            Start::AtOnce => Some(output),
+            Start::Again => None,
+        };
         let started = Instant::now();
-        let end = follow::follow(run, &mut engine, &container, Some(output), started + limit).await?;
+        let end = follow::follow(run, &mut engine, &container, output, started + limit).await?;
         self.finish(engine, &container, end, started.elapsed()).await
     }
 
