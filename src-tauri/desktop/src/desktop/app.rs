@@ -190,7 +190,7 @@ impl App {
         match click {
             Click::Quit(jobs) => return self.quit(jobs),
             Click::OpenWindow => self.open_window(None, false).await,
-            Click::OpenJob(id) => self.open_window(Some(format!("#/job/{id}")), false).await,
+            Click::OpenPlace(place) => self.open_window(Some(place), false).await,
             Click::OpenBrowser => {
                 if let Some(desk) = &self.known.desk {
                     self.errands.dashboard(&desk.address);

@@ -34,8 +34,8 @@ pub(crate) enum Click {
     Stop(AtStop),
     /// Cancel a job.
     Cancel(String),
-    /// Show a job in the window.
-    OpenJob(String),
+    /// Show a place of the user interface in the window, such as `#/job/0f3a`.
+    OpenPlace(String),
     /// Let a site in for good.
     Allow(String),
     /// Let a site in until Deskgrid is started again.
@@ -65,6 +65,11 @@ pub(crate) struct Call {
 }
 
 impl Click {
+    /// Show this job in the window.
+    pub(crate) fn open_job(id: &str) -> Self {
+        Self::OpenPlace(format!("#/job/{id}"))
+    }
+
     /// The call that it is; none for what the app does by itself.
     pub(crate) fn call(&self) -> Option<Call> {
         let post = |path: &str, body: Value| Call { method: Method::POST, path: path.to_owned(), body };
@@ -79,7 +84,7 @@ impl Click {
             Self::StartAtLogin(on) => {
                 Call { method: Method::PUT, path: "/api/desk/login".to_owned(), body: json!({"on": on}) }
             }
-            Self::OpenJob(_)
+            Self::OpenPlace(_)
             | Self::OpenWindow
             | Self::OpenBrowser
             | Self::CopyAddress

@@ -40,16 +40,22 @@ impl Drop for Follower {
 }
 
 async fn follow(door: Door, sender: mpsc::Sender<Event>) {
+    let mut is_told = false;
     loop {
         match door.events().await {
             Ok(mut events) => {
+                is_told = false;
                 while let Some(event) = events.next().await {
                     if sender.send(event).await.is_err() {
                         return;
                     }
                 }
             }
-            Err(error) => tracing::warn!(%error, "the tray cannot follow what happens"),
+            Err(error) if !is_told => {
+                is_told = true;
+                tracing::warn!(%error, "the tray cannot follow what happens");
+            }
+            Err(_) => {}
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -1,6 +1,9 @@
 //! `deskgrid-desktop`: the app that the launcher starts. An icon in the tray over the engine rooms in this process; the
 //! window is a program of its own. Here are flags and the way from them to a running [`app`].
 
+// No black window beside it.
+#![cfg_attr(all(windows, not(debug_assertions)), windows_subsystem = "windows")]
+
 mod app;
 mod click;
 mod clipboard;

@@ -95,7 +95,7 @@ fn ended(job: &Job, wish: Wish) -> Option<Notice> {
     Some(Notice {
         title: text::ended_title(is_success, time),
         body: text::ended_body(&name, job.exit_code, failure),
-        click: Click::OpenJob(job.id.clone()),
+        click: Click::open_job(&job.id),
         buttons: Vec::new(),
     })
 }
@@ -147,6 +147,6 @@ mod tests {
 
     #[test]
     fn a_click_on_the_end_of_a_job_shows_it() {
-        assert_eq!(notice(&over("Success", 120, 0), Wish::Long, false).unwrap().click, Click::OpenJob("a".into()));
+        assert_eq!(notice(&over("Success", 120, 0), Wish::Long, false).unwrap().click, Click::open_job("a"));
     }
 }

@@ -50,7 +50,7 @@ fn built(notice: &Notice) -> notify_rust::Notification {
     built.appname(text::NAME).summary(&notice.title).body(&notice.body).auto_icon();
     #[cfg(target_os = "linux")]
     {
-        built.icon("deskgrid").hint(notify_rust::Hint::DesktopEntry("deskgrid".to_owned()));
+        built.icon("deskgrid-desktop").hint(notify_rust::Hint::DesktopEntry(text::NAME.to_owned()));
         built.action("default", text::OPEN);
         for (index, (label, _)) in notice.buttons.iter().enumerate() {
             built.action(&index.to_string(), label);

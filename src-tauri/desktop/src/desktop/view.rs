@@ -180,7 +180,7 @@ fn job_entry(job: &Job, now: u64) -> Entry {
     Entry::Group {
         label: text::job(job.image.as_deref(), job.command.as_deref(), time),
         entries: vec![
-            item(text::OPEN, Click::OpenJob(job.id.clone())),
+            item(text::OPEN, Click::open_job(&job.id)),
             item(text::CANCEL, Click::Cancel(job.id.clone())),
         ],
     }

@@ -1,6 +1,9 @@
 //! `deskgrid-window`: one web view with the user interface, which reaches Deskgrid through its local door only. A
 //! program of its own, so that its memory goes when it closes and its end touches no job.
 
+// No black window beside it.
+#![cfg_attr(all(windows, not(debug_assertions)), windows_subsystem = "windows")]
+
 mod commands;
 mod owner;
 mod save;

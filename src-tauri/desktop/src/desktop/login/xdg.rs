@@ -46,10 +46,12 @@ fn is_live(entry: &str) -> bool {
 fn write(folder: &Path, program: &str) -> std::io::Result<()> {
     fs::create_dir_all(folder)?;
     let entry = format!(
-        "[Desktop Entry]\nType=Application\nName={}\nExec={} {FLAG}\nIcon=deskgrid\nTerminal=false\n\
-         StartupNotify=false\nX-GNOME-Autostart-enabled=true\n",
+        // With TryExec the entry counts for nothing once the app is removed.
+        "[Desktop Entry]\nType=Application\nName={}\nExec={} {FLAG}\nTryExec={}\nIcon=deskgrid-desktop\n\
+         Terminal=false\nStartupNotify=false\nX-GNOME-Autostart-enabled=true\n",
         crate::text::NAME,
-        quoted(program)
+        quoted(program),
+        program.replace('\\', "\\\\"),
     );
     fs::write(folder.join(FILE), entry)
 }

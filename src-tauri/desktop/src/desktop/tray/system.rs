@@ -3,6 +3,7 @@
 
 use std::future::Future;
 
+use deskgrid_desktop::link;
 use tao::event::Event;
 use tao::event_loop::{ControlFlow, EventLoop, EventLoopBuilder, EventLoopProxy};
 use tao::platform::run_return::EventLoopExtRunReturn;
@@ -42,7 +43,7 @@ where
         let _over = TellOver(over);
         app.await
     });
-    show_all(&mut events, &end.is_shown);
+    show_all(&mut events, &end.is_shown, &end.clicks);
     match runtime.block_on(app) {
         Ok(outcome) => outcome,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -103,7 +104,11 @@ fn pass_clicks_on(clicks: &mpsc::UnboundedSender<Click>) {
     }));
 }
 
-fn show_all(events: &mut EventLoop<Wake>, is_shown: &watch::Sender<Option<bool>>) {
+fn show_all(
+    events: &mut EventLoop<Wake>,
+    is_shown: &watch::Sender<Option<bool>>,
+    clicks: &mpsc::UnboundedSender<Click>,
+) {
     let mut tray: Option<TrayIcon> = None;
     events.run_return(|event, _, control| {
         *control = ControlFlow::Wait;
@@ -114,6 +119,14 @@ fn show_all(events: &mut EventLoop<Wake>, is_shown: &watch::Sender<Option<bool>>
                     tracing::warn!(%error, "the tray does not take our icon");
                 }
                 is_shown.send_replace(Some(tray.is_some()));
+            }
+            // On macOS the system starts no second app but tells the running one.
+            Event::Reopen { .. } => {
+                let _ = clicks.send(Click::OpenWindow);
+            }
+            Event::Opened { urls } => {
+                let places = urls.iter().filter_map(|url| link::place(url.as_str()).ok());
+                places.for_each(|place| drop(clicks.send(Click::OpenPlace(place))));
             }
             _ => {}
         }
