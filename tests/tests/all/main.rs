@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test ends by panicking")]
 
+mod administration;
 mod big_queue;
 mod bounds;
 mod callers;

@@ -18,6 +18,7 @@ pub mod discovery;
 mod engine;
 mod error;
 mod folders;
+mod holdings;
 mod image;
 mod network;
 mod open_files;
@@ -30,6 +31,7 @@ mod reference;
 mod spec;
 mod state;
 mod surroundings;
+mod usage;
 mod watch;
 
 pub use address::Address;
@@ -49,6 +51,7 @@ pub use reach::Reach;
 pub use spec::{Bind, ContainerSpec, Network, VolumeMount};
 pub use state::{EngineState, Trouble};
 pub use surroundings::{Platform, Surroundings};
+pub use usage::Usage;
 pub use watch::EngineWatch;
 
 /// Label that marks every container of ours; its value is `true` (protocol section 6).

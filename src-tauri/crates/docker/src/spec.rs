@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use bollard::models::{ContainerCreateBody, DeviceRequest, HostConfig, Mount, MountType};
+use bollard::models::{ContainerCreateBody, DeviceRequest, HostConfig, Mount, MountType, MountVolumeOptions};
 
 use crate::confinement::{Confinement, confine};
 use crate::engine::EngineInfo;
+use crate::holdings::VOLUME_LABEL;
 use crate::network::NETWORK;
 
 /// Engines refuse a memory limit below this, in bytes.
@@ -144,9 +145,16 @@ fn mounts(spec: &ContainerSpec) -> Vec<Mount> {
         typ: Some(MountType::VOLUME),
         source: Some(mount.volume.clone()),
         target: Some(mount.container.clone()),
+        volume_options: Some(ours()),
         ..Mount::default()
     });
     binds.chain(volumes).collect()
+}
+
+/// Marks a volume that the engine makes for this container. One that is there stays as it is.
+fn ours() -> MountVolumeOptions {
+    let labels = [(VOLUME_LABEL.to_owned(), "true".to_owned())].into();
+    MountVolumeOptions { labels: Some(labels), ..MountVolumeOptions::default() }
 }
 
 /// The API counts in signed numbers; nothing real is cut.

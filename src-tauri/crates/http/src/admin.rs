@@ -2,8 +2,14 @@
 //! door opens it, and pages of other origins never get here ([`crate::access`]).
 
 mod desk;
+mod detail;
+mod events;
 mod jobs;
+mod log_places;
+mod news;
 mod premises;
+mod row;
+mod sample;
 mod settings;
 mod sites;
 mod ticket;
@@ -20,10 +26,15 @@ pub use premises::{
 use crate::Site;
 use crate::error::HttpError;
 
+pub(crate) use log_places::LogPlaces;
+pub use news::News;
+
 pub(crate) fn routes() -> Router<Site> {
     Router::new()
         .merge(desk::routes())
+        .merge(events::routes())
         .merge(jobs::routes())
+        .merge(sample::routes())
         .merge(settings::routes())
         .merge(sites::routes())
         .merge(ticket::routes())

@@ -75,7 +75,12 @@ async fn send(
 }
 
 async fn exists(State(site): State<Site>, Named(key): Named<BlobKey>) -> Result<Response, HttpError> {
-    let found = site.store().blobs().find(&key).await?.is_some();
+    let stored = site.store().blobs().find(&key).await?;
+    if let Some(stored) = &stored {
+        // Whoever asks is about to refer to it.
+        site.store().blobs().note_use(stored.hash).await;
+    }
+    let found = stored.is_some();
     let status = if found { StatusCode::OK } else { StatusCode::NOT_FOUND };
     Ok((status, Json(json!({ "exists": found }))).into_response())
 }

@@ -53,6 +53,7 @@ impl Invitations {
     /// A page of an unknown origin asked for something.
     pub(crate) fn ask(&self, origin: &Origin) {
         if self.sites().ask(origin, Time::now()) {
+            self.0.changed.send_replace(());
             tracing::info!(
                 "pages of {origin} ask to use Deskgrid; allow them with: deskgrid sites allow {origin}"
             );
@@ -64,6 +65,11 @@ impl Invitations {
         let today = Date::of(Time::now());
         let is_news = self.sites().use_today(origin, today);
         is_news.then(|| Change::Used { origin: origin.clone(), on: today })
+    }
+
+    /// Tells of every change, and of sites that ask for the first time.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.0.changed.subscribe()
     }
 
     /// Waits until `caller` is no longer invited. Programs always are.

@@ -33,7 +33,7 @@ mod submission;
 
 pub use access::AccessRules;
 pub use admin::{
-    Books, Check, Complaint, DoorState, FoundEngine, JobsAtQuit, Move, Premises, Shell, Verdict,
+    Books, Check, Complaint, DoorState, FoundEngine, JobsAtQuit, Move, News, Premises, Shell, Verdict,
 };
 pub use invitations::Invitations;
 pub use local::{LocalDoor, OpenDoor};

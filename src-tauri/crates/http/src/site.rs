@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::{self, AccessRules, Gate, Tickets};
-use crate::admin::{self, Books, Premises, Shell};
+use crate::admin::{self, Books, LogPlaces, News, Premises, Shell};
 use crate::bounds::{self, Bounds};
 use crate::doctor::{self, Heard};
 use crate::error::HttpError;
@@ -71,6 +71,8 @@ struct Shared {
     premises: Arc<dyn Premises>,
     shell: Option<Arc<dyn Shell>>,
     tickets: Tickets,
+    news: News,
+    log_places: LogPlaces,
 }
 
 impl Site {
@@ -90,6 +92,8 @@ impl Site {
             premises: admission.premises,
             shell: admission.shell,
             tickets: Tickets::default(),
+            news: News::default(),
+            log_places: LogPlaces::default(),
         };
         Self { shared: Arc::new(shared), door: Arc::default() }
     }
@@ -175,6 +179,16 @@ impl Site {
     /// The origins that asked for anything.
     pub(crate) fn heard(&self) -> &Heard {
         &self.shared.heard
+    }
+
+    /// Where other parts of the program say that the desk, the settings or the cache changed.
+    pub fn news(&self) -> &News {
+        &self.shared.news
+    }
+
+    /// Where readers of logs stopped.
+    pub(crate) fn log_places(&self) -> &LogPlaces {
+        &self.shared.log_places
     }
 
     /// What opens and shuts our port.

@@ -5,6 +5,7 @@
 
 pub mod blob;
 pub mod caller;
+pub mod course;
 pub mod definition;
 pub mod job;
 pub mod log;
@@ -13,10 +14,12 @@ pub mod path;
 pub mod phase;
 pub mod queue;
 pub mod result;
+pub mod shell;
 pub mod time;
 
 pub use blob::{BlobHash, BlobKey};
 pub use caller::{Caller, Outlook, SHIPPED_ORIGINS};
+pub use course::{Course, Stage, StageName, Trace};
 pub use definition::{Command, DataRef, Definition, ImageSource, Needs};
 pub use job::{Carried, Hold, Job};
 pub use log::LogLine;

@@ -5,6 +5,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use deskgrid_job::{BlobHash, JobId};
@@ -25,6 +26,8 @@ pub(crate) struct Folder {
     root: PathBuf,
     /// Numbers temporary names. The lock on the folder makes a number of this process enough.
     next: AtomicU64,
+    /// Held for reading while files are given their names, and for writing while one is removed.
+    pub(crate) comings: RwLock<()>,
 }
 
 impl Folder {
@@ -33,12 +36,12 @@ impl Folder {
         platform::create_private_folder(root).map_err(failed("create the data folder", root))?;
         // Containers are given paths below it, and the engine takes absolute ones only.
         let root = std::path::absolute(root).map_err(failed("find", root))?;
-        Ok(Self { root, next: AtomicU64::new(0) })
+        Ok(Self { root, next: AtomicU64::new(0), comings: RwLock::new(()) })
     }
 
     /// Creates the folders inside, and removes temporary files of an earlier process.
     pub(crate) fn prepare(&self) -> Result<(), StoreError> {
-        for folder in [self.incoming(), self.runs(), self.root.join("logs")] {
+        for folder in [self.incoming(), self.runs(), self.logs()] {
             create(&folder)?;
         }
         for folder in [self.incoming(), self.runs()] {
@@ -115,9 +118,13 @@ impl Folder {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
     pub(crate) fn log(&self, id: &JobId, kind: LogKind) -> PathBuf {
         let stem = stem(id);
-        self.root.join("logs").join(&stem[..2]).join(format!("{stem}.{}.jsonl", kind.as_str()))
+        self.logs().join(&stem[..2]).join(format!("{stem}.{}.jsonl", kind.as_str()))
     }
 
     pub(crate) fn runs(&self) -> PathBuf {

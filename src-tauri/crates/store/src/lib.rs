@@ -26,6 +26,7 @@ mod blobs;
 mod database;
 mod error;
 mod folder;
+mod holdings;
 mod lock;
 mod logs;
 mod platform;
@@ -37,11 +38,12 @@ mod worker_id;
 use std::path::Path;
 use std::sync::Arc;
 
-use deskgrid_job::{BlobHash, FilePath, Job, JobId, RunResult, Time, WorkerId};
+use deskgrid_job::{BlobHash, Course, FilePath, Hold, Job, JobId, RunResult, Time, WorkerId};
 
 pub use blobs::{Batch, BlobFile, Blobs, Incoming, Stored};
-pub use database::{Change, PendingCall};
+pub use database::{CacheRecords, Change, KeptFile, KeptResult, PendingCall, Synopsis, Usage};
 pub use error::StoreError;
+pub use holdings::{GRACE, Holding, Holdings, Room};
 pub use logs::{Cut, Excerpt, LogKind, LogSlice, LogWriter, Logs, Most, Opening, Place};
 pub use scratch::Scratch;
 pub use token::Token;
@@ -113,6 +115,46 @@ impl Store {
     /// What a job's latest finished run came to.
     pub async fn result(&self, id: &JobId) -> Result<Option<RunResult>, StoreError> {
         self.shared.database.result(id.clone()).await
+    }
+
+    /// The newest jobs as lists show them, at most `most`, the newest first.
+    pub async fn newest(&self, most: usize) -> Result<Vec<Synopsis>, StoreError> {
+        self.shared.database.newest(most).await
+    }
+
+    /// Those of the jobs that are on record, as lists show them, in no order.
+    pub async fn synopses(&self, ids: Vec<JobId>) -> Result<Vec<Synopsis>, StoreError> {
+        self.shared.database.synopses(ids).await
+    }
+
+    /// Jobs that were submitted before image and command were noted, with their definitions; at most `most`.
+    pub async fn undescribed(&self, most: usize) -> Result<Vec<(JobId, String)>, StoreError> {
+        self.shared.database.undescribed(most).await
+    }
+
+    /// Who holds a job, or held it last.
+    pub async fn last_holds(&self, id: &JobId) -> Result<Vec<Hold>, StoreError> {
+        self.shared.database.last_holds(id.clone()).await
+    }
+
+    /// How a job's latest finished run went.
+    pub async fn course(&self, id: &JobId) -> Result<Option<Course>, StoreError> {
+        self.shared.database.course(id.clone()).await
+    }
+
+    /// Which bytes the inputs of a job had, by their paths.
+    pub async fn inputs(&self, id: &JobId) -> Result<Vec<(String, BlobHash)>, StoreError> {
+        self.shared.database.inputs(id.clone()).await
+    }
+
+    /// How many jobs everyone holds, or held last, and the bytes of their outputs.
+    pub async fn usage_by_caller(&self) -> Result<Vec<Usage>, StoreError> {
+        self.shared.database.usage_by_caller().await
+    }
+
+    /// What the records say of all that is kept, at one moment.
+    pub async fn cache_records(&self) -> Result<CacheRecords, StoreError> {
+        self.shared.database.cache_records().await
     }
 
     /// Which bytes an input of a job had.
@@ -387,5 +429,61 @@ mod tests {
         let reopened = Store::open(copy.path()).unwrap();
         assert_eq!(reopened.jobs_in_memory(Time(0)).await.unwrap(), [kept]);
         assert!(!copy.path().join("incoming/0").exists());
+    }
+
+    #[tokio::test]
+    async fn lists_show_what_jobs_say_and_came_to_without_their_definitions() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let (a, b) = (id("a"), id("b"));
+        let describe = |id: &JobId| Change::Describe {
+            id: id.clone(),
+            image: Some("busybox".into()),
+            command: Some("echo hi".into()),
+        };
+        let failure = Failure::new(FailureCode::ImageUnavailable, "No such image.");
+        let result = RunResult { exit_code: Some(3), failure: Some(failure), ..RunResult::default() };
+        store
+            .commit(vec![
+                Change::Save(job("a", Phase::Running, 1)),
+                describe(&a),
+                Change::Finish { id: a.clone(), result: Arc::new(result) },
+                Change::Course { id: a.clone(), course: Arc::default() },
+                Change::Save(Job { changed_at: Time(9_000), ..job("a", Phase::Finished(Reason::Error), 1) }),
+                Change::Save(job("b", Phase::Queued, 2)),
+                Change::Pin { kind: "result".into(), id: "a".into(), is_on: true },
+            ])
+            .await
+            .unwrap();
+        let listed = store.newest(10).await.unwrap();
+        assert_eq!(listed.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), ["b", "a"]);
+        let over = &listed[1];
+        assert_eq!((over.started_at, over.changed_at), (Some(Time(2_001)), Time(9_000)));
+        assert_eq!((over.image.as_deref(), over.command.as_deref()), (Some("busybox"), Some("echo hi")));
+        assert_eq!((over.exit_code, over.is_pinned, over.holds.len()), (Some(3), true, 3));
+        assert_eq!(over.failure, Some((FailureCode::ImageUnavailable, "No such image.".to_owned())));
+        assert_eq!(store.synopses(vec![b.clone(), id("unknown")]).await.unwrap(), [listed[0].clone()]);
+        assert_eq!(store.course(&a).await.unwrap(), Some(Course::default()));
+        store
+            .commit(vec![Change::Save(job("a", Phase::Queued, 3)), Change::Forget(a.clone())])
+            .await
+            .unwrap();
+        let again = store.synopses(vec![a.clone()]).await.unwrap().remove(0);
+        assert_eq!((again.exit_code, again.started_at, again.failure), (None, None, None));
+        assert_eq!((store.course(&a).await.unwrap(), store.result(&a).await.unwrap()), (None, None));
+    }
+
+    #[tokio::test]
+    async fn who_held_a_cancelled_job_stays_known_and_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let held = job("a", Phase::Queued, 1);
+        let let_go = Job { holds: Vec::new(), ..job("a", Phase::Finished(Reason::Cancelled), 1) };
+        store.commit(vec![Change::Save(held.clone()), Change::Save(let_go)]).await.unwrap();
+        assert_eq!(store.last_holds(&id("a")).await.unwrap(), held.holds);
+        assert_eq!(store.newest(1).await.unwrap()[0].holds, held.holds);
+        let usage = store.usage_by_caller().await.unwrap();
+        let caller = deskgrid_job::Caller::parse("https://a.example");
+        assert_eq!(usage, [Usage { caller, jobs: 1, bytes: 0 }]);
     }
 }

@@ -4,9 +4,11 @@
 //! then tells the readers of the lists, then starts and stops runs. A run brings the image and the inputs, follows
 //! the container and collects the outputs. This crate knows neither HTTP nor the wire format, neither SQL nor bollard.
 
+pub mod cache;
 mod calls;
 mod fetch;
 mod lists;
+mod live;
 mod owner;
 mod run;
 mod sites;
@@ -14,15 +16,15 @@ mod sites;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deskgrid_docker::EngineState;
 use deskgrid_job::phase::Withdrawal;
-use deskgrid_job::queue::{Capacity, Released};
+use deskgrid_job::queue::{Capacity, Released, Situation};
 use deskgrid_job::{Caller, Carried, Definition, Hold, Job, JobId, Outlook, WorkerId};
 use deskgrid_store::{Store, StoreError};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-pub use deskgrid_docker::PullProgress;
-pub use lists::{Feed, Listing, LiveLines, News, Step};
+pub use deskgrid_docker::{EngineState, PullProgress, Usage};
+pub use lists::{ChangedJobs, Feed, Listing, LiveLines, News, Step};
+pub use live::Live;
 pub use sites::{SiteNetwork, SiteRules, SiteRulesByCaller};
 
 /// What a worker is started with.
@@ -137,6 +139,9 @@ struct Shared {
     id: WorkerId,
     store: Store,
     lists: lists::Lists,
+    board: live::Board,
+    kit: Arc<run::Kit>,
+    situation: watch::Receiver<Situation>,
     requests: mpsc::Sender<owner::Request>,
     engine: watch::Receiver<EngineState>,
     offer: watch::Receiver<Offer>,
@@ -197,6 +202,15 @@ impl Worker {
         self.ask(|reply| owner::Request::Release(release, reply)).await
     }
 
+    /// Runs a finished job once more for all who hold it, or held it last; one that is not over goes on as it is.
+    /// False when there is no such job.
+    ///
+    /// # Errors
+    /// When it could not be stored, or the worker is stopping.
+    pub async fn run_again(&self, id: &JobId, holds: Vec<Hold>) -> Result<bool, WorkerError> {
+        self.ask(|reply| owner::Request::Again { id: id.clone(), holds, reply }).await
+    }
+
     async fn ask<T>(
         &self,
         request: impl FnOnce(oneshot::Sender<T>) -> owner::Request,
@@ -245,6 +259,36 @@ impl Worker {
     /// States, live lines and pull progress in `outlook` from now on. Slow readers miss some of it.
     pub fn news(&self, outlook: &Outlook) -> broadcast::Receiver<News> {
         self.0.lists.news(outlook)
+    }
+
+    /// Which jobs of any queue change from now on, whoever asked for them.
+    pub fn changes(&self) -> ChangedJobs {
+        self.0.lists.changes()
+    }
+
+    /// Lets those who follow [`Worker::changes`] look at a job again.
+    pub fn note_change(&self, id: &JobId) {
+        self.0.lists.note(id);
+    }
+
+    /// What the run of a job does at this moment.
+    pub fn live(&self, id: &JobId) -> Option<Live> {
+        self.0.board.of(id)
+    }
+
+    /// The runs that changed after version `seen`, and the version that this is; 0 for all.
+    pub fn live_since(&self, seen: u64) -> (Vec<(JobId, Live)>, u64) {
+        self.0.board.since(seen)
+    }
+
+    /// Tells of new versions of [`Worker::live_since`].
+    pub fn live_changes(&self) -> watch::Receiver<u64> {
+        self.0.board.changes()
+    }
+
+    /// What is taken and what jobs wait for, as it changes.
+    pub fn situation(&self) -> watch::Receiver<Situation> {
+        self.0.situation.clone()
     }
 
     /// The engine as it comes and goes.

@@ -3,6 +3,8 @@
 //! Written by the queue's owner alone, after the change is on disk. A reader keeps only a version number, so a slow
 //! one costs nothing: it is handed every change that it missed, or the whole list when it missed too many.
 
+mod chronicle;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,6 +12,9 @@ use std::time::Duration;
 use deskgrid_job::{Caller, Job, JobId, LogLine, Outlook, Phase};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
+
+pub use chronicle::ChangedJobs;
+use chronicle::Chronicle;
 
 /// Changes that are kept for readers that are behind; more than this and they get the whole list.
 const KEPT_CHANGES: usize = 8192;
@@ -20,7 +25,11 @@ const TICK: Duration = Duration::from_millis(40);
 
 /// The lists of all queues for all their readers; a cheap handle.
 #[derive(Clone, Default)]
-pub(crate) struct Lists(Arc<Mutex<HashMap<Outlook, List>>>);
+pub(crate) struct Lists {
+    by_outlook: Arc<Mutex<HashMap<Outlook, List>>>,
+    /// For readers of everything, also of jobs that no list shows any more.
+    chronicle: Chronicle,
+}
 
 struct List {
     jobs: HashMap<JobId, Arc<Job>>,
@@ -125,7 +134,7 @@ impl List {
 
 impl Lists {
     fn lock(&self) -> MutexGuard<'_, HashMap<Outlook, List>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_outlook.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a new or changed job on all lists that it belongs on.
@@ -141,6 +150,7 @@ impl Lists {
             let _ = list.news.send(News::State(job.clone()));
             list.changed.send_replace(list.version);
         }
+        self.chronicle.note(&job.id);
     }
 
     /// Takes a job off these lists.
@@ -160,6 +170,17 @@ impl Lists {
                 lists.remove(outlook);
             }
         }
+        self.chronicle.note(&job.id);
+    }
+
+    /// Lets readers of everything look at a job again of which something changed that no list shows.
+    pub(crate) fn note(&self, job: &JobId) {
+        self.chronicle.note(job);
+    }
+
+    /// A reader of which jobs change, over all queues.
+    pub(crate) fn changes(&self) -> ChangedJobs {
+        self.chronicle.follow()
     }
 
     /// Tells the readers of all lists with `job` something that is not kept.

@@ -87,6 +87,12 @@ impl Taken {
         self.gpus.retain(|gpu| !allotment.gpus.contains(gpu));
     }
 
+    /// All of it together.
+    pub(super) fn needs(&self) -> Needs {
+        let gpus = u32::try_from(self.gpus.len()).unwrap_or(u32::MAX);
+        Needs { cpu_millis: self.cpu_millis, memory: self.memory, gpus }
+    }
+
     /// Whether not even the smallest job would fit.
     pub(super) fn is_full(&self, offered: &Capacity) -> bool {
         self.cpu_millis >= offered.cpu_millis

@@ -1,6 +1,6 @@
 //! Who wants a job: namespaces replace, cancel and delete (protocol section 3).
 
-use super::event::{Effect, Release, Released};
+use super::event::{Again, Effect, Objection, Release, Released};
 use super::{Queue, slots};
 use crate::phase::{self, Move, Withdrawal};
 use crate::{Hold, JobId, Outlook, Phase, Reason, Time};
@@ -14,6 +14,31 @@ impl Queue {
         }
         for other in others {
             self.replace(hold, &other, now, effects);
+        }
+    }
+
+    /// Sends a finished job to the end of the line, whatever it came to. One that is not over goes on as it is.
+    pub(super) fn again(&mut self, again: Again, now: Time, effects: &mut Vec<Effect>) {
+        let Again { id, holds, kept } = again;
+        if self.jobs.get(&id).is_some_and(|job| !matches!(job.phase, Phase::Finished(_))) {
+            return;
+        }
+        let Some(mut job) = self.take_out(&id).or(kept) else { return };
+        let Ok(phase) = phase::next(job.phase, Move::Submit { again: true }) else { return };
+        self.renew(&mut job, phase, now);
+        if job.holds.is_empty() {
+            for hold in holds {
+                job.hold(hold);
+            }
+        }
+        let (holds, needs) = (job.holds.clone(), job.needs);
+        effects.push(Effect::Forget(id.clone()));
+        self.settle_in(job, true, now, effects);
+        if let Some(objection) = self.capacity.objection(&needs).map(Objection::TooLarge) {
+            self.refuse(&id, objection, now, effects);
+        }
+        for hold in &holds {
+            self.replace_others(hold, &id, now, effects);
         }
     }
 

@@ -13,6 +13,8 @@ pub enum Event {
     Submit(Submission),
     /// A client lets go of a job.
     Withdraw(Release),
+    /// The person wants a finished job to run once more.
+    Again(Again),
     /// A run is over: its container is gone and what it took is free again. Reported exactly once a run.
     Ended {
         /// The job.
@@ -61,6 +63,17 @@ pub struct Submission {
     pub kept: Option<Job>,
 }
 
+/// A finished job that shall run once more, for everyone who holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Again {
+    /// The job.
+    pub id: JobId,
+    /// Who holds it where nobody does any more.
+    pub holds: Vec<Hold>,
+    /// The record on disk, when the queue has none in memory.
+    pub kept: Option<Job>,
+}
+
 /// A claim on its way out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {
@@ -85,7 +98,7 @@ pub enum Released {
     Only(Vec<Namespace>),
 }
 
-/// Something to be done. `Save`, `Fail` and `Erase` reach the disk before anyone is told anything.
+/// Something to be done. `Save`, `Fail`, `Forget` and `Erase` reach the disk before anyone is told anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Store this record.
@@ -97,6 +110,8 @@ pub enum Effect {
         /// What to tell.
         objection: Objection,
     },
+    /// Drop the result of an earlier run, which nobody shall see any more.
+    Forget(JobId),
     /// Erase record, definition, result and logs.
     Erase(JobId),
     /// Begin a run.

@@ -8,6 +8,7 @@ mod capacity;
 mod claims;
 mod event;
 mod schedule;
+mod situation;
 mod slots;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 pub use capacity::{Allotment, Capacity};
-pub use event::{Effect, Event, Objection, Release, Released, RunEnd, Submission};
+pub use event::{Again, Effect, Event, Objection, Release, Released, RunEnd, Submission};
+pub use situation::Situation;
 
 use crate::phase::{self, Move, Withdrawal};
 use crate::{Job, JobId, Phase, Time};
@@ -102,6 +104,7 @@ impl Queue {
         match event {
             Event::Submit(submission) => self.submit(submission, now, &mut effects),
             Event::Withdraw(release) => self.withdraw(release, now, &mut effects),
+            Event::Again(again) => self.again(again, now, &mut effects),
             Event::Ended { id, run, end } => self.ended(&id, run, end, now, &mut effects),
             Event::Open(open) => self.open = open,
             Event::Resize(capacity) => self.resize(capacity, now, &mut effects),

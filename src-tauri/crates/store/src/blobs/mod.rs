@@ -91,6 +91,13 @@ impl Blobs {
         .await
     }
 
+    /// Notes that someone is about to refer to a blob, which keeps it for a while.
+    pub async fn note_use(&self, hash: BlobHash) {
+        let path = self.path(hash);
+        // What is not there needs no note, and what cannot be noted is at worst brought again.
+        let _ = blocking(move || Ok(drop(crate::platform::touch(&path)))).await;
+    }
+
     /// Lets `name` stand for the blob `hash`, and for no other any more. Durable when this returns.
     pub async fn bind_name(&self, name: &str, hash: BlobHash) -> Result<(), StoreError> {
         let change = Change::Name { name: name.to_owned(), hash };

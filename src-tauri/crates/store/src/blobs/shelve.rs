@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 use super::draft::Finished;
 use crate::error::{StoreError, failed};
@@ -17,12 +19,16 @@ pub(super) fn shelve(folder: &Folder, finished: Vec<Finished>) -> Result<(), Sto
         finished.into_iter().map(|blob| (folder.blob(blob.stored.hash), blob)).collect();
     // The names of those already there may not be on the disk yet: another thread may be about to see to it.
     let folders = folders_of(by_place.keys());
-    by_place.retain(|place, blob| !is_there(place, blob));
+    let staying = folder.comings.read().unwrap_or_else(PoisonError::into_inner);
+    by_place.retain(|place, blob| !is_there(place, blob) || !is_kept(place));
+    drop(staying);
     let blobs = folder.blobs();
     let files: Vec<_> = by_place.values().map(|blob| blob.temporary.path().to_owned()).collect();
     platform::sync_files(&files, &blobs).map_err(failed("bring onto the disk files in", &blobs))?;
     for (place, blob) in &mut by_place {
         move_in(place, blob)?;
+        // The job may have given it any age.
+        is_kept(place);
     }
     platform::sync_folders(&folders).map_err(failed("bring onto the disk the names in", &blobs))
 }
@@ -32,6 +38,15 @@ fn folders_of<'a>(places: impl Iterator<Item = &'a PathBuf>) -> Vec<PathBuf> {
     // The places are sorted, so equal folders follow each other.
     folders.dedup();
     folders
+}
+
+/// Notes that a file is wanted, which keeps it for a while. False when it is gone.
+fn is_kept(place: &Path) -> bool {
+    match platform::touch(place) {
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
+        // A disk that tells no times removes nothing by them either.
+        _ => true,
+    }
 }
 
 /// A file of another length under the name is damaged, and will be replaced.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use deskgrid_job::{BlobHash, FilePath, Job, JobId, RunResult, Time};
+use deskgrid_job::{BlobHash, Course, FilePath, Job, JobId, RunResult, Time};
 use rusqlite::{Connection, params};
 
-use super::{job_row, result_row, signed};
+use super::{course_row, job_row, result_row, signed, synopsis_row};
 use crate::error::StoreError;
 
 /// One change of the records. Those of one commit are made together or not at all.
@@ -21,6 +21,24 @@ pub enum Change {
         /// Its definition, word for word as submitted.
         text: String,
     },
+    /// What the job's definition says, for lists.
+    Describe {
+        /// The job.
+        id: JobId,
+        /// The image it names.
+        image: Option<String>,
+        /// What it runs, in words.
+        command: Option<String>,
+    },
+    /// How the job's latest run went.
+    Course {
+        /// The job.
+        id: JobId,
+        /// Its stages and what it used.
+        course: Arc<Course>,
+    },
+    /// The result and the course of the job's latest run go; the job, its definition and its logs stay.
+    Forget(JobId),
     /// The job's latest run came to this.
     Finish {
         /// The job.
@@ -41,6 +59,23 @@ pub enum Change {
     Call(PendingCall),
     /// The pending call of this id is done with, or given up.
     Called(u64),
+    /// The person wants to keep something, or not any more.
+    Pin {
+        /// Of which kind it is.
+        kind: String,
+        /// Its name among those.
+        id: String,
+        /// Whether it is kept.
+        is_on: bool,
+    },
+    /// An image that we had pulled was used at this time.
+    Pulled(String, Time),
+    /// An image that we had pulled was used at this time; nothing changes for one that we had not.
+    ImageUsed(String, Time),
+    /// An image is no longer there.
+    ImageGone(String),
+    /// The names of a blob go.
+    Unname(BlobHash),
     /// A client's name for a blob; replaces what the name meant before.
     Name {
         /// The name.
@@ -73,7 +108,22 @@ impl Change {
     /// Writes it into the tables; the caller has opened a transaction.
     pub(super) fn apply(&self, to: &Connection) -> Result<(), StoreError> {
         match self {
-            Self::Save(job) => job_row::save(to, job),
+            Self::Save(job) => {
+                job_row::save(to, job)?;
+                synopsis_row::follow(to, job)
+            }
+            Self::Describe { id, image, command } => {
+                synopsis_row::describe(to, id, image.as_deref(), command.as_deref())
+            }
+            Self::Course { id, course } => {
+                const SQL: &str = "INSERT INTO course (job, json) VALUES (?1, ?2)
+                                   ON CONFLICT DO UPDATE SET json = excluded.json";
+                run(to, SQL, params![id.as_str(), course_row::encode(course)?])
+            }
+            Self::Forget(id) => {
+                run(to, "DELETE FROM result WHERE job = ?1", [id.as_str()])?;
+                run(to, "DELETE FROM course WHERE job = ?1", [id.as_str()])
+            }
             Self::Define { id, text } => {
                 const SQL: &str = "INSERT INTO definition (job, text) VALUES (?1, ?2)
                                    ON CONFLICT DO UPDATE SET text = excluded.text";
@@ -82,12 +132,29 @@ impl Change {
             Self::Finish { id, result } => {
                 const SQL: &str = "INSERT INTO result (job, json) VALUES (?1, ?2)
                                    ON CONFLICT DO UPDATE SET json = excluded.json";
-                run(to, SQL, params![id.as_str(), result_row::encode(result)?])
+                run(to, SQL, params![id.as_str(), result_row::encode(result)?])?;
+                synopsis_row::finish(to, id, result)
             }
             Self::Inputs { id, files } => save_inputs(to, id, files),
             Self::Erase(id) => erase(to, id),
             Self::Call(call) => save_call(to, call),
             Self::Called(id) => run(to, "DELETE FROM call WHERE id = ?1", [signed(*id)]),
+            Self::Pin { kind, id, is_on: true } => {
+                run(to, "INSERT OR IGNORE INTO pin (kind, id) VALUES (?1, ?2)", [kind, id])
+            }
+            Self::Pin { kind, id, is_on: false } => {
+                run(to, "DELETE FROM pin WHERE kind = ?1 AND id = ?2", [kind, id])
+            }
+            Self::Pulled(image, at) => {
+                const SQL: &str = "INSERT INTO pulled_image (name, used_at) VALUES (?1, ?2)
+                                   ON CONFLICT DO UPDATE SET used_at = excluded.used_at";
+                run(to, SQL, params![image, signed(at.0)])
+            }
+            Self::ImageUsed(image, at) => {
+                run(to, "UPDATE pulled_image SET used_at = ?2 WHERE name = ?1", params![image, signed(at.0)])
+            }
+            Self::ImageGone(image) => run(to, "DELETE FROM pulled_image WHERE name = ?1", [image]),
+            Self::Unname(hash) => run(to, "DELETE FROM blob_name WHERE hash = ?1", [hash.0]),
             Self::Name { name, hash } => {
                 const SQL: &str = "INSERT INTO blob_name (name, hash) VALUES (?1, ?2)
                                    ON CONFLICT DO UPDATE SET hash = excluded.hash";
@@ -132,6 +199,9 @@ fn erase(to: &Connection, id: &JobId) -> Result<(), StoreError> {
         "DELETE FROM definition WHERE job = ?1",
         "DELETE FROM result WHERE job = ?1",
         "DELETE FROM input WHERE job = ?1",
+        "DELETE FROM synopsis WHERE job = ?1",
+        "DELETE FROM course WHERE job = ?1",
+        "DELETE FROM pin WHERE id = ?1 AND kind IN ('result', 'log')",
     ] {
         run(to, sql, [id.as_str()])?;
     }

@@ -133,7 +133,7 @@ fn phase_word(phase: Phase) -> &'static str {
     }
 }
 
-fn phase_of(word: &str) -> Option<Phase> {
+pub(super) fn phase_of(word: &str) -> Option<Phase> {
     match word {
         "Queued" => Some(Phase::Queued),
         "Running" => Some(Phase::Running),

@@ -2,19 +2,24 @@
 //!
 //! Nothing outside this folder knows SQL. Callers never wait for the disk on their own thread.
 
+mod cache_rows;
 mod change;
+mod course_row;
 mod job_row;
 mod result_row;
 mod schema;
+mod synopsis_row;
 mod writer;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use deskgrid_job::{BlobHash, FilePath, Job, JobId, RunResult, Time};
+use deskgrid_job::{BlobHash, Course, FilePath, Hold, Job, JobId, RunResult, Time};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::Semaphore;
 
+pub use cache_rows::{CacheRecords, KeptFile, KeptResult, Usage};
 pub use change::{Change, PendingCall};
+pub use synopsis_row::Synopsis;
 
 use crate::error::StoreError;
 use crate::folder::Folder;
@@ -108,6 +113,50 @@ impl Database {
             result_row::decode(&json).ok_or_else(damaged).map(Some)
         })
         .await
+    }
+
+    pub(crate) async fn newest(&self, most: usize) -> Result<Vec<Synopsis>, StoreError> {
+        self.read(move |from| synopsis_row::newest(from, most)).await
+    }
+
+    pub(crate) async fn synopses(&self, ids: Vec<JobId>) -> Result<Vec<Synopsis>, StoreError> {
+        self.read(move |from| synopsis_row::of(from, &ids)).await
+    }
+
+    pub(crate) async fn undescribed(&self, most: usize) -> Result<Vec<(JobId, String)>, StoreError> {
+        self.read(move |from| synopsis_row::undescribed(from, most)).await
+    }
+
+    pub(crate) async fn last_holds(&self, id: JobId) -> Result<Vec<Hold>, StoreError> {
+        self.read(move |from| synopsis_row::last_holds(from, &id)).await
+    }
+
+    pub(crate) async fn course(&self, id: JobId) -> Result<Option<Course>, StoreError> {
+        const SQL: &str = "SELECT json FROM course WHERE job = ?1";
+        self.read(move |from| {
+            let json: Option<String> =
+                from.prepare_cached(SQL)?.query_row([id.as_str()], |row| row.get(0)).optional()?;
+            Ok(json.as_deref().and_then(course_row::decode))
+        })
+        .await
+    }
+
+    pub(crate) async fn inputs(&self, id: JobId) -> Result<Vec<(String, BlobHash)>, StoreError> {
+        const SQL: &str = "SELECT path, hash FROM input WHERE job = ?1";
+        self.read(move |from| {
+            let mut statement = from.prepare_cached(SQL)?;
+            let rows = statement.query_map([id.as_str()], |row| Ok((row.get(0)?, BlobHash(row.get(1)?))))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    pub(crate) async fn usage_by_caller(&self) -> Result<Vec<Usage>, StoreError> {
+        self.read(cache_rows::usage_by_caller).await
+    }
+
+    pub(crate) async fn cache_records(&self) -> Result<CacheRecords, StoreError> {
+        self.read(cache_rows::records).await
     }
 
     pub(crate) async fn input(&self, id: JobId, path: FilePath) -> Result<Option<BlobHash>, StoreError> {

@@ -11,7 +11,7 @@ use crate::error::StoreError;
 
 /// Each step brings the tables to the form of that number. Released steps are never changed: a new form is a new
 /// step.
-const STEPS: [(u32, &str); 1] = [(1, include_str!("schema.sql"))];
+const STEPS: [(u32, &str); 2] = [(1, include_str!("schema.sql")), (2, include_str!("overview.sql"))];
 
 /// The last form that this program knows.
 const KNOWN: u32 = STEPS[STEPS.len() - 1].0;
@@ -95,6 +95,15 @@ mod tests {
             "CREATE TABLE blob_name ( name TEXT PRIMARY KEY, hash BLOB NOT NULL ) STRICT, WITHOUT ROWID",
             "CREATE TABLE call ( id INTEGER PRIMARY KEY, url TEXT NOT NULL, body TEXT NOT NULL, \
              due INTEGER NOT NULL, first INTEGER NOT NULL, attempts INTEGER NOT NULL, after TEXT ) STRICT",
+            "CREATE TABLE synopsis ( job TEXT PRIMARY KEY, \
+             -- Whether image and command were read from the definition. described INTEGER NOT NULL DEFAULT 0, \
+             image TEXT, command TEXT, -- Who held the job last, as [[queue, namespace, caller], ...]: a cancelled \
+             job has no holds any more. held TEXT NOT NULL DEFAULT '[]', started_at INTEGER, exit_code INTEGER, \
+             duration INTEGER, failure_code TEXT, failure_message TEXT, output_bytes INTEGER NOT NULL DEFAULT 0 \
+             ) STRICT",
+            "CREATE TABLE course ( job TEXT PRIMARY KEY, json TEXT NOT NULL ) STRICT",
+            "CREATE TABLE pin ( kind TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (kind, id) ) STRICT, WITHOUT ROWID",
+            "CREATE TABLE pulled_image ( name TEXT PRIMARY KEY, used_at INTEGER NOT NULL ) STRICT, WITHOUT ROWID",
         ];
         assert_eq!(found, expected);
     }
@@ -108,9 +117,40 @@ mod tests {
         drop(connection);
         let before = std::fs::read(&path).unwrap();
         let error = open(&path).unwrap_err();
-        assert!(matches!(error, StoreError::Newer { found: 9, known: 1, .. }), "{error}");
+        assert!(matches!(error, StoreError::Newer { found: 9, known: 2, .. }), "{error}");
         assert!(error.to_string().contains("newer Deskgrid"), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn jobs_of_a_database_of_the_first_form_keep_what_their_records_say() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(STEPS[0].1).unwrap();
+        old.execute_batch(
+            r#"PRAGMA user_version = 1;
+            INSERT INTO job VALUES ('done', 'Error', 1, 9, 1, 1, 0, 1000, 0, 0, NULL, NULL, NULL, 0);
+            INSERT INTO job VALUES ('bad', 'Cancelled', 1, 9, 1, 1, 0, 1000, 0, 0, NULL, NULL, NULL, 0);
+            INSERT INTO hold VALUES ('done', 'local', '_', 'https://a.example');
+            INSERT INTO result VALUES ('bad', 'no json');
+            INSERT INTO result VALUES ('done', '{"exit_code":3,"duration":{"secs":2,"nanos":5000000},
+                "failure":["disk-failed","Why."],"timed_out":false,"outputs":{"a":["00",5],"b":["01",7]},"notes":[]}');"#,
+        )
+        .unwrap();
+        drop(old);
+        let connection = open(&path).unwrap();
+        let row: (String, i64, i64, String, i64) = connection
+            .query_row(
+                "SELECT held, exit_code, duration, failure_code, output_bytes FROM synopsis WHERE job = 'done'",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
+            )
+            .unwrap();
+        let held = r#"[["local","_","https://a.example"]]"#.to_owned();
+        assert_eq!(row, (held, 3, 2005, "disk-failed".to_owned(), 12));
+        let all: i64 = connection.query_row("SELECT count(*) FROM synopsis", [], |row| row.get(0)).unwrap();
+        assert_eq!(all, 2);
     }
 
     #[test]

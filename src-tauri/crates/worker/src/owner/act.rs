@@ -52,8 +52,11 @@ impl Owner {
                 Effect::Start { id, run, .. } => self.begin(&id, run, Beginning::Fresh),
                 Effect::Stop { id, run } => self.stop(&id, run),
                 // Written to disk before.
-                Effect::Save(_) | Effect::Fail { .. } | Effect::Erase(_) => {}
+                Effect::Save(_) | Effect::Fail { .. } | Effect::Forget(_) | Effect::Erase(_) => {}
             }
+        }
+        if decided.has_ended_runs {
+            self.kit.cache.changed();
         }
         for reply in decided.replies {
             // Whoever asked may have gone away meanwhile.
@@ -92,6 +95,7 @@ impl Owner {
             queue: job.and_then(|job| job.holds.first()).map(|hold| hold.queue.clone()),
             allotment: allotment.clone(),
             stop,
+            pulse: self.kit.board.begin(id, number),
         };
         self.tasks.spawn(run.go(beginning));
     }

@@ -2,6 +2,7 @@
 //! decide, store, tell, act.
 
 mod act;
+mod describe;
 mod kept;
 mod recover;
 
@@ -10,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deskgrid_docker::{Engine, EngineState, OurContainer};
-use deskgrid_job::queue::{self, Capacity, Effect, Event, LISTED_AFTER_END, Queue};
-use deskgrid_job::{JobId, Phase, Time};
+use deskgrid_job::queue::{self, Capacity, Effect, Event, LISTED_AFTER_END, Queue, Situation};
+use deskgrid_job::{Hold, JobId, Phase, Time};
 use deskgrid_store::{Change, PendingCall};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -20,8 +21,9 @@ use tokio_util::sync::CancellationToken;
 use self::kept::Kept;
 use crate::fetch::Fetcher;
 use crate::lists::Lists;
+use crate::live::Board;
 use crate::run::{Kit, Report};
-use crate::{Limits, Offer, Release, Running, Setup, Shared, Submission, Worker, WorkerError, calls};
+use crate::{Limits, Offer, Release, Running, Setup, Shared, Submission, Worker, WorkerError, cache, calls};
 
 /// Requests that wait for the owner; senders wait beyond that.
 const INBOX: usize = 1024;
@@ -36,6 +38,13 @@ pub(crate) enum Request {
     Submit(Box<Submission>, oneshot::Sender<()>),
     /// Let go of a job; answered with whether it is known.
     Release(Release, oneshot::Sender<bool>),
+    /// Run a finished job once more; answered with whether it is known.
+    Again {
+        id: JobId,
+        /// Who holds it where nobody does any more.
+        holds: Vec<Hold>,
+        reply: oneshot::Sender<bool>,
+    },
 }
 
 /// What the owner reacts to.
@@ -61,6 +70,7 @@ struct Owner {
     limits: watch::Receiver<Limits>,
     on: watch::Receiver<bool>,
     offer: watch::Sender<Offer>,
+    situation: watch::Sender<Situation>,
     /// Runs, sweeps and webhooks; they end with the owner.
     tasks: JoinSet<()>,
     /// Ends a run whose result nobody wants any more.
@@ -84,9 +94,13 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
     let first_offer = offer(&limits.borrow(), &engine.borrow());
     let queue = Queue::new(first_offer.capacity.clone());
     let (offer_sender, offer_receiver) = watch::channel(first_offer);
+    let (situation, situation_receiver) = watch::channel(queue.situation());
+    let board = Board::default();
     let kit = Arc::new(Kit {
         store: store.clone(),
         lists: lists.clone(),
+        board: board.clone(),
+        cache: cache::Control::default(),
         fetcher: Fetcher::default(),
         worker: id.clone(),
         base_url,
@@ -107,6 +121,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
         limits,
         on,
         offer: offer_sender,
+        situation,
         tasks: JoinSet::new(),
         stops: HashMap::new(),
         orphans: HashSet::new(),
@@ -115,9 +130,22 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
         next_call: 1,
     };
     owner.restore().await?;
-    owner.tasks.spawn(calls::make(kit, call_receiver));
-    let shared = Shared { id, store, lists, requests: request_sender, engine, offer: offer_receiver };
-    Ok(Running { worker: Worker(Arc::new(shared)), owner: tokio::spawn(owner.work()) })
+    owner.tasks.spawn(calls::make(kit.clone(), call_receiver));
+    owner.tasks.spawn(describe::describe_old_jobs(kit.clone()));
+    let shared = Shared {
+        id,
+        store,
+        lists,
+        board,
+        kit,
+        situation: situation_receiver,
+        requests: request_sender,
+        engine,
+        offer: offer_receiver,
+    };
+    let worker = Worker(Arc::new(shared));
+    owner.tasks.spawn(cache::keep(worker.clone()));
+    Ok(Running { worker, owner: tokio::spawn(owner.work()) })
 }
 
 /// What jobs may take: our limits, else most of what the engine has; before it answers, this computer's CPUs count.
@@ -229,6 +257,10 @@ impl Owner {
                     let known = self.release(release, &mut decided);
                     decided.replies.push(Reply::Released(reply, known));
                 }
+                Input::Request(Request::Again { id, holds, reply }) => {
+                    let known = self.again(id, holds, &mut decided);
+                    decided.replies.push(Reply::Released(reply, known));
+                }
                 Input::Report(report) => self.report(*report, &mut decided),
                 Input::Found(containers) => self.adopt(containers),
                 Input::EngineChanged => self.engine_changed(&mut decided),
@@ -238,6 +270,8 @@ impl Owner {
             }
         }
         self.store(std::mem::take(&mut decided.changes)).await;
+        let situation = self.queue.situation();
+        self.situation.send_if_modified(|old| std::mem::replace(old, situation.clone()) != situation);
         self.act(decided);
     }
 
@@ -250,6 +284,7 @@ impl Owner {
         let Submission { id, hold, text, definition, carried, on_queued, on_finished } = submission;
         let kept = decided.kept.job(&id);
         let was_live = self.is_live(&id);
+        let description = definition.as_ref().ok().map(|definition| describe::description(&id, definition));
         let (needs, objection) = match definition {
             Ok(definition) => (definition.needs, None),
             Err(why) => (deskgrid_job::Needs::default(), Some(why)),
@@ -265,6 +300,7 @@ impl Owner {
         // A job that goes on, or that is answered from its result, keeps the definition that it runs or ran with.
         if !was_live && phases.contains(&Phase::Queued) {
             decided.changes.push(Change::Define { id: id.clone(), text });
+            decided.changes.extend(description);
         }
         // A repeated submission changes nothing, so nobody is told again that the job is queued.
         if let Some(call) = on_queued.filter(|_| !phases.is_empty()) {
@@ -302,11 +338,19 @@ impl Owner {
         known
     }
 
+    fn again(&mut self, id: JobId, holds: Vec<Hold>, decided: &mut Decided) -> bool {
+        let kept = decided.kept.job(&id);
+        let known = kept.is_some() || self.queue.job(&id).is_some();
+        self.apply(Event::Again(queue::Again { id, holds, kept }), decided);
+        known
+    }
+
     /// The records on disk of the jobs that `inputs` ask for and that are not in memory.
     async fn kept(&self, inputs: &[Input]) -> Kept {
         let asked = inputs.iter().filter_map(|input| match input {
             Input::Request(Request::Submit(submission, _)) => Some(&submission.id),
             Input::Request(Request::Release(release, _)) => Some(&release.id),
+            Input::Request(Request::Again { id, .. }) => Some(id),
             _ => None,
         });
         let unknown = asked.filter(|id| self.queue.job(id).is_none());
@@ -314,12 +358,15 @@ impl Owner {
     }
 
     fn report(&mut self, report: Report, decided: &mut Decided) {
-        let Report { id, run, end, result, inputs } = report;
+        let Report { id, run, end, result, inputs, course, image } = report;
+        decided.changes.extend(image);
+        decided.has_ended_runs = true;
         self.stops.remove(&(id.clone(), run));
         let effects = self.queue.apply(Event::Ended { id: id.clone(), run, end }, Time::now());
         let finished = |effect: &Effect| matches!(effect, Effect::Save(job) if job.id == id && matches!(job.phase, Phase::Finished(_)));
         if effects.iter().any(finished) {
             decided.changes.push(Change::Finish { id: id.clone(), result: Arc::new(result) });
+            decided.changes.push(Change::Course { id: id.clone(), course: Arc::new(course) });
             if !inputs.is_empty() {
                 decided.changes.push(Change::Inputs { id, files: inputs });
             }
@@ -376,6 +423,7 @@ struct Decided {
     effects: Vec<Effect>,
     calls: Vec<PendingCall>,
     replies: Vec<Reply>,
+    has_ended_runs: bool,
 }
 
 enum Reply {
@@ -391,6 +439,7 @@ impl Decided {
             match effect {
                 Effect::Save(job) => self.changes.push(Change::Save(job)),
                 Effect::Erase(id) => self.changes.push(Change::Erase(id)),
+                Effect::Forget(id) => self.changes.push(Change::Forget(id)),
                 Effect::Fail { id, objection } => self.changes.push(act::failed(id, objection)),
                 later => self.effects.push(later),
             }

@@ -8,11 +8,11 @@ use deskgrid_docker::{
     ContainerId, Delivery, Engine, EngineError, Exit, Image, OurContainer, PullProgress, Start,
 };
 use deskgrid_job::{
-    BlobHash, Definition, Failure, FailureCode, FilePath, ImageSource, LogLine, RunResult, Time,
+    BlobHash, Definition, Failure, FailureCode, FilePath, ImageSource, LogLine, RunResult, StageName, Time,
 };
 use deskgrid_outputs::Outputs;
 use deskgrid_outputs::archive::ArchiveError;
-use deskgrid_store::Scratch;
+use deskgrid_store::{Change, Scratch};
 use futures_util::TryStreamExt as _;
 use futures_util::future::try_join;
 use tokio::sync::mpsc;
@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::container::{self, Bounds, Purpose};
+use super::counter::Counter;
 use super::follow::{self, Over};
 use super::inputs::{self, Files};
 use super::journal::{self, Journal};
@@ -41,11 +42,13 @@ pub(super) struct Course<'a> {
     inputs: BTreeMap<FilePath, BlobHash>,
     /// The limit of the container's memory in bytes, as far as we know.
     memory: Option<u64>,
+    /// The image that it has in the engine.
+    image: Option<String>,
 }
 
 impl<'a> Course<'a> {
     pub(super) fn new(run: &'a Run) -> Self {
-        Self { run, container: None, scratch: None, inputs: BTreeMap::new(), memory: None }
+        Self { run, container: None, scratch: None, inputs: BTreeMap::new(), memory: None, image: None }
     }
 
     /// From the definition to the result.
@@ -55,11 +58,16 @@ impl<'a> Course<'a> {
         let definition = self.definition().await?;
         let limit = self.time_limit(&definition);
         let mut engine = run.engine()?;
-        let gather = inputs::gather(&run.kit.store, &run.kit.fetcher, definition.clone());
+        let gather = async { inputs::gather(run, definition.clone()).await.map_err(Interruption::from) };
         let image = self.image(&engine, &definition);
-        let (image, files) =
-            run.unless_stopped(try_join(image, async { gather.await.map_err(Interruption::from) })).await?;
+        let image = during(run, StageName::Image, image);
+        let gather = during(run, StageName::Inputs, gather);
+        let (image, files) = run.unless_stopped(try_join(image, gather)).await?;
         self.inputs = inputs::blobs(&files);
+        if let ImageSource::Reference(reference) = &definition.image {
+            self.image = Some(reference.clone());
+        }
+        run.pulse.enter(StageName::Create);
         let container = self.create(&engine, &definition, &image, files).await?;
         let output = engine.attach(&container).await?;
         let output = match engine.start(&container).await? {
@@ -67,6 +75,8 @@ impl<'a> Course<'a> {
             Start::Again => None,
         };
         let started = Instant::now();
+        run.pulse.leave(StageName::Create);
+        run.pulse.enter(StageName::Run);
         let end = follow::follow(run, &mut engine, &container, output, started + limit).await?;
         self.finish(engine, &container, end, started.elapsed()).await
     }
@@ -79,6 +89,7 @@ impl<'a> Course<'a> {
         self.container = Some(container.clone());
         self.scratch = Some(run.kit.store.scratch(&run.id, run.number).map_err(disk)?);
         let Some(started_at) = found.started_at else { return Err(Interruption::ContainerLost) };
+        run.pulse.take_up(started_at);
         let definition = self.definition().await?;
         let age = Time::now().since(started_at);
         let deadline = Instant::now() + self.time_limit(&definition).saturating_sub(age);
@@ -117,24 +128,41 @@ impl<'a> Course<'a> {
                 engine.ensure_image(reference, None, move |progress| drop(sender.send(progress))).await;
             image.map_err(Interruption::from)
         };
-        let (image, ()) = try_join(pull, self.tell_of_pull(receiver)).await?;
+        let (image, was_pulled) = try_join(pull, self.tell_of_pull(receiver)).await?;
+        if was_pulled {
+            let pulled = Change::Pulled(reference.clone(), Time::now());
+            self.run.kit.store.commit(vec![pulled]).await.map_err(disk)?;
+        } else {
+            self.run.pulse.note(StageName::Image, "It was here already");
+        }
         Ok(image)
     }
 
+    /// What is noted of the image when the run is over.
+    pub(super) fn image_used(&self) -> Option<Change> {
+        self.image.clone().map(|image| Change::ImageUsed(image, Time::now()))
+    }
+
+    /// Writes down and tells what the engine says, and returns whether it said anything: of an image that is there
+    /// already it says nothing.
     async fn tell_of_pull(
         &self,
         mut progress: mpsc::UnboundedReceiver<PullProgress>,
-    ) -> Result<(), Interruption> {
+    ) -> Result<bool, Interruption> {
         let mut journal = Journal::new(self.run, Step::Pull);
+        let mut was_pulled = false;
         let mut written: HashMap<String, Instant> = HashMap::new();
         while let Some(progress) = progress.recv().await {
+            was_pulled = true;
             if is_worth_a_line(&progress, &mut written) {
                 journal.write(vec![line(progress.line.clone(), false)]).await?;
             }
+            let total = Some(progress.total).filter(|total| *total > 0);
+            self.run.pulse.progress(StageName::Image, Some(&progress.line), progress.done, total);
             let news = News::Pull(self.run.id.clone(), progress.into());
             self.run.kit.lists.tell(&self.run.id, &news);
         }
-        Ok(())
+        Ok(was_pulled)
     }
 
     /// Creates the container with its files in place. Once begun it is not left half-way, so that no container
@@ -166,6 +194,7 @@ impl<'a> Course<'a> {
         };
         let spec = container::spec(&purpose, definition, image, &self.bounds(), placement.binds);
         self.memory = spec.memory;
+        run.pulse.limit(spec.memory);
         let container = engine.create(&spec).await?;
         self.container = Some(container.clone());
         if run.stop.is_cancelled() {
@@ -196,6 +225,7 @@ impl<'a> Course<'a> {
         duration: Duration,
     ) -> Result<RunResult, Interruption> {
         let mut result = RunResult { duration: Some(duration), ..RunResult::default() };
+        self.run.pulse.leave(StageName::Run);
         match over {
             Over::TimeUp => {
                 result.timed_out = true;
@@ -216,7 +246,8 @@ impl<'a> Course<'a> {
                 result.notes.extend(journal.cut().map(|words| line(words, true)));
                 result.exit_code = Some(exit.code);
                 result.notes.extend(self.out_of_memory(&exit));
-                let (outputs, ()) = try_join(self.collect(engine, container), journal.sync()).await?;
+                let collect = during(self.run, StageName::Collect, self.collect(engine, container));
+                let (outputs, ()) = try_join(collect, journal.sync()).await?;
                 result.outputs = outputs.files;
                 result.notes.extend(outputs.remarks.into_iter().map(|remark| line(remark, true)));
             }
@@ -255,13 +286,15 @@ impl<'a> Course<'a> {
 
     async fn collect_folder(&self, scratch: &Scratch) -> Result<Outputs, Interruption> {
         let (store, folder) = (self.run.kit.store.clone(), scratch.outputs());
+        let counter = Counter::default();
+        let counted = counter.clone();
         let collected = tokio::task::spawn_blocking(move || {
             let mut batch = store.blobs().batch();
-            let tree = outputs::of_folder(&folder, &mut batch)?;
+            let tree = outputs::of_folder(&folder, &mut batch, &counted)?;
             batch.commit()?;
             Ok::<_, deskgrid_store::StoreError>(tree.into_outputs())
         });
-        collected.await.map_err(disk)?.map_err(disk)
+        counter.shown(&self.run.pulse, collected).await.map_err(disk)?.map_err(disk)
     }
 
     async fn collect_archive(
@@ -278,13 +311,16 @@ impl<'a> Course<'a> {
         });
         let reader = SyncIoBridge::new(StreamReader::new(download));
         let store = self.run.kit.store.clone();
+        let counter = Counter::default();
+        let counted = counter.clone();
         let collected = tokio::task::spawn_blocking(move || {
             let mut batch = store.blobs().batch();
-            let tree = outputs::of_archive(reader, &mut batch)?;
+            let tree = outputs::of_archive(reader, &mut batch, &counted)?;
             batch.commit().map_err(ArchiveError::NotKept)?;
             Ok::<_, ArchiveError<deskgrid_store::StoreError>>(tree.into_outputs())
         });
-        match (collected.await.map_err(disk)?, problem.get()) {
+        let collected = counter.shown(&self.run.pulse, collected).await.map_err(disk)?;
+        match (collected, problem.get()) {
             // The job removed the folder.
             (_, Some(EngineError::NoSuchFile { .. })) => Ok(Outputs::default()),
             (_, Some(error)) => Err(error.clone().into()),
@@ -324,6 +360,14 @@ impl<'a> Course<'a> {
             tracing::warn!(job = %self.run.id, %error, "could not remove the scratch folder");
         }
     }
+}
+
+/// Shows `stage` while `work` goes on.
+async fn during<T>(run: &Run, stage: StageName, work: impl Future<Output = T>) -> T {
+    run.pulse.enter(stage);
+    let done = work.await;
+    run.pulse.leave(stage);
+    done
 }
 
 /// A layer's bytes are counted many times a second; the log tells of them now and then, and of all else always.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use deskgrid_docker::{ContainerId, Engine, EngineState, Exit, LogStream};
 use deskgrid_job::Time;
-use futures_util::future::try_join;
+use futures_util::StreamExt as _;
+use futures_util::future::{Either, select, try_join};
 use tokio::time::Instant;
 
 use super::journal::Journal;
@@ -59,7 +60,15 @@ async fn follow_while_engine_lives<'a>(
         None => engine.logs(container),
     };
     let mut journal = Journal::new(run, Step::Run);
-    let wait = async { engine.wait(container).await.map_err(Interruption::from) };
+    let wait = async {
+        // Ends with the wait: nothing is measured while nothing runs.
+        let (measure, wait) = (pin!(measure(run, engine, container)), pin!(engine.wait(container)));
+        match select(measure, wait).await {
+            Either::Left(((), wait)) => wait.await,
+            Either::Right((ended, _)) => ended,
+        }
+        .map_err(Interruption::from)
+    };
     let over = {
         let mut both = pin!(try_join(journal.follow(output), wait));
         tokio::select! {
@@ -75,6 +84,14 @@ async fn follow_while_engine_lives<'a>(
         }
     };
     Ok((over, journal))
+}
+
+/// Shows what the container uses, until the engine has nothing more to say of it.
+async fn measure(run: &Run, engine: &Engine, container: &ContainerId) {
+    let mut usage = engine.usage(container);
+    while let Some(usage) = usage.next().await {
+        run.pulse.measured(usage);
+    }
 }
 
 /// Waits until the engine answers again.

@@ -6,12 +6,16 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use deskgrid_docker::{Bind, Delivery};
-use deskgrid_job::{BlobHash, BlobKey, ConfigPath, DataRef, Definition, Failure, FailureCode, FilePath};
+use deskgrid_job::{
+    BlobHash, BlobKey, ConfigPath, DataRef, Definition, Failure, FailureCode, FilePath, StageName,
+};
 use deskgrid_store::{Scratch, Store};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
+use super::Run;
 use super::upload::{Parcel, Shipment};
 use crate::fetch::Fetcher;
 
@@ -38,16 +42,17 @@ pub(super) type Files = BTreeMap<ConfigPath, Content>;
 ///
 /// # Errors
 /// When one is not in the store or cannot be downloaded; the failure names it.
-pub(super) async fn gather(
-    store: &Store,
-    fetcher: &Fetcher,
-    definition: Definition,
-) -> Result<Files, Failure> {
+pub(super) async fn gather(run: &Run, definition: Definition) -> Result<Files, Failure> {
+    let (store, fetcher) = (&run.kit.store, &run.kit.fetcher);
     let inputs = definition.inputs.into_iter().map(|(path, data)| (ConfigPath::Input(path), data));
     let wanted: BTreeMap<_, _> = inputs.chain(definition.config_files).collect();
+    let (done, total) = (AtomicU64::new(0), wanted.len() as u64);
+    let done = &done;
     stream::iter(wanted)
         .map(|(path, data)| async move {
             let content = content(store, fetcher, &path, data).await?;
+            let count = done.fetch_add(1, Ordering::Relaxed) + 1;
+            run.pulse.progress(StageName::Inputs, Some(&path.to_string()), count, Some(total));
             Ok((path, content))
         })
         .buffer_unordered(DOWNLOADS)
@@ -92,6 +97,7 @@ async fn content(
 async fn stored(store: &Store, keys: impl IntoIterator<Item = BlobKey>) -> Result<Option<BlobHash>, Failure> {
     for key in keys {
         if let Some(found) = store.blobs().find(&key).await.map_err(disk)? {
+            store.blobs().note_use(found.hash).await;
             return Ok(Some(found.hash));
         }
     }

@@ -21,6 +21,9 @@ const MOST_TOLD_LINES: usize = 500;
 /// And of no more lines once they have so many bytes.
 const MOST_TOLD: usize = 32 * 1024;
 
+/// Among so many of the last lines, one that says something is looked for.
+const LOOKED_AT: usize = 3;
+
 /// The log of one run keeps this many bytes of text; the disk belongs to all jobs.
 const LONGEST: u64 = 4 << 30;
 
@@ -61,6 +64,7 @@ impl<'a> Journal<'a> {
         }
         let told = told(&lines);
         let left_out = (lines.len() - told.len()) as u64;
+        let last: Vec<_> = lines.iter().rev().take(LOOKED_AT).rev().cloned().collect();
         let news = LiveLines { id: self.run.id.clone(), step: self.step, lines: told.to_vec(), left_out };
         let (store, id, kind, writer) =
             (self.run.kit.store.clone(), self.run.id.clone(), kind(self.step), self.writer.take());
@@ -73,7 +77,9 @@ impl<'a> Journal<'a> {
             writer.flush()?;
             Ok::<_, deskgrid_store::StoreError>(writer)
         });
-        self.writer = Some(written.await.map_err(disk)?.map_err(disk)?);
+        let writer = written.await.map_err(disk)?.map_err(disk)?;
+        self.run.pulse.wrote(self.step, &last, writer.count());
+        self.writer = Some(writer);
         self.run.kit.lists.tell(&self.run.id, &News::Lines(Arc::new(news)));
         Ok(())
     }

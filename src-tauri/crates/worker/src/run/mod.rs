@@ -4,6 +4,7 @@
 //! dropped where it stands; its container goes on and the next start takes it over.
 
 mod container;
+mod counter;
 mod course;
 mod follow;
 mod inputs;
@@ -20,9 +21,10 @@ use deskgrid_docker::{Engine, EngineError, EngineState, OurContainer};
 use deskgrid_job::phase::Ending;
 use deskgrid_job::queue::{Allotment, RunEnd};
 use deskgrid_job::{
-    BlobHash, Caller, Definition, Failure, FailureCode, FilePath, JobId, QueueName, RunResult, WorkerId,
+    BlobHash, Caller, Course, Definition, Failure, FailureCode, FilePath, JobId, QueueName, RunResult,
+    WorkerId,
 };
-use deskgrid_store::Store;
+use deskgrid_store::{Change, Store};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +32,7 @@ pub(crate) use container::{ID_LABEL, RUN_LABEL};
 
 use crate::fetch::Fetcher;
 use crate::lists::Lists;
+use crate::live::{Board, Pulse};
 use crate::{Limits, SiteRulesByCaller};
 
 /// An engine that was found gone and is not known to be after this long is there still.
@@ -39,6 +42,8 @@ const FALSE_ALARM: Duration = Duration::from_secs(2);
 pub(crate) struct Kit {
     pub(crate) store: Store,
     pub(crate) lists: Lists,
+    pub(crate) board: Board,
+    pub(crate) cache: crate::cache::Control,
     pub(crate) fetcher: Fetcher,
     pub(crate) worker: WorkerId,
     pub(crate) base_url: watch::Receiver<String>,
@@ -57,6 +62,10 @@ pub(crate) struct Report {
     pub(crate) result: RunResult,
     /// The stored files among its inputs.
     pub(crate) inputs: BTreeMap<FilePath, BlobHash>,
+    /// Its stages and what it used.
+    pub(crate) course: Course,
+    /// What is noted of its image.
+    pub(crate) image: Option<Change>,
 }
 
 /// Where a run begins.
@@ -123,6 +132,8 @@ pub(crate) struct Run {
     pub(crate) callers: Vec<Caller>,
     pub(crate) allotment: Allotment,
     pub(crate) stop: CancellationToken,
+    /// Shows what it does.
+    pub(crate) pulse: Pulse,
 }
 
 impl Run {
@@ -142,7 +153,16 @@ impl Run {
         }
         let inputs = course.take_inputs();
         let (end, result) = ending(outcome);
-        let report = Report { id: self.id.clone(), run: self.number, end, result, inputs };
+        let course_of_run = self.pulse.finish();
+        let report = Report {
+            id: self.id.clone(),
+            run: self.number,
+            end,
+            result,
+            inputs,
+            course: course_of_run,
+            image: course.image_used(),
+        };
         // Without an owner there is nobody to report to: the program is stopping.
         let _ = self.kit.reports.send(report).await;
         course.clear_up().await;

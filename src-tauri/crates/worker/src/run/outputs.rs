@@ -13,6 +13,8 @@ use deskgrid_outputs::archive::{self, ArchiveError};
 use deskgrid_outputs::{Entry, Tree};
 use deskgrid_store::{Batch, StoreError, Stored};
 
+use super::counter::Counter;
+
 /// Deeper than any path that Linux takes; bounds what a malicious tree can make us do.
 const DEEPEST: usize = 1900;
 
@@ -20,7 +22,7 @@ const DEEPEST: usize = 1900;
 ///
 /// # Errors
 /// When our own disk refuses; what the container made cannot cause one.
-pub(super) fn of_folder(root: &Path, batch: &mut Batch) -> Result<Tree, StoreError> {
+pub(super) fn of_folder(root: &Path, batch: &mut Batch, counter: &Counter) -> Result<Tree, StoreError> {
     let mut tree = Tree::default();
     let mut folders = vec![(root.to_owned(), String::new())];
     while let Some((folder, prefix)) = folders.pop() {
@@ -45,6 +47,9 @@ pub(super) fn of_folder(root: &Path, batch: &mut Batch) -> Result<Tree, StoreErr
                 continue;
             };
             let entry = entry(&found.path(), batch)?;
+            if let Some(Entry::File(file)) = &entry {
+                counter.add(file.size);
+            }
             if entry == Some(Entry::Folder) && path.segments().count() < DEEPEST {
                 folders.push((found.path(), format!("{name}/")));
             }
@@ -61,8 +66,16 @@ pub(super) fn of_folder(root: &Path, batch: &mut Batch) -> Result<Tree, StoreErr
 ///
 /// # Errors
 /// When the stream breaks off or our own disk refuses.
-pub(super) fn of_archive(archive: impl Read, batch: &mut Batch) -> Result<Tree, ArchiveError<StoreError>> {
-    archive::collect(archive, |content| batch.write(content).map(output))
+pub(super) fn of_archive(
+    archive: impl Read,
+    batch: &mut Batch,
+    counter: &Counter,
+) -> Result<Tree, ArchiveError<StoreError>> {
+    archive::collect(archive, |content| {
+        let stored = batch.write(content)?;
+        counter.add(stored.size);
+        Ok(output(stored))
+    })
 }
 
 fn output(stored: Stored) -> OutputFile {

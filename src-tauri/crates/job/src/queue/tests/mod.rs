@@ -380,3 +380,54 @@ fn a_finished_job_leaves_the_lists_after_a_minute() {
     assert_eq!(queue.apply(Event::Tick, Time(60_999)), []);
     assert!(matches!(queue.apply(Event::Tick, Time(61_000)).as_slice(), [Effect::Hide(..)]));
 }
+
+fn again(name: &str, kept: Option<Job>) -> Event {
+    Event::Again(Again { id: id(name), holds: vec![hold("_")], kept })
+}
+
+#[test]
+fn a_finished_job_runs_again_under_the_same_holds_and_forgets_its_result() {
+    let mut queue = open_queue(1);
+    queue.apply(submit("a", "x"), Time(1));
+    queue.apply(exited("a", 1), Time(2));
+    let effects = queue.apply(again("a", None), Time(3));
+    assert_eq!(effects.first(), Some(&Effect::Forget(id("a"))));
+    assert_eq!(started(&effects), ["a"]);
+    let job = queue.job(&id("a")).unwrap();
+    assert_eq!((job.holds.as_slice(), job.queued_at), ([hold("x")].as_slice(), Time(3)));
+}
+
+#[test]
+fn a_cancelled_job_runs_again_under_the_holds_that_it_is_given() {
+    let mut queue = open_queue(1);
+    queue.apply(submit("a", "x"), Time(1));
+    let effects = queue.apply(release("a", "x", Withdrawal::Cancel), Time(2));
+    let kept = effects.iter().find_map(|effect| match effect {
+        Effect::Save(job) => Some(job.clone()),
+        _ => None,
+    });
+    queue.apply(Event::Ended { id: id("a"), run: 1, end: RunEnd::Lost }, Time(3));
+    assert_eq!(started(&queue.apply(again("a", kept), Time(4))), ["a"]);
+    assert_eq!(queue.job(&id("a")).unwrap().holds, [hold("_")]);
+}
+
+#[test]
+fn a_job_that_is_not_over_is_left_alone_when_asked_to_run_again() {
+    let mut queue = open_queue(1);
+    for name in ["a", "b"] {
+        queue.apply(submit(name, "_"), Time(1));
+        assert_eq!(queue.apply(again(name, None), Time(2)), []);
+    }
+    assert_eq!(queue.apply(again("unknown", None), Time(2)), []);
+}
+
+#[test]
+fn the_situation_tells_what_is_taken_and_whose_earlier_run_is_ending() {
+    let mut queue = open_queue(2);
+    queue.apply(submit("a", "_"), Time(1));
+    queue.apply(release("a", "_", Withdrawal::Cancel), Time(2));
+    queue.apply(submit("a", "_"), Time(3));
+    let situation = queue.situation();
+    assert!(situation.is_open && situation.ending.contains(&id("a")));
+    assert_eq!(situation.taken.cpu_millis, 1000);
+}

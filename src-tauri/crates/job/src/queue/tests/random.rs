@@ -13,6 +13,7 @@ enum Happening {
     Withdraw { job: u8, namespace: Option<u8>, why: Withdrawal },
     EndOldest { ending: Option<Ending>, runs_again: bool },
     Open(bool),
+    Again { job: u8 },
     Wait(Duration),
 }
 
@@ -26,6 +27,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         3 => (prop::option::of(ending), any::<bool>())
             .prop_map(|(ending, runs_again)| Happening::EndOldest { ending, runs_again }),
         1 => any::<bool>().prop_map(Happening::Open),
+        1 => (0..6u8).prop_map(|job| Happening::Again { job }),
         2 => (0..40u64).prop_map(|seconds| Happening::Wait(Duration::from_secs(seconds))),
     ]
 }
@@ -77,6 +79,11 @@ impl World {
                 Event::Ended { id, run, end }
             }
             Happening::Open(open) => Event::Open(open),
+            Happening::Again { job } => {
+                let id = id(&format!("job{job}"));
+                let kept = self.kept(&id);
+                Event::Again(Again { id, holds: vec![hold("_")], kept })
+            }
             Happening::Wait(time) => {
                 self.now = self.now.plus(time);
                 Event::Tick
@@ -98,7 +105,7 @@ impl World {
                     self.runs.push((id, run));
                 }
                 Effect::Stop { id, run } => prop_assert!(self.runs.contains(&(id, run))),
-                Effect::Fail { .. } | Effect::Show(_) | Effect::Hide(..) => {}
+                Effect::Fail { .. } | Effect::Forget(_) | Effect::Show(_) | Effect::Hide(..) => {}
             }
         }
         Ok(())

@@ -1,0 +1,139 @@
+//! What the records say of the cache: who refers to which stored file, what is pinned, which images are ours.
+
+use std::collections::HashSet;
+
+use deskgrid_job::{BlobHash, Caller, JobId, Time};
+use rusqlite::Connection;
+
+use super::unsigned;
+use crate::error::StoreError;
+
+/// What one caller's jobs come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Who asked for them.
+    pub caller: Caller,
+    /// How many.
+    pub jobs: u64,
+    /// Bytes of their outputs. A job that several asked for counts for each.
+    pub bytes: u64,
+}
+
+/// A stored file that a job's record refers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptFile {
+    /// The job.
+    pub job: JobId,
+    /// The file.
+    pub hash: BlobHash,
+}
+
+/// A job with a kept result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptResult {
+    /// The job.
+    pub job: JobId,
+    /// What people know it by.
+    pub name: String,
+    /// When it ended.
+    pub used_at: Time,
+    /// Whether it is to stay; logs of unfinished jobs stay as well.
+    pub is_unfinished: bool,
+}
+
+/// All that the records say of the cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CacheRecords {
+    /// Every job on record.
+    pub jobs: Vec<KeptResult>,
+    /// Outputs and inputs of all jobs.
+    pub files: Vec<KeptFile>,
+    /// Files that clients gave a name.
+    pub named: Vec<(String, BlobHash)>,
+    /// Kind and id of what the person pinned.
+    pub pinned: HashSet<(String, String)>,
+    /// Images that we had pulled, and when each was last used.
+    pub images: Vec<(String, Time)>,
+    /// The definitions of jobs that are not over.
+    pub unfinished: Vec<(JobId, String)>,
+}
+
+/// Counts each job once for each of its callers.
+pub(super) fn usage_by_caller(from: &Connection) -> Result<Vec<Usage>, StoreError> {
+    const SQL: &str = "SELECT caller, count(*), sum(output_bytes)
+                       FROM (SELECT DISTINCT synopsis.job, value ->> '$[2]' AS caller, output_bytes
+                             FROM synopsis, json_each(held))
+                       GROUP BY caller";
+    let mut statement = from.prepare_cached(SQL)?;
+    let rows = statement.query_map([], |row| {
+        let caller: Option<String> = row.get(0)?;
+        let caller = Caller::parse(&caller.unwrap_or_default());
+        Ok(Usage { caller, jobs: unsigned(row.get(1)?), bytes: unsigned(row.get(2)?) })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Reads all of it as it is at one moment.
+pub(super) fn records(from: &Connection) -> Result<CacheRecords, StoreError> {
+    let from = &*from.unchecked_transaction()?;
+    Ok(CacheRecords {
+        jobs: jobs(from)?,
+        files: files(from)?,
+        named: listed(from, "SELECT name, hash FROM blob_name", |row| {
+            Ok((row.get(0)?, BlobHash(row.get(1)?)))
+        })?,
+        pinned: listed(from, "SELECT kind, id FROM pin", |row| Ok((row.get(0)?, row.get(1)?)))?
+            .into_iter()
+            .collect(),
+        images: listed(from, "SELECT name, used_at FROM pulled_image", |row| {
+            Ok((row.get(0)?, Time(unsigned(row.get(1)?))))
+        })?,
+        unfinished: unfinished(from)?,
+    })
+}
+
+fn listed<T>(
+    from: &Connection,
+    sql: &str,
+    read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>, StoreError> {
+    let mut statement = from.prepare_cached(sql)?;
+    let rows = statement.query_map([], read)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn jobs(from: &Connection) -> Result<Vec<KeptResult>, StoreError> {
+    const SQL: &str = "SELECT id, coalesce(command, image, id), changed_at, phase IN ('Queued', 'Running')
+                       FROM job LEFT JOIN synopsis ON synopsis.job = job.id";
+    let rows = listed(from, SQL, |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?))
+    })?;
+    let kept = |(id, name, at, is_unfinished): (String, String, i64, bool)| {
+        let job = JobId::new(&id).ok()?;
+        Some(KeptResult { job, name, used_at: Time(unsigned(at)), is_unfinished })
+    };
+    Ok(rows.into_iter().filter_map(kept).collect())
+}
+
+fn files(from: &Connection) -> Result<Vec<KeptFile>, StoreError> {
+    const OUTPUTS: &str =
+        "SELECT result.job, value ->> '$[0]' FROM result, json_each(result.json, '$.outputs')
+                           WHERE json_valid(result.json)";
+    const INPUTS: &str = "SELECT job, lower(hex(hash)) FROM input";
+    let mut files = Vec::new();
+    for sql in [OUTPUTS, INPUTS] {
+        let rows = listed(from, sql, |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+        let file = |(job, hash): (String, String)| {
+            Some(KeptFile { job: JobId::new(&job).ok()?, hash: BlobHash::parse(&hash)? })
+        };
+        files.extend(rows.into_iter().filter_map(file));
+    }
+    Ok(files)
+}
+
+fn unfinished(from: &Connection) -> Result<Vec<(JobId, String)>, StoreError> {
+    const SQL: &str = "SELECT id, text FROM job JOIN definition ON definition.job = job.id
+                       WHERE phase IN ('Queued', 'Running')";
+    let rows = listed(from, SQL, |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+    Ok(rows.into_iter().filter_map(|(id, text)| Some((JobId::new(&id).ok()?, text))).collect())
+}

@@ -1,0 +1,211 @@
+//! The cache: what is kept of jobs and for jobs, how large it is, and what goes when.
+//!
+//! Nothing is known here but what the records, the folder and the engine say at the moment of a look. What is removed
+//! is looked at once more right before, so that a job that came meanwhile keeps what it needs.
+
+mod keeper;
+mod plan;
+mod removal;
+mod survey;
+
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use deskgrid_job::{BlobHash, JobId, Time};
+use tokio::sync::watch;
+
+pub(crate) use keeper::keep;
+pub use plan::plan;
+
+use crate::{Worker, WorkerError};
+
+/// What can be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// What a job came to, with its outputs and inputs.
+    Result,
+    /// A stored file that no job on record refers to.
+    Blob,
+    /// What a job and the making of its image wrote.
+    Log,
+    /// An image in the engine that we had pulled.
+    Image,
+    /// A volume in the engine in which jobs keep things for later jobs.
+    JobCache,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 5] = [Self::Result, Self::Blob, Self::Log, Self::Image, Self::JobCache];
+
+    /// The stable word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Result => "result",
+            Self::Blob => "blob",
+            Self::Log => "log",
+            Self::Image => "image",
+            Self::JobCache => "jobcache",
+        }
+    }
+
+    /// The kind of a stable word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
+    /// Whether it lies in our folder, and not in the engine.
+    pub fn is_on_disk(self) -> bool {
+        matches!(self, Self::Result | Self::Blob | Self::Log)
+    }
+}
+
+/// One thing that is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Of which kind it is.
+    pub kind: Kind,
+    /// Its name among those of its kind.
+    pub id: String,
+    /// What people know it by.
+    pub name: String,
+    /// Its size. A file that several results share counts with the one that was used last: when old results go first,
+    /// that is the one with which the file goes.
+    pub bytes: u64,
+    /// Bytes of the log that goes with it, which is an item of its own too.
+    pub log_bytes: u64,
+    /// When it was last used, as far as that is known.
+    pub used_at: Option<Time>,
+    /// Whether the person keeps it.
+    pub is_pinned: bool,
+    /// The jobs that it belongs to.
+    pub jobs: Vec<JobId>,
+    /// Why it cannot be removed now.
+    pub obstacle: Option<&'static str>,
+}
+
+impl Item {
+    /// Something of no size of which nothing more is known.
+    pub(crate) fn new(kind: Kind, id: &str, name: &str) -> Self {
+        Self {
+            kind,
+            id: id.to_owned(),
+            name: name.to_owned(),
+            bytes: 0,
+            log_bytes: 0,
+            used_at: None,
+            is_pinned: false,
+            jobs: Vec::new(),
+            obstacle: None,
+        }
+    }
+}
+
+/// The cache at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Survey {
+    /// Everything that is kept, in no order.
+    pub items: Vec<Item>,
+    /// Bytes of our own records on the disk.
+    pub records: u64,
+}
+
+impl Survey {
+    /// Bytes on the disk, the records among them.
+    pub fn on_disk(&self) -> u64 {
+        self.bytes(true) + self.records
+    }
+
+    /// Bytes in the engine.
+    pub fn in_engine(&self) -> u64 {
+        self.bytes(false)
+    }
+
+    fn bytes(&self, on_disk: bool) -> u64 {
+        self.items.iter().filter(|item| item.kind.is_on_disk() == on_disk).map(|item| item.bytes).sum()
+    }
+}
+
+/// What the worker keeps of the cache's own state.
+pub(crate) struct Control {
+    /// The limit in bytes that was chosen; none for the usual one.
+    pub(crate) limit: watch::Sender<Option<u64>>,
+    /// Changes when something was added or removed.
+    pub(crate) version: watch::Sender<u64>,
+    /// Files that were given up and were too fresh to be removed at once. Nobody is shown them any more.
+    left: Mutex<HashSet<BlobHash>>,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self { limit: watch::Sender::new(None), version: watch::Sender::new(0), left: Mutex::default() }
+    }
+}
+
+impl Control {
+    pub(crate) fn changed(&self) {
+        self.version.send_modify(|version| *version += 1);
+    }
+
+    fn left(&self) -> MutexGuard<'_, HashSet<BlobHash>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leave_for_later(&self, files: impl Iterator<Item = BlobHash>) {
+        self.left().extend(files);
+    }
+
+    fn take_left(&self) -> HashSet<BlobHash> {
+        std::mem::take(&mut self.left())
+    }
+
+    fn has_left(&self) -> bool {
+        !self.left().is_empty()
+    }
+}
+
+/// The limit where nobody chose one: a tenth of the disk, and no more than this.
+const USUAL_LIMIT: u64 = 20 * 1000 * 1000 * 1000;
+
+/// The limit for a disk of `total` bytes.
+pub fn usual_limit(total: u64) -> u64 {
+    USUAL_LIMIT.min(total / 10)
+}
+
+impl Worker {
+    /// Looks at everything on the disk; and in the engine too, if asked, as far as that answers.
+    ///
+    /// # Errors
+    /// When the records cannot be read.
+    pub async fn survey_cache(&self, with_engine: bool) -> Result<Survey, WorkerError> {
+        let mut survey = survey::disk(&self.0.kit).await?;
+        if with_engine {
+            survey.items.extend(survey::engine(&self.0.kit).await);
+        }
+        Ok(survey)
+    }
+
+    /// Removes these items for good, as far as nobody needs them, and says how many bytes went.
+    ///
+    /// # Errors
+    /// When the records cannot be read, or the worker is stopping.
+    pub async fn remove_from_cache(&self, items: &[(Kind, String)]) -> Result<u64, WorkerError> {
+        removal::remove(self, items).await
+    }
+
+    /// Chooses the limit of the cache in bytes; none for the usual one.
+    pub fn set_cache_limit(&self, limit: Option<u64>) {
+        let sender = &self.0.kit.cache.limit;
+        sender.send_if_modified(|old| std::mem::replace(old, limit) != limit);
+    }
+
+    /// The limit that was chosen.
+    pub fn cache_limit(&self) -> Option<u64> {
+        *self.0.kit.cache.limit.borrow()
+    }
+
+    /// Tells when something was added to the cache or left it.
+    pub fn cache_changes(&self) -> watch::Receiver<u64> {
+        self.0.kit.cache.version.subscribe()
+    }
+}

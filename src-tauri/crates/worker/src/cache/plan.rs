@@ -1,0 +1,82 @@
+//! What goes when the cache is larger than it may be.
+
+use std::time::Duration;
+
+use deskgrid_job::Time;
+
+use super::{Item, Kind};
+
+/// What was used so lately stays even beyond the limit: its job ended just now, or is about to be submitted.
+const FRESH: Duration = Duration::from_secs(600);
+
+/// The least recently used of `items` without which the rest fits into `limit`: results, and stored files that no job
+/// refers to. Never what is pinned, needed or fresh; where that is too much already, all else goes.
+pub fn plan(items: &[Item], limit: u64, now: Time) -> Vec<Item> {
+    let mut total: u64 = items.iter().filter(|item| item.kind.is_on_disk()).map(|item| item.bytes).sum();
+    let mut may_go: Vec<&Item> = items.iter().filter(|item| may_go(item, now)).collect();
+    may_go.sort_by_key(|item| item.used_at);
+    let mut going = Vec::new();
+    for item in may_go {
+        if total <= limit {
+            break;
+        }
+        total = total.saturating_sub(item.bytes + item.log_bytes);
+        going.push(item.clone());
+    }
+    going
+}
+
+fn may_go(item: &Item, now: Time) -> bool {
+    matches!(item.kind, Kind::Result | Kind::Blob)
+        && item.obstacle.is_none()
+        && !item.is_pinned
+        && item.used_at.is_none_or(|used_at| now.since(used_at) > FRESH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Time = Time(10_000_000);
+
+    fn item(id: &str, bytes: u64, used_at: u64) -> Item {
+        Item { bytes, used_at: Some(Time(used_at)), ..Item::new(Kind::Result, id, id) }
+    }
+
+    fn going(items: &[Item], limit: u64) -> Vec<String> {
+        plan(items, limit, NOW).into_iter().map(|item| item.id).collect()
+    }
+
+    #[test]
+    fn nothing_goes_while_all_fits() {
+        assert!(going(&[item("a", 50, 1), item("b", 50, 2)], 100).is_empty());
+    }
+
+    #[test]
+    fn the_least_recently_used_go_first_and_no_more_than_needed() {
+        let items = [item("new", 40, 300), item("old", 40, 100), item("middle", 40, 200)];
+        assert_eq!(going(&items, 90), ["old"]);
+        assert_eq!(going(&items, 79), ["old", "middle"]);
+    }
+
+    #[test]
+    fn what_is_pinned_needed_or_fresh_stays() {
+        let pinned = Item { is_pinned: true, ..item("pinned", 90, 1) };
+        let needed = Item { obstacle: Some("a job needs it"), ..item("needed", 90, 1) };
+        let fresh = item("fresh", 90, NOW.0 - 1000);
+        assert_eq!(going(&[pinned, needed, fresh, item("rest", 1, 5)], 0), ["rest"]);
+    }
+
+    #[test]
+    fn a_result_takes_its_log_along_and_logs_alone_do_not_go() {
+        let log = Item { kind: Kind::Log, ..item("a", 60, 1) };
+        let result = Item { log_bytes: 60, ..item("a", 40, 1) };
+        assert_eq!(going(&[log, result, item("b", 50, 2)], 60), ["a"]);
+    }
+
+    #[test]
+    fn what_the_engine_keeps_counts_for_nothing_here() {
+        let image = Item { kind: Kind::Image, ..item("image", 1000, 1) };
+        assert!(going(&[image, item("a", 10, 1)], 10).is_empty());
+    }
+}

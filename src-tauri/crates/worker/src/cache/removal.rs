@@ -1,0 +1,119 @@
+//! Removes what the person or the limit wants gone, as far as nobody needs it.
+
+use std::collections::HashSet;
+
+use deskgrid_job::phase::Withdrawal;
+use deskgrid_job::queue::Released;
+use deskgrid_job::{BlobHash, Caller, JobId, Outlook, QueueName, Time};
+use deskgrid_store::{Change, GRACE};
+
+use super::{Kind, survey};
+use crate::{Release, Worker, WorkerError};
+
+/// Removes `items` and says how many bytes went. What is pinned stays.
+pub(super) async fn remove(worker: &Worker, items: &[(Kind, String)]) -> Result<u64, WorkerError> {
+    let before = survey::disk(&worker.0.kit).await?;
+    let wanted: HashSet<(Kind, &str)> = items.iter().map(|(kind, id)| (*kind, id.as_str())).collect();
+    let free = before.items.iter().filter(|item| item.obstacle.is_none() && !item.is_pinned);
+    let meant: Vec<_> = free.filter(|item| wanted.contains(&(item.kind, item.id.as_str()))).collect();
+    let of = |kind: Kind| meant.iter().filter(move |item| item.kind == kind);
+    let jobs: Vec<_> = of(Kind::Result).filter_map(|item| JobId::new(&item.id).ok()).collect();
+    let mut files: HashSet<BlobHash> = of(Kind::Blob).filter_map(|item| BlobHash::parse(&item.id)).collect();
+    files.extend(files_of(worker, &jobs).await?);
+    for job in &jobs {
+        delete(worker, job).await?;
+    }
+    for log in of(Kind::Log) {
+        if let Ok(job) = JobId::new(&log.id) {
+            worker.store().remove_logs(&job).await?;
+        }
+    }
+    remove_spare(worker, files).await?;
+    remove_from_engine(worker, items).await;
+    worker.0.kit.cache.changed();
+    let after = survey::disk(&worker.0.kit).await?;
+    Ok(before.on_disk().saturating_sub(after.on_disk()))
+}
+
+/// The stored files of these jobs.
+async fn files_of(worker: &Worker, jobs: &[JobId]) -> Result<Vec<BlobHash>, WorkerError> {
+    let mut files = Vec::new();
+    for job in jobs {
+        let result = worker.store().result(job).await?.unwrap_or_default();
+        files.extend(result.outputs.values().map(|file| file.hash));
+        files.extend(worker.store().inputs(job).await?.into_iter().map(|(_, hash)| hash));
+    }
+    Ok(files)
+}
+
+/// Deletes a job through the queue, which alone may.
+async fn delete(worker: &Worker, id: &JobId) -> Result<(), WorkerError> {
+    let Some(job) = worker.job(id).await? else { return Ok(()) };
+    let mut queues: Vec<QueueName> = job.holds.iter().map(|hold| hold.queue.clone()).collect();
+    queues.dedup();
+    if queues.is_empty() {
+        queues.extend(QueueName::new("local"));
+    }
+    for queue in queues {
+        let outlook = Outlook { queue, caller: Caller::Program };
+        let release = Release { id: id.clone(), outlook, slots: Released::All, why: Withdrawal::Delete };
+        worker.release(release).await?;
+    }
+    Ok(())
+}
+
+/// Removes those of `files` that no record refers to any more. One that was brought or asked for within the grace
+/// time is left to a later look.
+async fn remove_spare(worker: &Worker, mut files: HashSet<BlobHash>) -> Result<(), WorkerError> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    let records = worker.store().cache_records().await?;
+    let needed = survey::needed(&records, worker.0.kit.read_definition);
+    files.retain(|hash| !needed.contains(hash));
+    for file in &records.files {
+        files.remove(&file.hash);
+    }
+    let before = Time::now().minus(GRACE);
+    let gone = worker.store().remove_blobs(files.iter().copied().collect(), before).await?;
+    let gone: HashSet<_> = gone.into_iter().collect();
+    // Those that are too fresh now: their time comes when the keeper looks next.
+    worker.0.kit.cache.leave_for_later(files.difference(&gone).copied());
+    worker.store().commit(gone.into_iter().map(Change::Unname).collect()).await?;
+    Ok(())
+}
+
+/// Removes those that were given up earlier and were too fresh then.
+pub(super) async fn remove_left(worker: &Worker) -> Result<(), WorkerError> {
+    let left = worker.0.kit.cache.take_left();
+    remove_spare(worker, left).await
+}
+
+/// Removes images and volumes that are ours. What is in use stays, and is seen again by the next look.
+async fn remove_from_engine(worker: &Worker, items: &[(Kind, String)]) {
+    if items.iter().all(|(kind, _)| kind.is_on_disk()) {
+        return;
+    }
+    let Some(engine) = worker.0.kit.engine.borrow().ready().cloned() else { return };
+    let wanted: HashSet<(Kind, &str)> = items.iter().map(|(kind, id)| (*kind, id.as_str())).collect();
+    // Only what a look finds to be ours: nobody can name anything else.
+    for item in survey::engine(&worker.0.kit).await {
+        if item.is_pinned || !wanted.contains(&(item.kind, item.id.as_str())) {
+            continue;
+        }
+        let removed = match item.kind {
+            Kind::Image => engine.remove_image(&item.id).await,
+            _ => engine.remove_volume(&item.id).await,
+        };
+        match removed {
+            Ok(()) if item.kind == Kind::Image => {
+                let gone = Change::ImageGone(item.id.clone());
+                if let Err(error) = worker.store().commit(vec![gone]).await {
+                    tracing::warn!(%error, "could not note that an image is gone");
+                }
+            }
+            Ok(()) => {}
+            Err(error) => tracing::info!(name = item.id, %error, "it stays in the engine"),
+        }
+    }
+}
