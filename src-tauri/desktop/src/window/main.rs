@@ -26,6 +26,11 @@ const LABEL: &str = "main";
 const TITLE: &str = "Deskgrid";
 const SIZE: (f64, f64) = (1080.0, 720.0);
 const LEAST_SIZE: (f64, f64) = (720.0, 480.0);
+/// Where the system is set to no language, the web view calls that "C", at which the page's libraries stumble.
+const SOME_LANGUAGE: &str = "try { Intl.getCanonicalLocales(navigator.language) } catch {
+    Object.defineProperty(navigator, 'language', { value: 'en' });
+    Object.defineProperty(navigator, 'languages', { value: ['en'] });
+}";
 /// A page that is not drawn by then is shown as it is: a window that does not come looks like a click that was lost.
 const SHOW_TIMEOUT: Duration = Duration::from_millis(300);
 
@@ -94,6 +99,7 @@ fn open(app: &App, flags: &Flags) -> Result<(), Box<dyn std::error::Error>> {
         .inner_size(SIZE.0, SIZE.1)
         .min_inner_size(LEAST_SIZE.0, LEAST_SIZE.1)
         .visible(false)
+        .initialization_script(SOME_LANGUAGE)
         .on_navigation(is_ours)
         .on_page_load(move |window, load| {
             if load.event() == PageLoadEvent::Finished {
