@@ -22,7 +22,6 @@ mod run;
 mod serve;
 mod signals;
 mod sites;
-mod sse;
 mod status;
 mod upload;
 mod words;
