@@ -1,6 +1,5 @@
 // The frame around the screens: sidebar, banners, and what shows when there is nothing else.
 
-import type { Engine } from "../api/types";
 import { plural } from "./plural";
 
 export const frame = {

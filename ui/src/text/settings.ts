@@ -1,6 +1,5 @@
 // Settings.
 
-import type { Engine } from "../api/types";
 import { bytes, cpus } from "../format/quantity";
 
 export const settings = {
