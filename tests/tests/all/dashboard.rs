@@ -1,62 +1,9 @@
 //! The dashboard in a real browser: signing in, the first job, a live log, cancel, the cache, sites and settings.
 
 use deskgrid_tests::browser::Browser;
-use deskgrid_tests::{BUSYBOX, Deskgrid, Door, Options, PrivateEngine, Raw, eventually, shell, unique};
+use deskgrid_tests::dashboard::Dashboard;
+use deskgrid_tests::{BUSYBOX, Deskgrid, Options, PrivateEngine, Raw, eventually, shell, unique};
 use serde_json::{Value, json};
-
-/// A signed-in dashboard.
-struct Dashboard {
-    page: Browser,
-    door: Door,
-    server: Deskgrid,
-}
-
-impl Dashboard {
-    async fn open() -> Self {
-        Self::over(Deskgrid::start().await).await
-    }
-
-    async fn over(server: Deskgrid) -> Self {
-        let door = Door::of(&server.data());
-        let ticket = door.post("/api/ticket", &Value::Null).await;
-        let page = Browser::open(ticket["address"].as_str().unwrap()).await;
-        let mut dashboard = Self { page, door, server };
-        dashboard.sees("sidebar").await;
-        dashboard
-    }
-
-    async fn goes_to(&mut self, place: &str) {
-        self.page.run(&format!("location.hash = '#/{place}'; 0")).await;
-    }
-
-    /// Waits until a part of the page is there.
-    async fn sees(&mut self, part: &str) {
-        self.page.until(&format!("document.querySelector('[data-testid=\"{part}\"]') !== null")).await;
-    }
-
-    async fn clicks(&mut self, part: &str) {
-        let found = format!("document.querySelector('[data-testid=\"{part}\"]')");
-        self.page.until(&format!("{found} !== null && !{found}.disabled")).await;
-        self.page.run(&format!("{found}.click()")).await;
-    }
-
-    /// Waits until the page shows a text.
-    async fn reads(&mut self, text: &str) {
-        self.page.until(&format!("document.body.innerText.includes({})", json!(text))).await;
-    }
-
-    /// Chooses a text in a field, as leaving it does.
-    async fn writes(&mut self, part: &str, text: &str) {
-        self.sees(part).await;
-        let script = format!(
-            "(() => {{ const field = document.querySelector('[data-testid=\"{part}\"]'); field.focus(); \
-             field.value = {}; field.dispatchEvent(new Event('input', {{bubbles: true}})); \
-             field.dispatchEvent(new Event('change', {{bubbles: true}})); field.blur(); }})()",
-            json!(text)
-        );
-        self.page.run(&script).await;
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_without_a_key_is_told_how_to_get_in_and_one_with_a_ticket_stays_in() {
