@@ -104,17 +104,12 @@ export const job = {
   },
 
   /** What to do about a failure, by its code. */
+  // By the server's codes, and ours. What the server's own words say to do is not said twice.
   advice: {
-    "image-not-found": "Check the name of the image, and that it is public.",
-    "image-denied": "The registry wants a sign-in. Run `docker login` in a terminal, then run the job again.",
-    "image-pull-failed": "Check the connection to the internet, then run the job again.",
-    "input-failed": "An input could not be fetched. Check its address, then run the job again.",
-    "out-of-memory": "The job needs more memory than it may use. Raise the limit in the settings, or ask for less.",
-    "disk-full": "Make room: delete what you no longer need on the screen Cache.",
+    "disk-failed": "Make room: delete what you no longer need on the screen Cache.",
+    "engine-refused": "Run the job again. When it fails the same way, restart the container engine.",
     "timed-out": "Raise the time limit in the settings, or let the page ask for more time.",
     "exit-code": "The program itself ended with an error. The end of the log usually says why.",
-    "build-failed": "The image could not be built. The build log says at which line.",
-    "engine-lost": "The container engine went away while the job ran. Run the job again.",
   } as Record<string, string | undefined>,
 
   failure: {

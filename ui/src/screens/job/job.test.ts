@@ -30,10 +30,10 @@ describe("a failure in words", () => {
   test("a job that went well has none", () => expect(failureOf(row({}))).toBeNull());
 
   test("says what the server says, and what to do", () => {
-    const failure = { code: "image-not-found", message: "There is no image x." };
+    const failure = { code: "disk-failed", message: "The disk is full." };
     expect(failureOf(row({ reason: "Error", exitCode: null, failure }))).toEqual({
-      title: "There is no image x.",
-      advice: "Check the name of the image, and that it is public.",
+      title: "The disk is full.",
+      advice: "Make room: delete what you no longer need on the screen Cache.",
     });
   });
 
