@@ -1,11 +1,13 @@
 //! The administration: what window, tray, dashboard and command line show and change. Only the token or the local
 //! door opens it, and pages of other origins never get here ([`crate::access`]).
 
+mod cache;
 mod detail;
 mod events;
 mod jobs;
 mod log_places;
 mod news;
+mod removals;
 mod row;
 mod sample;
 mod settings;
@@ -21,6 +23,7 @@ use crate::error::HttpError;
 
 pub(crate) use log_places::LogPlaces;
 pub use news::News;
+pub(crate) use removals::Removals;
 
 /// The settings and their file, which another part of the program keeps.
 pub trait Books: Send + Sync {
@@ -41,6 +44,7 @@ pub(crate) fn routes() -> Router<Site> {
         .merge(jobs::routes())
         .merge(events::routes())
         .merge(sample::routes())
+        .merge(cache::routes())
 }
 
 /// The desk as readers of the events are told of it, again whenever [`News::desk_changed`] was called. None as long as

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::{self, AccessRules, Gate};
-use crate::admin::{self, Books, LogPlaces, News};
+use crate::admin::{self, Books, LogPlaces, News, Removals};
 use crate::bounds::{self, Bounds};
 use crate::doctor::{self, Heard};
 use crate::error::HttpError;
@@ -58,6 +58,7 @@ struct Shared {
     open: TaskTracker,
     news: News,
     log_places: LogPlaces,
+    removals: Removals,
 }
 
 impl Site {
@@ -78,6 +79,7 @@ impl Site {
             open: TaskTracker::new(),
             news: News::default(),
             log_places: LogPlaces::default(),
+            removals: Removals::default(),
         }))
     }
 
@@ -161,6 +163,11 @@ impl Site {
     /// Where other parts of the program say that the desk, the settings or the cache changed.
     pub fn news(&self) -> &News {
         &self.0.news
+    }
+
+    /// What was deleted from the cache and can be taken back.
+    pub(crate) fn removals(&self) -> &Removals {
+        &self.0.removals
     }
 
     /// Where readers of logs stopped.

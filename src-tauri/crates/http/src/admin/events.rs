@@ -62,6 +62,7 @@ struct Reader {
     sites: watch::Receiver<()>,
     settings: watch::Receiver<u64>,
     cache: watch::Receiver<u64>,
+    kept: watch::Receiver<u64>,
 }
 
 impl Reader {
@@ -79,6 +80,7 @@ impl Reader {
             sites: site.invitations().changes(),
             settings: site.news().settings(),
             cache: site.news().cache(),
+            kept: worker.cache_changes(),
             site,
         };
         reader.tell("desk", super::desk_now(&reader.site).as_ref());
@@ -120,6 +122,7 @@ impl Reader {
             () = changed(&mut self.sites) => self.sites.mark_changed(),
             () = changed(&mut self.settings) => self.settings.mark_changed(),
             () = changed(&mut self.cache) => self.cache.mark_changed(),
+            () = changed(&mut self.kept) => self.kept.mark_changed(),
         }
         if let Some(told) = self.told_at {
             tokio::time::sleep_until(told + TICK).await;
@@ -135,9 +138,11 @@ impl Reader {
         if is_news(&mut self.live) {
             self.gather_live();
         }
+        // Both count as seen, whichever it was.
+        let (was_told, was_kept) = (is_news(&mut self.cache), is_news(&mut self.kept));
         for (name, is_news) in [
             ("sites", is_news(&mut self.sites)),
-            ("cache", is_news(&mut self.cache)),
+            ("cache", was_told || was_kept),
             ("settings", is_news(&mut self.settings)),
         ] {
             self.tell(name, is_news.then(|| json!({})).as_ref());
