@@ -44,9 +44,9 @@ impl Engine {
         if volumes.is_empty() {
             return Ok(Vec::new());
         }
-        let sizes = self.volume_sizes().await.unwrap_or_default();
+        let measured = self.volume_sizes().await.unwrap_or_default();
         let sized = volumes.into_iter().map(|volume| {
-            let size = sizes.get(&volume.name).copied();
+            let size = measured.get(&volume.name).copied();
             (volume.name, size)
         });
         Ok(sized.collect())
@@ -108,9 +108,8 @@ fn ask_for_sizes(mut request: BollardRequest) -> BollardRequest {
 /// Reads the sizes from either form of the answer: engines changed it with API 1.52.
 fn volume_sizes(answer: &Value) -> HashMap<String, u64> {
     let volumes = answer["Volumes"].as_array().or_else(|| answer["VolumeUsage"]["Items"].as_array());
-    let sized = |volume: &Value| {
-        Some((volume["Name"].as_str()?.to_owned(), volume["UsageData"]["Size"].as_u64()?))
-    };
+    let sized =
+        |volume: &Value| Some((volume["Name"].as_str()?.to_owned(), volume["UsageData"]["Size"].as_u64()?));
     volumes.into_iter().flatten().filter_map(sized).collect()
 }
 

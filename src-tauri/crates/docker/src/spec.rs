@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bollard::models::{
-    ContainerCreateBody, DeviceRequest, HostConfig, Mount, MountType, MountVolumeOptions,
-};
+use bollard::models::{ContainerCreateBody, DeviceRequest, HostConfig, Mount, MountType, MountVolumeOptions};
 
 use crate::confinement::{Confinement, confine};
 use crate::engine::EngineInfo;

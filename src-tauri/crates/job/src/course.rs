@@ -129,7 +129,8 @@ impl Trace {
         if place < self.cpu.len() {
             return self.blend(cpu, memory);
         }
-        let (last_cpu, last_memory) = (*self.cpu.last().unwrap_or(&cpu), *self.memory.last().unwrap_or(&memory));
+        let (last_cpu, last_memory) =
+            (*self.cpu.last().unwrap_or(&cpu), *self.memory.last().unwrap_or(&memory));
         self.cpu.resize(place, last_cpu);
         self.memory.resize(place, last_memory);
         self.cpu.push(cpu);
@@ -153,7 +154,8 @@ impl Trace {
 
     fn halve(&mut self) {
         self.cpu = self.cpu.chunks(2).map(|pair| pair.iter().sum::<f32>() / pair.len() as f32).collect();
-        self.memory = self.memory.chunks(2).map(|pair| pair.iter().copied().max().unwrap_or_default()).collect();
+        self.memory =
+            self.memory.chunks(2).map(|pair| pair.iter().copied().max().unwrap_or_default()).collect();
         self.every = self.every.saturating_mul(2);
         self.in_last = 1;
     }

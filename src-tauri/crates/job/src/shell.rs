@@ -162,7 +162,8 @@ mod tests {
         all.workdir = Some("/inputs".to_owned());
         all.shm_size = Some(1024);
         all.needs = Needs { cpu_millis: 1500, memory: 2048, gpus: 1 };
-        all.config_files = [(ConfigPath::new("/etc/my app.conf").unwrap(), DataRef::Inline(Vec::new()))].into();
+        all.config_files =
+            [(ConfigPath::new("/etc/my app.conf").unwrap(), DataRef::Inline(Vec::new()))].into();
         let expected = concat!(
             r"docker run --rm -e 'MODE=it'\''s $5' -w /inputs --shm-size 1024 --cpus 1.5 --memory 2048 --gpus 1",
             r#" -v "$PWD/inputs:/inputs" -v "$PWD/outputs:/outputs""#,

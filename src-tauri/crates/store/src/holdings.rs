@@ -72,7 +72,11 @@ impl Store {
 
     /// Removes those of the files that were neither brought nor asked for since `before`, and says which are gone.
     /// The caller has made sure that no record refers to them.
-    pub async fn remove_blobs(&self, hashes: Vec<BlobHash>, before: Time) -> Result<Vec<BlobHash>, StoreError> {
+    pub async fn remove_blobs(
+        &self,
+        hashes: Vec<BlobHash>,
+        before: Time,
+    ) -> Result<Vec<BlobHash>, StoreError> {
         let folder = self.shared.folder.clone();
         blocking(move || {
             let gone = hashes.into_iter().filter(|hash| remove_blob(&folder, *hash, before));

@@ -460,7 +460,10 @@ mod tests {
         assert_eq!(over.failure, Some((FailureCode::ImageUnavailable, "No such image.".to_owned())));
         assert_eq!(store.synopses(vec![b.clone(), id("unknown")]).await.unwrap(), [listed[0].clone()]);
         assert_eq!(store.course(&a).await.unwrap(), Some(Course::default()));
-        store.commit(vec![Change::Save(job("a", Phase::Queued, 3)), Change::Forget(a.clone())]).await.unwrap();
+        store
+            .commit(vec![Change::Save(job("a", Phase::Queued, 3)), Change::Forget(a.clone())])
+            .await
+            .unwrap();
         let again = store.synopses(vec![a.clone()]).await.unwrap().remove(0);
         assert_eq!((again.exit_code, again.started_at, again.failure), (None, None, None));
         assert_eq!((store.course(&a).await.unwrap(), store.result(&a).await.unwrap()), (None, None));

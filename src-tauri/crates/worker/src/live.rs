@@ -179,7 +179,8 @@ impl Pulse {
     /// Ends all stages and returns how the run went.
     pub(crate) fn finish(&self) -> Course {
         let mut runs = self.board.lock();
-        let mut course = runs.get_mut(&self.key).map(|live| std::mem::take(&mut live.course)).unwrap_or_default();
+        let mut course =
+            runs.get_mut(&self.key).map(|live| std::mem::take(&mut live.course)).unwrap_or_default();
         course.close(Time::now());
         course
     }

@@ -25,7 +25,10 @@ async fn the_cache_shows_results_with_their_logs_and_files_that_no_job_refers_to
     assert_eq!(server.put(&key, bytes).await, 200);
     let cache = desk.get("/api/cache").await;
     let result = find(&cache, "result", &id).unwrap();
-    assert_eq!((&result["bytes"], &result["isDeletable"], &result["jobs"]), (&json!(5000), &json!(true), &json!([id])));
+    assert_eq!(
+        (&result["bytes"], &result["isDeletable"], &result["jobs"]),
+        (&json!(5000), &json!(true), &json!([id]))
+    );
     assert!(result["name"].as_str().unwrap().contains("/dev/urandom"), "{result}");
     assert!(find(&cache, "log", &id).unwrap()["bytes"].as_u64() > Some(10));
     assert_eq!(find(&cache, "blob", &key).unwrap()["bytes"], json!(size));
@@ -65,7 +68,8 @@ async fn a_pinned_result_is_neither_deleted_nor_pruned_until_it_is_let_go() {
     let pin = |on: bool| json!({"kind": "result", "id": kept, "on": on});
     desk.done("/api/cache/pin", &pin(true)).await;
     assert_eq!(desk.row(&kept).await["pinned"], true);
-    let (status, answer) = desk.post("/api/cache/delete", &json!({"items": [{"kind": "result", "id": kept}]})).await;
+    let (status, answer) =
+        desk.post("/api/cache/delete", &json!({"items": [{"kind": "result", "id": kept}]})).await;
     assert_eq!((status, &answer["code"]), (409, &json!("not-deletable")), "{answer}");
     let all = json!({"olderThan": null, "dryRun": true});
     let dry = desk.done("/api/cache/prune", &all).await;

@@ -20,8 +20,14 @@ async fn a_finished_job_shows_what_it_was_how_it_went_and_what_it_left() {
     let id = server.submit(&definition).await;
     server.finished(&id).await;
     let row = desk.row(&id).await;
-    assert_eq!((&row["phase"], &row["reason"], &row["exitCode"]), (&json!("finished"), &json!("Success"), &json!(3)));
-    assert_eq!((&row["image"], &row["sites"], &row["queues"]), (&json!(BUSYBOX), &json!(["program"]), &json!(["local"])));
+    assert_eq!(
+        (&row["phase"], &row["reason"], &row["exitCode"]),
+        (&json!("finished"), &json!("Success"), &json!(3))
+    );
+    assert_eq!(
+        (&row["image"], &row["sites"], &row["queues"]),
+        (&json!(BUSYBOX), &json!(["program"]), &json!(["local"]))
+    );
     assert!(row["command"].as_str().unwrap().starts_with("sh -c 'cat "), "{row}");
     assert!(row["startedAt"].as_u64() >= row["queuedAt"].as_u64() && row["endedAt"].is_u64(), "{row}");
     let job = desk.get(&format!("/api/jobs/{id}")).await;
@@ -60,7 +66,9 @@ async fn a_running_job_is_shown_live_is_cancelled_and_runs_again_under_the_same_
 async fn a_finished_job_runs_again_instead_of_being_answered_from_its_result() {
     let server = Deskgrid::start().await;
     let desk = Desk::of(&server);
-    let id = server.submit(&shell(&format!("cat /proc/sys/kernel/random/uuid > /outputs/when; : {}", unique()))).await;
+    let id = server
+        .submit(&shell(&format!("cat /proc/sys/kernel/random/uuid > /outputs/when; : {}", unique())))
+        .await;
     let first = server.finished(&id).await;
     desk.done(&format!("/api/jobs/{id}/again"), &json!({})).await;
     let second = server.finished(&id).await;

@@ -84,8 +84,7 @@ async fn show(_: Administrator, State(site): State<Site>) -> Result<Json<Value>,
     let room = site.store().room().await?;
     let chosen = site.worker().cache_limit();
     let used = survey.on_disk();
-    let is_separate =
-        site.worker().engine().borrow().ready().is_some_and(|engine| engine.info().is_desktop);
+    let is_separate = site.worker().engine().borrow().ready().is_some_and(|engine| engine.info().is_desktop);
     let kinds = Kind::ALL.map(|kind| {
         let items = || survey.items.iter().filter(|item| item.kind == kind);
         let bytes: u64 = items().map(|item| item.bytes).sum();

@@ -136,7 +136,10 @@ mod tests {
     #[test]
     fn the_engine_comes_before_the_stop_and_both_before_what_is_lacking() {
         let closed = Situation { is_open: false, ..situation() };
-        assert_eq!(closed.why(&job(9000, 0, 0), Some("The engine is not running")), "The engine is not running");
+        assert_eq!(
+            closed.why(&job(9000, 0, 0), Some("The engine is not running")),
+            "The engine is not running"
+        );
         assert_eq!(closed.why(&job(9000, 0, 0), None), "Deskgrid is stopped");
     }
 

@@ -79,7 +79,9 @@ pub(super) fn records(from: &Connection) -> Result<CacheRecords, StoreError> {
     Ok(CacheRecords {
         jobs: jobs(from)?,
         files: files(from)?,
-        named: listed(from, "SELECT name, hash FROM blob_name", |row| Ok((row.get(0)?, BlobHash(row.get(1)?))))?,
+        named: listed(from, "SELECT name, hash FROM blob_name", |row| {
+            Ok((row.get(0)?, BlobHash(row.get(1)?)))
+        })?,
         pinned: listed(from, "SELECT kind, id FROM pin", |row| Ok((row.get(0)?, row.get(1)?)))?
             .into_iter()
             .collect(),
@@ -114,7 +116,8 @@ fn jobs(from: &Connection) -> Result<Vec<KeptResult>, StoreError> {
 }
 
 fn files(from: &Connection) -> Result<Vec<KeptFile>, StoreError> {
-    const OUTPUTS: &str = "SELECT result.job, value ->> '$[0]' FROM result, json_each(result.json, '$.outputs')
+    const OUTPUTS: &str =
+        "SELECT result.job, value ->> '$[0]' FROM result, json_each(result.json, '$.outputs')
                            WHERE json_valid(result.json)";
     const INPUTS: &str = "SELECT job, lower(hex(hash)) FROM input";
     let mut files = Vec::new();

@@ -31,7 +31,8 @@ pub(super) fn encode(course: &Course) -> Result<String, StoreError> {
         cpu: trace.cpu.iter().map(|cpu| (cpu * 1000.0).round() / 1000.0).collect(),
         memory: trace.memory.clone(),
     };
-    let row = Row { stages: course.stages.iter().map(stage).collect(), trace: course.trace.as_ref().map(trace) };
+    let row =
+        Row { stages: course.stages.iter().map(stage).collect(), trace: course.trace.as_ref().map(trace) };
     serde_json::to_string(&row)
         .map_err(|error| StoreError::damaged(format!("the course of a run to be stored ({error})")))
 }

@@ -75,10 +75,12 @@ pub(super) fn of(from: &Connection, ids: &[JobId]) -> Result<Vec<Synopsis>, Stor
 
 /// Jobs whose image and command nobody has read from the definition yet, with their definitions.
 pub(super) fn undescribed(from: &Connection, most: usize) -> Result<Vec<(JobId, String)>, StoreError> {
-    const SQL: &str = "SELECT synopsis.job, text FROM synopsis JOIN definition ON definition.job = synopsis.job
+    const SQL: &str =
+        "SELECT synopsis.job, text FROM synopsis JOIN definition ON definition.job = synopsis.job
                        WHERE described = 0 LIMIT ?1";
     let mut statement = from.prepare_cached(SQL)?;
-    let rows = statement.query_map([signed(most as u64)], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+    let rows =
+        statement.query_map([signed(most as u64)], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
     let mut found = Vec::new();
     for row in rows {
         let (id, text) = row?;
@@ -124,8 +126,10 @@ fn synopsis(row: &Row<'_>) -> Result<Option<Synopsis>, StoreError> {
 }
 
 fn text_of(holds: &[Hold]) -> String {
-    let rows: Vec<_> =
-        holds.iter().map(|hold| (hold.queue.as_str(), hold.namespace.as_str(), hold.caller.as_str())).collect();
+    let rows: Vec<_> = holds
+        .iter()
+        .map(|hold| (hold.queue.as_str(), hold.namespace.as_str(), hold.caller.as_str()))
+        .collect();
     serde_json::to_string(&rows).unwrap_or_default()
 }
 

@@ -45,6 +45,11 @@ async fn look(worker: &Worker) -> Result<(), WorkerError> {
     }
     let going: Vec<_> = going.into_iter().map(|item| (item.kind, item.id)).collect();
     let bytes = worker.remove_from_cache(&going).await?;
-    tracing::info!(items = going.len(), bytes, limit, "the cache was over its limit; what was used least went");
+    tracing::info!(
+        items = going.len(),
+        bytes,
+        limit,
+        "the cache was over its limit; what was used least went"
+    );
     Ok(())
 }

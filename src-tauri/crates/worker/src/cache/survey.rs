@@ -29,12 +29,9 @@ pub(super) async fn disk(kit: &Kit) -> Result<Survey, StoreError> {
 }
 
 /// Which file belongs to what.
-fn sort(
-    holdings: &Holdings,
-    records: &CacheRecords,
-    read: fn(&str) -> Result<Definition, String>,
-) -> Survey {
-    let mut sizes: HashMap<BlobHash, u64> = holdings.blobs.iter().map(|blob| (blob.hash, blob.size)).collect();
+fn sort(holdings: &Holdings, records: &CacheRecords, read: fn(&str) -> Result<Definition, String>) -> Survey {
+    let mut sizes: HashMap<BlobHash, u64> =
+        holdings.blobs.iter().map(|blob| (blob.hash, blob.size)).collect();
     let needed = needed(records, read);
     let mut items = results(holdings, records, &mut sizes);
     items.extend(logs(holdings, records));
@@ -147,7 +144,11 @@ pub(super) async fn engine(kit: &Kit) -> Vec<Item> {
     let mut items: Vec<_> = images.collect();
     for (name, bytes) in engine.cache_volumes().await.unwrap_or_default() {
         let is_pinned = is_pinned(&records, Kind::JobCache, &name);
-        items.push(Item { bytes: bytes.unwrap_or_default(), is_pinned, ..Item::new(Kind::JobCache, &name, &name) });
+        items.push(Item {
+            bytes: bytes.unwrap_or_default(),
+            is_pinned,
+            ..Item::new(Kind::JobCache, &name, &name)
+        });
     }
     items
 }

@@ -18,10 +18,10 @@ use tokio::time::Instant;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::container::{self, Bounds, Purpose};
+use super::counter::Counter;
 use super::follow::{self, Over};
 use super::inputs::{self, Files};
 use super::journal::{self, Journal};
-use super::counter::Counter;
 use super::{Interruption, Run, disk, outputs};
 use crate::lists::{News, Step};
 use crate::owner;

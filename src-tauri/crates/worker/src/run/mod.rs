@@ -21,7 +21,8 @@ use deskgrid_docker::{Engine, EngineError, EngineState, OurContainer};
 use deskgrid_job::phase::Ending;
 use deskgrid_job::queue::{Allotment, RunEnd};
 use deskgrid_job::{
-    BlobHash, Caller, Course, Definition, Failure, FailureCode, FilePath, JobId, QueueName, RunResult, WorkerId,
+    BlobHash, Caller, Course, Definition, Failure, FailureCode, FilePath, JobId, QueueName, RunResult,
+    WorkerId,
 };
 use deskgrid_store::{Change, Store};
 use tokio::sync::{mpsc, watch};
