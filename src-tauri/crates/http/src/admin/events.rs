@@ -198,7 +198,7 @@ impl Reader {
 /// Waits for news. A source that has ended has none any more.
 async fn changed<T>(source: &mut watch::Receiver<T>) {
     if source.changed().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
