@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use deskgrid_job::Time;
 use deskgrid_store::GRACE;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{plan, removal, usual_limit};
@@ -12,9 +13,13 @@ use crate::{Worker, WorkerError};
 /// Between looks, however many jobs end.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// Works until it is dropped.
-pub(crate) async fn keep(worker: Worker) {
-    let (mut changes, mut limit) = (worker.cache_changes(), worker.0.kit.cache.limit.subscribe());
+/// Works until it is dropped. It follows the limit from the call on, not only from when it is first polled.
+pub(crate) fn keep(worker: Worker) -> impl Future<Output = ()> {
+    let (changes, limit) = (worker.cache_changes(), worker.0.kit.cache.limit.subscribe());
+    follow(worker, changes, limit)
+}
+
+async fn follow(worker: Worker, mut changes: watch::Receiver<u64>, mut limit: watch::Receiver<Option<u64>>) {
     let mut next = Instant::now();
     loop {
         let is_owed = worker.0.kit.cache.has_left();
@@ -65,7 +70,6 @@ mod tests {
         RunResult, WorkerId,
     };
     use deskgrid_store::{Change, Store};
-    use tokio::sync::watch;
 
     use super::*;
     use crate::{Limits, Running, Setup};
@@ -116,7 +120,7 @@ mod tests {
             read_definition: |_| Err("none".to_owned()),
             base_url: "http://localhost:8000".to_owned(),
             limits: watch::channel(limits).1,
-            site_rules: watch::channel(Default::default()).1,
+            site_rules: watch::channel(crate::SiteRulesByCaller::default()).1,
         }
     }
 
