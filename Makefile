@@ -8,14 +8,18 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 LOCKED := $(if $(CI),--locked)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz fuzz-smoke demo bench fmt lint doc check-targets clean clean-cache
+.PHONY: help run ui build-desktop bundle test fuzz fuzz-smoke demo screenshots bench fmt lint doc check-targets clean clean-cache
 
 help:
-	@echo 'make run            set up this machine, build, and start the server'
+	@echo 'make run            set up this machine, build, and start the app, or the server where there is no display'
+	@echo 'make ui             build the user interface'
+	@echo 'make build-desktop  build the release programs of the desktop app'
+	@echo 'make bundle         pack the app into installers, .deb and .rpm'
 	@echo 'make test           set up this machine and run every test with a real Docker engine'
 	@echo 'make fuzz           feed each parser of foreign bytes with invented ones, FUZZ_SECONDS=120 each'
 	@echo 'make fuzz-smoke     the same few inputs each time, to see that every target works'
 	@echo 'make demo           a real data set through two chained jobs in a Python container'
+	@echo 'make screenshots    take pictures of every screen, by day and by night'
 	@echo 'make bench          measure, each figure beside its limit'
 	@echo 'make fmt            format the code'
 	@echo 'make lint           check format, lints and shell scripts'
@@ -26,6 +30,17 @@ help:
 
 run:
 	@setup/run $(ARGS)
+
+ui:
+	@setup/ui
+
+build-desktop:
+	@setup/packages desktop
+	@setup/ui
+	cargo build --release $(LOCKED) --package deskgrid --package deskgrid-desktop
+
+bundle:
+	@setup/bundle $(ARGS)
 
 test:
 	@setup/test-bed debug cargo test --workspace $(LOCKED) $(ARGS)
@@ -40,6 +55,10 @@ fuzz-smoke:
 # Without --package these find what the test bed has just built, with the same features.
 demo:
 	@setup/test-bed debug cargo run --quiet $(LOCKED) --example demo -- $(ARGS)
+
+# Pictures of every screen, in target/screenshots or in the folder that ARGS names.
+screenshots:
+	@setup/test-bed debug cargo run --quiet $(LOCKED) --example screenshots -- $(ARGS)
 
 bench:
 	@setup/test-bed release cargo run --quiet --release $(LOCKED) --example bench -- $(ARGS)

@@ -55,6 +55,11 @@ update_lists() {
         update </dev/null >&2 || say "some package lists could not be fetched; going on with those that are here"
 }
 
+# Whether this session can show windows.
+has_display() {
+    [[ $(uname) != Linux || -n ${DISPLAY:-}${WAYLAND_DISPLAY:-} ]]
+}
+
 has_service_manager() {
     [[ -d /run/systemd/system ]]
 }

@@ -2,14 +2,13 @@
 //!
 //! It looks and changes nothing that stays.
 
-mod checks;
-
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use deskgrid_server::settings::{Overrides, SettingsSource};
-use serde::Serialize;
+use deskgrid_server::{Check, Verdict};
+use serde_json::json;
 
 use crate::error::CliError;
 
@@ -30,36 +29,12 @@ pub(crate) struct Doctor {
     json: bool,
 }
 
-/// How a check came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Verdict {
-    Fine,
-    Warning,
-    Problem,
-}
-
-/// One row of the table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Check {
-    name: &'static str,
-    verdict: Verdict,
-    /// What was found, and what to do about it.
-    message: String,
-}
-
-impl Check {
-    fn new(name: &'static str, verdict: Verdict, message: impl Into<String>) -> Self {
-        Self { name, verdict, message: message.into() }
-    }
-}
-
 impl Doctor {
     /// Runs every check.
     pub(crate) async fn execute(self) -> Result<ExitCode, CliError> {
-        let checks = check_all(self.config).await;
+        let checks = deskgrid_server::check(SettingsSource::new(self.config, Overrides::default())).await;
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&checks).unwrap_or_default());
+            println!("{:#}", checks.iter().map(as_json).collect::<serde_json::Value>());
         } else {
             print!("{}", table(&checks));
         }
@@ -68,29 +43,8 @@ impl Doctor {
     }
 }
 
-async fn check_all(config: Option<PathBuf>) -> Vec<Check> {
-    let source = SettingsSource::new(config, Overrides::default());
-    let loaded = source.and_then(|source| source.load().map(|settings| (source, settings)));
-    let mut checks = vec![Check::new("version", Verdict::Fine, version())];
-    match loaded {
-        Ok((source, settings)) => {
-            checks.push(checks::settings(&source));
-            let (engine, port) =
-                tokio::join!(checks::engine(settings.docker_host.clone()), checks::port(settings.port));
-            checks.extend(engine);
-            checks.push(port);
-            checks.extend(checks::data_folder(&settings.data_directory));
-        }
-        Err(error) => {
-            checks.push(Check::new("settings", Verdict::Problem, error.to_string()));
-            checks.extend(checks::engine(None).await);
-        }
-    }
-    checks
-}
-
-fn version() -> String {
-    format!("Deskgrid {} for {} {}.", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH)
+fn as_json(check: &Check) -> serde_json::Value {
+    json!({ "name": check.name, "verdict": check.verdict.as_str(), "message": check.message })
 }
 
 fn table(checks: &[Check]) -> String {
@@ -118,16 +72,5 @@ mod tests {
             Check::new("engine", Verdict::Problem, "None."),
         ];
         assert_eq!(table(&checks), "✓ version      Good.\n! space        Little.\n✗ engine       None.\n");
-    }
-
-    #[tokio::test]
-    async fn broken_settings_are_a_problem_and_do_not_stop_the_other_checks() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "prot = 1").unwrap();
-        let checks = check_all(Some(file.path().to_owned())).await;
-        let of = |name| checks.iter().find(|check| check.name == name).unwrap();
-        assert_eq!(of("settings").verdict, Verdict::Problem);
-        assert!(of("settings").message.contains("Did you mean port?"));
-        of("engine");
     }
 }

@@ -13,7 +13,7 @@ use crate::console::{Console, Log};
 use crate::error::CliError;
 use crate::job_ref::JobRef;
 use crate::records::{Line, Lines, Progress, StateChange};
-use crate::sse::{Event, Parser};
+use deskgrid_wire::sse::{Event, Parser};
 
 /// The server sends something at least every 15 seconds, if only a comment.
 const SILENCE: Duration = Duration::from_secs(60);

@@ -6,6 +6,7 @@
 mod cancel;
 mod client;
 mod console;
+mod dashboard;
 mod doctor;
 mod error;
 mod follow;
@@ -21,7 +22,6 @@ mod run;
 mod serve;
 mod signals;
 mod sites;
-mod sse;
 mod status;
 mod upload;
 mod words;
@@ -57,6 +57,7 @@ enum Command {
     Cancel(cancel::Cancel),
     Result(result::ShowResult),
     Sites(sites::Sites),
+    Dashboard(dashboard::Dashboard),
     Doctor(doctor::Doctor),
 }
 
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         Command::Cancel(command) => wait_for(command.execute()),
         Command::Result(command) => wait_for(command.execute()),
         Command::Sites(command) => wait_for(command.execute()),
+        Command::Dashboard(command) => wait_for(command.execute()),
         Command::Doctor(command) => wait_for(command.execute()),
     };
     outcome.unwrap_or_else(|error| {

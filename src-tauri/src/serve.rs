@@ -79,6 +79,9 @@ pub(crate) struct Serve {
     /// Whether to let programs in when the system does not tell whose they are [default: true]
     #[arg(long, value_name = "true|false")]
     trust_unknown_programs: Option<String>,
+    /// Disk that results and files may take, such as 20g [default: 20 GB, or a tenth of the disk]
+    #[arg(long, value_name = "SIZE")]
+    cache_limit: Option<String>,
     /// Settings file to read instead of the usual one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -113,6 +116,7 @@ impl Serve {
             (Key::AllowedHosts, self.allow_host.clone()),
             (Key::Listen, one(&self.listen)),
             (Key::TrustUnknownPrograms, one(&self.trust_unknown_programs)),
+            (Key::CacheLimit, one(&self.cache_limit)),
         ])?)
     }
 }
@@ -129,6 +133,10 @@ async fn serve(source: SettingsSource) -> Result<ExitCode, CliError> {
     // Scripts wait for this line, so it must not stay in a buffer; that nobody reads it is no reason not to serve.
     let mut stdout = std::io::stdout();
     let _ = writeln!(stdout, "Deskgrid listens on {}", server.address());
+    if stdout.is_terminal() {
+        // A ticket is for the person who reads this, and not for whoever keeps the logs of a service.
+        let _ = server.dashboard().map(|address| writeln!(stdout, "Its window in your browser: {address}"));
+    }
     let _ = stdout.flush();
     if signals.next().await == Stop::Interrupt {
         eprintln!("Stopping. Running containers keep running; Ctrl-C again leaves at once.");

@@ -11,17 +11,24 @@
 
 pub mod browser;
 pub mod command;
+pub mod dashboard;
+pub mod desktop;
+pub mod door;
 pub mod engine;
 pub mod events;
 pub mod hook;
 pub mod main_job;
+pub mod notifications;
 pub mod page;
 pub mod raw;
 pub mod server;
+pub mod session;
+pub mod tray;
 pub mod user;
 pub mod web;
 
 pub use command::{Outcome, deskgrid};
+pub use door::Door;
 pub use engine::{EngineClient, PrivateEngine};
 pub use events::Events;
 pub use hook::{Hook, Manner};

@@ -26,6 +26,8 @@ pub struct Options {
     pub launcher: Vec<String>,
     /// The program to start instead of the built one.
     pub program: Option<PathBuf>,
+    /// Has the port stand in the settings file, where it can be changed, and not in a flag.
+    pub port_in_settings: bool,
     /// User and group that own its folder.
     pub owner: Option<(u32, u32)>,
 }
@@ -234,7 +236,10 @@ impl Deskgrid {
             let mut said = String::new();
             while !said.contains(text) {
                 let piece = stream.chunk().await.expect("the stream goes on");
-                let piece = piece.unwrap_or_else(|| panic!("it ends without {text:?}: {said}"));
+                let Some(piece) = piece else {
+                    let result = self.get_json(&format!("/j/{id}/result.json")).await;
+                    panic!("it ends without {text:?}: {said}{result}")
+                };
                 said.push_str(&String::from_utf8_lossy(&piece));
             }
         };
@@ -302,11 +307,15 @@ async fn launch(folder: &Path, options: &Options, port: u16) -> (Child, String) 
     without_settings(&mut command)
         .args(&words[1..])
         .arg("serve")
-        .args(["--port", &port.to_string()])
         .arg("--data-directory")
         .arg(data_in(folder))
         .arg("--config")
         .arg(settings_in(folder));
+    if options.port_in_settings {
+        std::fs::write(settings_in(folder), format!("port = {port}\n")).expect("a temporary file");
+    } else {
+        command.args(["--port", &port.to_string()]);
+    }
     if let Some(host) = options.docker_host.clone().or_else(test_engine) {
         command.args(["--docker-host", &host]);
     }

@@ -173,3 +173,15 @@ async fn a_job_whose_container_someone_removed_runs_again() {
     assert_eq!(record["finishedReason"], "Success", "{record}");
     assert_eq!(log_text(&server.finished(&id).await), "second run\n");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_network_of_the_same_name_costs_no_job_and_none_of_its_output() {
+    let engine = PrivateEngine::with_busybox().await;
+    let server = serve(&engine, &[]).await;
+    server.run(&shell(&format!("echo {}", unique()))).await;
+    let twin = json!({"Name": "metaframe-container-worker-network", "Driver": "bridge"});
+    let (status, answer) = engine.client().post("/networks/create", &twin).await;
+    assert_eq!(status, 201, "an engine of API 1.43 or older makes it: {answer}");
+    let id = server.submit(&shell(&format!("echo hello {}; sleep 1000", unique()))).await;
+    server.until_said(&id, "hello").await;
+}

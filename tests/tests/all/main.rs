@@ -9,6 +9,8 @@ mod callers;
 mod cancel;
 mod clients;
 mod command_line;
+mod dashboard;
+mod desk;
 mod doctor;
 mod engine;
 mod files;

@@ -86,6 +86,15 @@ pub struct OurContainer {
     pub finished_at: Option<Time>,
 }
 
+/// How a container came to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With the first try.
+    AtOnce,
+    /// Only after something that it needs was put right. The engine has let go of those who listened to it.
+    Again,
+}
+
 impl Engine {
     /// Creates a container. Its image must be in the engine.
     ///
@@ -116,13 +125,17 @@ impl Engine {
 
     /// Starts a container that was created; nothing happens when it runs already.
     ///
+    /// Whoever listened to it before [`Start::Again`] listens to nothing and has to read its log.
+    ///
     /// # Errors
     /// [`EngineError::CannotStart`] when its command does not exist or may not run, [`EngineError::LimitRefused`] when
     /// another container made the same way will do better.
-    pub async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {
+    pub async fn start(&self, id: &ContainerId) -> Result<Start, EngineError> {
         let started = match self.start_once(id).await {
-            Err(error) if self.restored_network(&error).await? => self.start_once(id).await,
-            other => other,
+            Err(error) if self.restored_network(&error).await? => {
+                self.start_once(id).await.map(|()| Start::Again)
+            }
+            other => other.map(|()| Start::AtOnce),
         };
         match started {
             Err(EngineError::Refused { message, .. }) if message.contains("rlimit") => {

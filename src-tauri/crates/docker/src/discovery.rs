@@ -57,6 +57,17 @@ pub fn candidates(preferred: Option<&str>, around: &Surroundings) -> Vec<Candida
     }
 }
 
+/// Every place where an engine may listen, chosen or usual, each once.
+pub(crate) fn all_places(around: &Surroundings) -> Vec<Candidate> {
+    let mut places = usual_places(around);
+    for place in candidates(None, around) {
+        if !places.iter().any(|known| known.address == place.address) {
+            places.insert(0, place);
+        }
+    }
+    places
+}
+
 fn chosen(preferred: Option<&str>, around: &Surroundings) -> Option<(Address, String)> {
     if let Some(setting) = preferred.filter(|text| !text.trim().is_empty()) {
         return Some((Address::parse(setting), "the setting docker-host".to_owned()));

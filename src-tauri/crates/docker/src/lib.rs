@@ -7,7 +7,9 @@
 //! of [`Engine`].
 
 mod address;
+mod advice;
 mod archive;
+mod census;
 mod cli_config;
 mod confinement;
 mod container;
@@ -33,8 +35,10 @@ mod usage;
 mod watch;
 
 pub use address::Address;
+pub use advice::Advice;
+pub use census::engines;
 pub use confinement::Confinement;
-pub use container::{ContainerId, Exit, OurContainer};
+pub use container::{ContainerId, Exit, OurContainer, Start};
 pub use delivery::Delivery;
 pub use discovery::{Candidate, Kind};
 pub use engine::{Engine, EngineInfo, Limits, Rights};

@@ -44,8 +44,10 @@ impl Engine {
     }
 
     async fn make_network(&self) -> Result<(), EngineError> {
-        if !self.networks().await?.is_empty() {
-            return Ok(());
+        match self.networks().await?.len() {
+            0 => {}
+            1 => return Ok(()),
+            _ => return self.remove_twins().await,
         }
         let created = self
             .call("creating the network of the jobs", WORK, self.docker().create_network(request()))
@@ -65,7 +67,8 @@ impl Engine {
             let removed =
                 self.call("removing a second network of the jobs", WORK, self.docker().remove_network(&twin));
             match removed.await {
-                Ok(()) | Err(EngineError::Refused { status: 404, .. }) => {}
+                // One that containers are in goes when somebody tidies up after them.
+                Ok(()) | Err(EngineError::Refused { status: 403 | 404, .. }) => {}
                 Err(error) => return Err(error),
             }
         }

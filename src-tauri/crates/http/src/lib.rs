@@ -8,6 +8,7 @@ mod admin;
 mod body;
 mod bounds;
 mod connection;
+mod dashboard;
 mod doctor;
 mod error;
 mod files;
@@ -15,8 +16,10 @@ mod gauges;
 mod invitations;
 mod job_files;
 mod jobs;
+mod local;
 mod logs;
 mod metrics;
+mod moving;
 mod names;
 mod page;
 mod peer;
@@ -29,7 +32,10 @@ mod stream;
 mod submission;
 
 pub use access::AccessRules;
-pub use admin::{Books, News};
+pub use admin::{
+    Books, Check, Complaint, DoorState, FoundEngine, JobsAtQuit, Move, News, Premises, Shell, Verdict,
+};
 pub use invitations::Invitations;
+pub use local::{LocalDoor, OpenDoor};
 pub use serve::serve;
 pub use site::{Admission, Site, SiteInfo};

@@ -59,10 +59,15 @@ pub(crate) fn doctor() -> Response {
 
 fn page(status: StatusCode, text: &'static str) -> Response {
     let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    harden(&mut headers, POLICY);
+    (status, headers, file("text/html; charset=utf-8", text)).into_response()
+}
+
+/// What every page of ours says about itself.
+pub(crate) fn harden(headers: &mut HeaderMap, policy: &'static str) {
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
-    (status, headers, file("text/html; charset=utf-8", text)).into_response()
 }
 
 fn file(kind: &'static str, text: &'static str) -> Response {

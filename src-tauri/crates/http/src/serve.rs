@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -36,9 +37,10 @@ const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: appl
     Retry-After: 10\r\nConnection: close\r\n\r\n\
     {\"error\":\"Too many programs and pages are connected to Deskgrid. Close some.\",\"code\":\"no-connection\"}";
 
-/// Serves `site` on all `listeners` until `shutdown` is cancelled, and returns about a second later at most:
+/// Serves `site` on all `listeners`, as one door of it, until `shutdown` is cancelled, and returns about a second later at most:
 /// listening stops at once, requests under way get that second, sockets and streams are told and closed.
 pub async fn serve(listeners: Vec<TcpListener>, site: Site, shutdown: CancellationToken) {
+    let site = site.behind_new_door();
     // Ends the connections also when this future is dropped.
     let ending = site.ending().clone().drop_guard();
     let hall = Hall {
@@ -100,32 +102,41 @@ impl Hall {
         let _ = stream.set_nodelay(true);
         let Ok(own_end) = stream.local_addr() else { return };
         let Self { routes, patience, open, ending, .. } = self;
-        let heard = CancellationToken::new();
-        let remote = Remote::new(client, own_end);
-        let guest = Guest { routes: TowerToHyperService::new(routes), remote, heard: heard.clone() };
+        let guest = Guest::new(routes, Came::From(Remote::new(client, own_end)));
         let stream = Connection::new(stream, place, open, ending.clone());
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(patience.next_head)
-            .max_headers(2 * MOST_HEADERS)
-            .max_header_size(LARGEST_HEAD)
-            .serve_connection(TokioIo::new(stream), guest)
-            .with_upgrades();
-        let mut connection = std::pin::pin!(connection);
-        let outcome = tokio::select! {
-            outcome = connection.as_mut() => outcome,
-            () = silence(&heard, patience.first_head) => {
-                tracing::debug!("a client sent no request in time");
-                return;
-            }
-            () = ending.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                tokio::time::timeout(GRACE, connection).await.unwrap_or(Ok(()))
-            }
-        };
-        if let Err(error) = outcome {
-            tracing::debug!("a connection ended with an error: {error}");
+        converse(stream, guest, patience, &ending).await;
+    }
+}
+
+/// Answers the requests of one connection until its client is done or `ending` is cancelled.
+pub(crate) async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    guest: Guest,
+    patience: Patience,
+    ending: &CancellationToken,
+) {
+    let heard = guest.heard.clone();
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(patience.next_head)
+        .max_headers(2 * MOST_HEADERS)
+        .max_header_size(LARGEST_HEAD)
+        .serve_connection(TokioIo::new(stream), guest)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let outcome = tokio::select! {
+        outcome = connection.as_mut() => outcome,
+        () = silence(&heard, patience.first_head) => {
+            tracing::debug!("a client sent no request in time");
+            return;
         }
+        () = ending.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(GRACE, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!("a connection ended with an error: {error}");
     }
 }
 
@@ -147,12 +158,31 @@ async fn silence(heard: &CancellationToken, patience: Duration) {
     }
 }
 
+/// How a client came in.
+#[derive(Clone)]
+pub(crate) enum Came {
+    /// Over the network, from this end.
+    From(Remote),
+    /// Through the local door, which only the person who runs us can open.
+    Locally,
+}
+
+/// The mark of a request that came through the local door.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ThroughLocalDoor;
+
 /// The routes for the requests of one connection.
-struct Guest {
+pub(crate) struct Guest {
     routes: TowerToHyperService<Router>,
-    remote: Remote,
+    came: Came,
     /// Cancelled by the first request.
     heard: CancellationToken,
+}
+
+impl Guest {
+    pub(crate) fn new(routes: Router, came: Came) -> Self {
+        Self { routes: TowerToHyperService::new(routes), came, heard: CancellationToken::new() }
+    }
 }
 
 impl Service<Request<Incoming>> for Guest {
@@ -162,7 +192,10 @@ impl Service<Request<Incoming>> for Guest {
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         self.heard.cancel();
-        request.extensions_mut().insert(self.remote.clone());
+        match &self.came {
+            Came::From(remote) => drop(request.extensions_mut().insert(remote.clone())),
+            Came::Locally => drop(request.extensions_mut().insert(ThroughLocalDoor)),
+        }
         self.routes.call(request)
     }
 }

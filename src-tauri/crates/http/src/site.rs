@@ -11,14 +11,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access::{self, AccessRules, Gate};
-use crate::admin::{self, Books, LogPlaces, News, Removals};
+use crate::access::{self, AccessRules, Gate, Tickets};
+use crate::admin::{self, Books, LogPlaces, News, Premises, Removals, Shell};
 use crate::bounds::{self, Bounds};
 use crate::doctor::{self, Heard};
 use crate::error::HttpError;
 use crate::gauges::Gauges;
 use crate::invitations::Invitations;
-use crate::{files, job_files, jobs, logs, metrics, page, protect, socket, status, stream};
+use crate::{dashboard, files, job_files, jobs, logs, metrics, page, protect, socket, status, stream};
 
 /// What the server tells about itself.
 #[derive(Clone, Debug)]
@@ -37,11 +37,25 @@ pub struct Admission {
     pub token: Token,
     /// Where decisions are written down.
     pub books: Arc<dyn Books>,
+    /// Opens and shuts the port.
+    pub premises: Arc<dyn Premises>,
+    /// The desktop app around us, where there is one.
+    pub shell: Option<Arc<dyn Shell>>,
 }
 
-/// Everything that is served; a cheap handle.
+/// Everything that is served, as seen through one door; a cheap handle.
 #[derive(Clone)]
-pub struct Site(Arc<Shared>);
+pub struct Site {
+    shared: Arc<Shared>,
+    door: Arc<Door>,
+}
+
+/// What a way in has of its own: it can be shut while others stay open.
+#[derive(Default)]
+struct Door {
+    ending: CancellationToken,
+    open: TaskTracker,
+}
 
 struct Shared {
     worker: Worker,
@@ -54,8 +68,9 @@ struct Shared {
     gauges: Gauges,
     bounds: Bounds,
     heard: Heard,
-    ending: CancellationToken,
-    open: TaskTracker,
+    premises: Arc<dyn Premises>,
+    shell: Option<Arc<dyn Shell>>,
+    tickets: Tickets,
     news: News,
     log_places: LogPlaces,
     removals: Removals,
@@ -64,7 +79,7 @@ struct Shared {
 impl Site {
     /// A site over `worker`, for those whom `admission` lets in.
     pub fn new(worker: Worker, admission: Admission, info: SiteInfo) -> Self {
-        Self(Arc::new(Shared {
+        let shared = Shared {
             worker,
             access: admission.rules,
             invitations: admission.invitations,
@@ -75,12 +90,19 @@ impl Site {
             gauges: Gauges::default(),
             bounds: Bounds::default(),
             heard: Heard::default(),
-            ending: CancellationToken::new(),
-            open: TaskTracker::new(),
+            premises: admission.premises,
+            shell: admission.shell,
+            tickets: Tickets::default(),
             news: News::default(),
             log_places: LogPlaces::default(),
             removals: Removals::default(),
-        }))
+        };
+        Self { shared: Arc::new(shared), door: Arc::default() }
+    }
+
+    /// The same site behind a new door.
+    pub(crate) fn behind_new_door(&self) -> Self {
+        Self { shared: self.shared.clone(), door: Arc::default() }
     }
 
     /// All routes of the protocol, behind the access rules.
@@ -97,6 +119,7 @@ impl Site {
             .merge(page::routes())
             .merge(admin::routes())
             .merge(doctor::routes())
+            .merge(dashboard::routes())
             .fallback(no_such_path)
             .method_not_allowed_fallback(no_such_method)
             .layer(middleware::from_fn_with_state(self.clone(), bounds::guard))
@@ -107,82 +130,97 @@ impl Site {
     }
 
     pub(crate) fn worker(&self) -> &Worker {
-        &self.0.worker
+        &self.shared.worker
     }
 
     pub(crate) fn store(&self) -> &Store {
-        self.0.worker.store()
+        self.shared.worker.store()
     }
 
     /// The access rules of this moment.
     pub(crate) fn access(&self) -> AccessRules {
-        self.0.access.borrow().clone()
+        self.shared.access.borrow().clone()
     }
 
     pub(crate) fn invitations(&self) -> &Invitations {
-        &self.0.invitations
+        &self.shared.invitations
     }
 
     /// Knows the token.
     pub(crate) fn gate(&self) -> &Gate {
-        &self.0.gate
+        &self.shared.gate
     }
 
     pub(crate) fn books(&self) -> &Arc<dyn Books> {
-        &self.0.books
+        &self.shared.books
     }
 
     pub(crate) fn version(&self) -> &str {
-        &self.0.info.version
+        &self.shared.info.version
     }
 
     /// Under which address clients on this computer reach us.
     pub(crate) fn base_url(&self) -> String {
-        format!("http://localhost:{}", self.0.access.borrow().port)
+        format!("http://localhost:{}", self.shared.access.borrow().port)
     }
 
     /// When the site was made.
     pub(crate) fn started(&self) -> Instant {
-        self.0.started
+        self.shared.started
     }
 
     pub(crate) fn gauges(&self) -> &Gauges {
-        &self.0.gauges
+        &self.shared.gauges
     }
 
     /// What clients have used up of their bounds.
     pub(crate) fn bounds(&self) -> &Bounds {
-        &self.0.bounds
+        &self.shared.bounds
     }
 
     /// The origins that asked for anything.
     pub(crate) fn heard(&self) -> &Heard {
-        &self.0.heard
+        &self.shared.heard
     }
 
     /// Where other parts of the program say that the desk, the settings or the cache changed.
     pub fn news(&self) -> &News {
-        &self.0.news
+        &self.shared.news
     }
 
     /// What was deleted from the cache and can be taken back.
     pub(crate) fn removals(&self) -> &Removals {
-        &self.0.removals
+        &self.shared.removals
     }
 
     /// Where readers of logs stopped.
     pub(crate) fn log_places(&self) -> &LogPlaces {
-        &self.0.log_places
+        &self.shared.log_places
     }
 
-    /// Cancelled when the server ends; whatever stays open for long has to watch it.
+    /// What opens and shuts our port.
+    pub(crate) fn premises(&self) -> &dyn Premises {
+        &*self.shared.premises
+    }
+
+    /// The desktop app around us.
+    pub(crate) fn shell(&self) -> Option<&Arc<dyn Shell>> {
+        self.shared.shell.as_ref()
+    }
+
+    /// Tickets to the dashboard.
+    pub(crate) fn tickets(&self) -> &Tickets {
+        &self.shared.tickets
+    }
+
+    /// Cancelled when this door is shut; whatever stays open for long has to watch it.
     pub(crate) fn ending(&self) -> &CancellationToken {
-        &self.0.ending
+        &self.door.ending
     }
 
-    /// Counts the tasks that the server waits for before it has ended.
+    /// Counts the tasks that are waited for before this door is shut.
     pub(crate) fn open(&self) -> &TaskTracker {
-        &self.0.open
+        &self.door.open
     }
 }
 

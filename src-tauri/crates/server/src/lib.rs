@@ -3,8 +3,12 @@
 //! It owns no process: a command line program or a desktop app starts and stops it.
 
 mod books;
+mod checks;
 mod listen;
+mod porter;
+mod premises;
 mod reload;
+mod relocation;
 pub mod settings;
 
 use std::net::IpAddr;
@@ -19,8 +23,11 @@ use deskgrid_worker::{Limits, Running, Setup, WorkerError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use books::Books;
+use porter::{Porter, Post};
+use premises::Premises;
 use settings::{Settings, SettingsError, SettingsSource, SettingsWatch};
 
 /// Why the server did not start.
@@ -84,18 +91,25 @@ impl StartError {
 
 /// A running server. Dropping it ends its tasks; containers go on and are taken over at the next start.
 pub struct Server {
-    port: u16,
     data_directory: PathBuf,
+    porter: Arc<Porter>,
+    access: watch::Receiver<AccessRules>,
+    /// Ends the local door.
     stop: CancellationToken,
-    site: JoinHandle<()>,
-    reload: JoinHandle<()>,
+    local_door: Option<JoinHandle<()>>,
+    reload: AbortOnDropHandle<()>,
     running: Running,
+    site: Site,
+    moves: watch::Sender<Option<Relocation>>,
     // Owns the task that watches the engine.
     _engine: Arc<EngineWatch>,
 }
 
+pub use checks::check;
+pub use deskgrid_http::{Check, Complaint, JobsAtQuit, LocalDoor, Move, Shell, Verdict};
 pub use deskgrid_sites as sites;
 pub use deskgrid_store::Token;
+pub use relocation::{Relocation, RelocationError, relocate};
 
 /// The token of the running server that keeps its data in this folder; none when none runs there. Blocks on the
 /// disk.
@@ -112,59 +126,111 @@ impl Server {
     /// # Errors
     /// [`StartError`] says what stands in the way; nothing is left running then.
     pub async fn start(source: SettingsSource) -> Result<Self, StartError> {
+        let server = Self::open(source, None).await?;
+        server.open_port().await?;
+        Ok(server)
+    }
+
+    /// Reads the settings, opens the data folder and the local door. The port stays closed and no job starts until
+    /// [`Self::open_port`]. `shell` is the desktop app around, where there is one.
+    ///
+    /// # Errors
+    /// [`StartError`] says what stands in the way; nothing is left running then.
+    pub async fn open(source: SettingsSource, shell: Option<Arc<dyn Shell>>) -> Result<Self, StartError> {
         let loading = source.clone();
         let settings = tokio::task::spawn_blocking(move || loading.load()).await??;
-        let (listeners, port) = listen::listen(settings.port, settings.listen).await?;
         let folder = settings.data_directory.clone();
         let store = tokio::task::spawn_blocking(move || Store::open(&folder)).await??;
         let id = store.worker_id(settings.id.clone()).await?;
         let token = store.token().await?;
         let engine = Arc::new(EngineWatch::start(settings.docker_host.clone()));
-        let (limit_sender, limits) = watch::channel(limits(&settings));
-        let (access, rules) = watch::channel(rules(&settings, port));
-        let (site_rule_sender, site_rules) = watch::channel(books::site_rules(&settings.sites));
-        let sites = Sites::new(settings.sites.clone(), settings.allowed_origins.clone());
-        let invitations = Invitations::new(sites);
-        let setup = Setup {
-            store,
-            engine: engine.state(),
-            id,
-            read_definition,
-            base_url: format!("http://localhost:{port}"),
-            limits,
-            site_rules,
-        };
-        let running = Running::start(setup).await?;
-        let stop = CancellationToken::new();
-        let info = SiteInfo { version: env!("CARGO_PKG_VERSION").to_owned() };
         let watch = SettingsWatch::start(source.clone(), settings.clone());
-        let books = Books::new(source, watch.subscribe(), site_rule_sender.clone());
-        let admission = Admission { rules, invitations: invitations.clone(), token, books: Arc::new(books) };
+        let (limit_sender, limits) = watch::channel(limits(&settings));
+        let (access_sender, access) = watch::channel(rules(&settings, settings.port));
+        let (base_url_sender, base_url) = watch::channel(format!("http://localhost:{}", settings.port));
+        let (on_sender, on) = watch::channel(false);
+        let (site_rule_sender, site_rules) = watch::channel(books::site_rules(&settings.sites));
+        let invitations =
+            Invitations::new(Sites::new(settings.sites.clone(), settings.allowed_origins.clone()));
+        let engine_state = engine.state();
+        let setup =
+            Setup { store, engine: engine_state, id, read_definition, base_url, on, limits, site_rules };
+        let running = Running::start(setup).await?;
+        running.worker().set_cache_limit(settings.cache_limit);
+        let post = Post {
+            settings: watch.subscribe(),
+            access: access_sender.clone(),
+            base_url: base_url_sender,
+            on: on_sender,
+        };
+        let (porter, show) = Porter::new(post);
+        let porter = Arc::new(porter);
+        let books = Arc::new(Books::new(source.clone(), watch.subscribe(), site_rule_sender.clone()));
+        let moves = watch::Sender::new(None);
+        let premises = Premises::new(porter.clone(), source, settings.data_directory.clone(), moves.clone());
+        let admission = Admission {
+            rules: access.clone(),
+            invitations: invitations.clone(),
+            token,
+            books: books.clone(),
+            premises: Arc::new(premises),
+            shell,
+        };
+        let info = SiteInfo { version: env!("CARGO_PKG_VERSION").to_owned() };
         let site = Site::new(running.worker().clone(), admission, info);
-        let site = tokio::spawn(deskgrid_http::serve(listeners, site, stop.clone()));
         let parts = reload::Parts {
-            port,
             limits: limit_sender,
-            access,
+            access: access_sender,
             invitations,
             site_rules: site_rule_sender,
             engine: engine.clone(),
+            worker: running.worker().clone(),
+            books,
         };
-        let reload = tokio::spawn(reload::follow(watch, parts));
+        let reload = AbortOnDropHandle::new(tokio::spawn(reload::follow(watch, parts)));
+        let stop = CancellationToken::new();
+        let local_door = open_local_door(&settings.data_directory, site.clone(), stop.clone());
+        // The porter waits for it, and only for it.
+        let _ = show.send(site.clone());
+        let data_directory = settings.data_directory;
         Ok(Self {
-            port,
-            data_directory: settings.data_directory,
+            data_directory,
+            porter,
+            access,
             stop,
-            site,
+            local_door,
             reload,
             running,
+            site,
+            moves,
             _engine: engine,
         })
     }
 
+    /// Opens the port and lets jobs start. When another program holds the port, it is tried again until
+    /// [`Self::stop`].
+    ///
+    /// # Errors
+    /// [`StartError`] says why it could not be opened at once.
+    pub async fn open_port(&self) -> Result<(), StartError> {
+        self.porter.open().await
+    }
+
     /// Where it listens, as a URL without a slash at its end.
     pub fn address(&self) -> String {
-        format!("http://localhost:{}", self.port)
+        format!("http://localhost:{}", self.access.borrow().port)
+    }
+
+    /// An address that opens the dashboard in a browser, once.
+    pub fn dashboard(&self) -> Option<String> {
+        self.site.dashboard()
+    }
+
+    /// Where the data folder shall go, as the person wishes. Whoever follows this stops the server, has the folder
+    /// copied, writes the new place down with [`settings::SettingsSource::choose`], and opens the server again;
+    /// while nobody follows it, such wishes are refused.
+    pub fn moves(&self) -> watch::Receiver<Option<Relocation>> {
+        self.moves.subscribe()
     }
 
     /// Where it keeps everything.
@@ -175,11 +241,30 @@ impl Server {
     /// Stops listening, ends open connections and lets containers go on.
     pub async fn stop(self) {
         self.stop.cancel();
-        self.reload.abort();
-        if let Err(error) = self.site.await {
-            tracing::error!(%error, "the web server broke off");
-        }
+        drop(self.reload);
+        let local = async {
+            if let Some(door) = self.local_door {
+                let _ = door.await;
+            }
+        };
+        tokio::join!(self.porter.close(), local);
         drop(self.running);
+    }
+}
+
+/// Opens the way in for the person's own programs. Without it the port still is one.
+fn open_local_door(
+    data_directory: &std::path::Path,
+    site: Site,
+    stop: CancellationToken,
+) -> Option<JoinHandle<()>> {
+    let door = LocalDoor::of(data_directory);
+    match door.open() {
+        Ok(open) => Some(tokio::spawn(open.serve(site, stop))),
+        Err(error) => {
+            tracing::warn!(path = %door.path().display(), "the local door could not be opened: {error}");
+            None
+        }
     }
 }
 

@@ -4,33 +4,38 @@ use std::sync::Arc;
 
 use deskgrid_docker::EngineWatch;
 use deskgrid_http::{AccessRules, Invitations};
-use deskgrid_worker::{Limits, SiteRulesByCaller};
+use deskgrid_worker::{Limits, SiteRulesByCaller, Worker};
 use tokio::sync::watch;
 
+use crate::books::{self, Books};
 use crate::settings::{Settings, SettingsWatch};
-use crate::{books, limits, rules};
+use crate::{limits, rules};
 
 /// The parts of a running server that follow the settings.
 pub(crate) struct Parts {
-    pub(crate) port: u16,
     pub(crate) limits: watch::Sender<Limits>,
     pub(crate) access: watch::Sender<AccessRules>,
     pub(crate) invitations: Invitations,
     pub(crate) site_rules: watch::Sender<SiteRulesByCaller>,
     pub(crate) engine: Arc<EngineWatch>,
+    pub(crate) worker: Worker,
+    pub(crate) books: Arc<Books>,
 }
 
 impl Parts {
     fn take_on(&self, new: &Settings, old: &Settings) {
         self.limits.send_replace(limits(new));
-        // Whether everything needs the token hangs on where we listen, which stays as it was at the start.
-        let needs_token = self.access.borrow().needs_token;
-        self.access.send_replace(AccessRules { needs_token, ..rules(new, self.port) });
+        // Where we listen is the porter's, and with that whether everything needs the token.
+        self.access.send_modify(|known| {
+            *known = AccessRules { needs_token: known.needs_token, ..rules(new, known.port) };
+        });
         self.invitations.replace(new.sites.clone(), new.allowed_origins.clone());
         self.site_rules.send_replace(books::site_rules(&new.sites));
         if new.docker_host != old.docker_host {
             self.engine.set_preferred(new.docker_host.clone());
         }
+        self.worker.set_cache_limit(new.cache_limit);
+        self.books.tell();
     }
 }
 

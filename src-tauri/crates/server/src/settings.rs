@@ -1,6 +1,7 @@
 //! What a person can choose about the server: defaults, a TOML file, `DESKGRID_*` variables and flags, each over
 //! the one before. Settings are plain checked values; what they do is up to whoever reads them.
 
+mod choose;
 mod error;
 mod file;
 mod key;
@@ -18,6 +19,7 @@ use deskgrid_job::WorkerId;
 use deskgrid_sites::{Change, Entry, Origin};
 use directories::ProjectDirs;
 
+pub use choose::Chosen;
 pub use error::SettingsError;
 pub use key::Key;
 pub use overrides::Overrides;
@@ -57,8 +59,42 @@ pub struct Settings {
     pub listen: Option<IpAddr>,
     /// Whether programs are let in without the token when nobody can tell whose they are.
     pub trust_unknown_programs: bool,
+    /// What the desktop app notifies of.
+    pub notifications: Notifications,
+    /// Whether the computer stays awake while jobs run.
+    pub keep_awake: bool,
+    /// Bytes on this disk that results and files may take; 20 GB or a tenth of the disk, whichever is less, when
+    /// none.
+    pub cache_limit: Option<u64>,
     /// What the person decided about web sites.
     pub sites: Vec<Entry>,
+}
+
+/// What the desktop app notifies of, beside what needs the person's attention.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Notifications {
+    /// Nothing.
+    Off,
+    /// Ends of long jobs.
+    #[default]
+    Long,
+    /// Ends of all jobs.
+    All,
+}
+
+impl Notifications {
+    /// Its name in the settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Long => "long",
+            Self::All => "all",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Off, Self::Long, Self::All].into_iter().find(|choice| choice.as_str() == text)
+    }
 }
 
 impl Settings {
@@ -86,18 +122,17 @@ impl Settings {
             allowed_hosts: chosen.allowed_hosts.unwrap_or_default(),
             listen: chosen.listen,
             trust_unknown_programs: chosen.trust_unknown_programs.unwrap_or(true),
+            notifications: chosen.notifications.unwrap_or_default(),
+            keep_awake: chosen.keep_awake.unwrap_or(false),
+            cache_limit: chosen.cache_limit,
             sites: chosen.sites.unwrap_or_default(),
         })
     }
 
     /// The settings that differ from `old` and that a running server cannot take on.
     pub fn changes_needing_restart(&self, old: &Settings) -> Vec<Key> {
-        let changed = [
-            (Key::Port, self.port != old.port),
-            (Key::Listen, self.listen != old.listen),
-            (Key::DataDirectory, self.data_directory != old.data_directory),
-            (Key::Id, self.id != old.id),
-        ];
+        let changed =
+            [(Key::DataDirectory, self.data_directory != old.data_directory), (Key::Id, self.id != old.id)];
         changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
     }
 }
@@ -147,11 +182,40 @@ impl SettingsSource {
     /// # Errors
     /// [`SettingsError`] says which source is wrong, where, and what is allowed.
     pub fn load(&self) -> Result<Settings, SettingsError> {
-        let from_file = match &self.file {
-            Some(path) if self.named || path.exists() => file::read(path)?,
-            _ => Overrides::default(),
-        };
-        Settings::from_overrides(self.chosen.clone().over(from_file))
+        Settings::from_overrides(self.chosen.clone().over(self.in_file()?))
+    }
+
+    /// What the settings file says, over nothing. This blocks on the disk.
+    ///
+    /// # Errors
+    /// [`SettingsError`] says what is wrong with the file.
+    pub fn in_file(&self) -> Result<Overrides, SettingsError> {
+        match &self.file {
+            Some(path) if self.named || path.exists() => file::read(path),
+            _ => Ok(Overrides::default()),
+        }
+    }
+
+    /// What the file has for one setting, as it stands there. This blocks on the disk.
+    ///
+    /// # Errors
+    /// [`SettingsError`] says what is wrong with the file.
+    pub fn chosen_in_file(&self, key: Key) -> Result<Option<Chosen>, SettingsError> {
+        self.file.as_deref().map_or(Ok(None), |path| choose::in_file(path, key))
+    }
+
+    /// Whether a variable or a flag has this setting, so that the file cannot change it.
+    pub fn holds(&self, key: Key) -> bool {
+        self.chosen.has(key)
+    }
+
+    /// Writes chosen values into the settings file, all of them or none, and leaves everything else in it as it is;
+    /// `None` goes back to the default. This blocks on the disk.
+    ///
+    /// # Errors
+    /// [`SettingsError::NoFile`] without a file; others say why the file stayed as it was.
+    pub fn choose(&self, values: &[(Key, Option<Chosen>)]) -> Result<(), SettingsError> {
+        choose::choose(self.file.as_deref().ok_or(SettingsError::NoFile)?, values)
     }
 
     /// Writes a change of the sites into the settings file, which is created when missing, and leaves everything else
@@ -208,7 +272,7 @@ mod tests {
         let old = settings(Overrides::default());
         let memory = settings(Overrides { memory: Some(1 << 30), ..Overrides::default() });
         assert!(memory.changes_needing_restart(&old).is_empty());
-        let port = settings(Overrides { port: Some(1), ..Overrides::default() });
-        assert_eq!(port.changes_needing_restart(&old), [Key::Port]);
+        let id = settings(Overrides { id: WorkerId::new("w").ok(), ..Overrides::default() });
+        assert_eq!(id.changes_needing_restart(&old), [Key::Id]);
     }
 }

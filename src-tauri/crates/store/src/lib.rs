@@ -7,6 +7,7 @@
 //! <data folder>            0700
 //! ├── deskgrid.lock        held while a program has the folder; names its process
 //! ├── deskgrid.sqlite3     job records, names of blobs, pending webhook calls (and its -wal and -shm)
+//! ├── deskgrid.sock        the local door of the running server
 //! ├── worker-id            names this worker on its containers
 //! ├── token                opens the administration, 0600
 //! ├── blobs/ab/<64 hex>    bytes by their SHA-256, 0444, complete and on the disk before they have this name
@@ -46,6 +47,9 @@ pub use holdings::{GRACE, Holding, Holdings, Room};
 pub use logs::{Cut, Excerpt, LogKind, LogSlice, LogWriter, Logs, Most, Opening, Place};
 pub use scratch::Scratch;
 pub use token::Token;
+
+/// What is in the data folder for a running program only, and need not go along when the folder moves.
+pub const PASSING: [&str; 4] = ["deskgrid.lock", "deskgrid.sock", "incoming", "runs"];
 
 use database::Database;
 use folder::Folder;

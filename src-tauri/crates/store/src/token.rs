@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::error::{StoreError, failed};
@@ -47,6 +48,14 @@ impl Token {
     /// Whether `given` is it. How long this takes tells nothing about how much of a guess was right.
     pub fn is(&self, given: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(given).into()
+    }
+
+    /// The key that pages of the dashboard show instead. It stays the same as long as the token does, and tells
+    /// nothing about it.
+    #[must_use]
+    pub fn for_pages(&self) -> Self {
+        let digest = Sha256::new().chain_update("deskgrid dashboard\n").chain_update(self.0.as_bytes());
+        Self(hex::encode(digest.finalize()).into())
     }
 
     /// The secret itself, to be sent.
@@ -104,6 +113,15 @@ mod tests {
         assert_eq!(token.reveal().len(), 64);
         assert!(store.token().await.unwrap().is(token.reveal().as_bytes()));
         assert!(Token::of_running(dir.path()).unwrap().unwrap().is(token.reveal().as_bytes()));
+    }
+
+    #[test]
+    fn the_key_for_pages_is_told_from_the_token_and_is_not_it() {
+        let (one, other) = (Token::random().unwrap(), Token::random().unwrap());
+        assert_eq!(one.for_pages().reveal(), one.for_pages().reveal());
+        assert_ne!(one.for_pages().reveal(), one.reveal());
+        assert_ne!(one.for_pages().reveal(), other.for_pages().reveal());
+        assert!(Token::of_text(one.for_pages().reveal()).is_some());
     }
 
     #[tokio::test]

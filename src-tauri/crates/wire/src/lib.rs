@@ -17,6 +17,7 @@ pub mod record;
 pub mod secrets;
 pub mod server_message;
 pub mod size;
+pub mod sse;
 pub mod submission;
 pub mod url;
 pub mod webhook;

@@ -16,14 +16,13 @@ mod sites;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deskgrid_docker::EngineState;
 use deskgrid_job::phase::Withdrawal;
 use deskgrid_job::queue::{Capacity, Released, Situation};
 use deskgrid_job::{Caller, Carried, Definition, Hold, Job, JobId, Outlook, WorkerId};
 use deskgrid_store::{Store, StoreError};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-pub use deskgrid_docker::{PullProgress, Usage};
+pub use deskgrid_docker::{EngineState, PullProgress, Usage};
 pub use lists::{ChangedJobs, Feed, Listing, LiveLines, News, Step};
 pub use live::Live;
 pub use sites::{SiteNetwork, SiteRules, SiteRulesByCaller};
@@ -39,7 +38,9 @@ pub struct Setup {
     /// Reads a stored definition; the wire format is not ours to know.
     pub read_definition: fn(&str) -> Result<Definition, String>,
     /// What containers are told as our address, such as `http://localhost:8000`.
-    pub base_url: String,
+    pub base_url: watch::Receiver<String>,
+    /// Whether jobs may start: not while the person has stopped us.
+    pub on: watch::Receiver<bool>,
     /// Limits, which may change while we run.
     pub limits: watch::Receiver<Limits>,
     /// What the jobs of each site may do, which may change while we run; asked when a container is made.

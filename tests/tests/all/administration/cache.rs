@@ -119,3 +119,14 @@ async fn a_site_shows_its_jobs_and_the_bytes_of_their_outputs() {
     let site = sites["allowed"].as_array().unwrap().iter().find(|site| site["origin"] == origin).unwrap();
     assert_eq!((&site["jobs"], &site["bytes"]), (&json!(1), &json!(700)));
 }
+
+#[tokio::test]
+async fn the_limit_follows_the_settings_file() {
+    let server = Deskgrid::start_without_engine().await;
+    let desk = Desk::of(&server);
+    std::fs::write(server.settings(), "cache_limit = \"3g\"\n").unwrap();
+    let is_chosen = async || desk.get("/api/cache").await["limit"]["isDefault"] == json!(false);
+    eventually("the limit is taken on", is_chosen).await;
+    let limit = desk.get("/api/cache").await["limit"]["bytes"].as_u64().unwrap();
+    assert!([3_000_000_000, 3 << 30].contains(&limit), "{limit}");
+}

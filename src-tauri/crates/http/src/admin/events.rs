@@ -12,12 +12,13 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::routing::get;
 use deskgrid_job::JobId;
-use deskgrid_worker::ChangedJobs;
+use deskgrid_worker::{ChangedJobs, EngineState, Offer};
 use futures_util::Stream;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::premises::DoorState;
 use super::row::{LiveOf, Moment, Waiting};
 use crate::Site;
 use crate::access::Administrator;
@@ -58,9 +59,11 @@ struct Reader {
     live: watch::Receiver<u64>,
     live_seen: u64,
     situation: watch::Receiver<deskgrid_job::queue::Situation>,
-    desk: watch::Receiver<u64>,
+    /// The desk as it was last told.
+    desk: Value,
+    around: Around,
     sites: watch::Receiver<()>,
-    settings: watch::Receiver<u64>,
+    settings: watch::Receiver<()>,
     cache: watch::Receiver<u64>,
     kept: watch::Receiver<u64>,
 }
@@ -76,14 +79,15 @@ impl Reader {
             live: worker.live_changes(),
             live_seen: 0,
             situation: worker.situation(),
-            desk: site.news().desk(),
+            desk: Value::Null,
+            around: Around::of(&site),
             sites: site.invitations().changes(),
-            settings: site.news().settings(),
+            settings: site.books().changed(),
             cache: site.news().cache(),
             kept: worker.cache_changes(),
             site,
         };
-        reader.tell("desk", super::desk_now(&reader.site).as_ref());
+        reader.tell_desk();
         // Runs that go on are told of at once.
         reader.live.mark_changed();
         reader
@@ -91,6 +95,15 @@ impl Reader {
 
     fn tell(&mut self, name: &str, data: Option<&Value>) {
         self.ready.extend(data.map(|data| Event::default().event(name).data(data.to_string())));
+    }
+
+    /// Tells of the desk where it differs from what was told before.
+    fn tell_desk(&mut self) {
+        let desk = super::desk::state(&self.site);
+        if desk != self.desk {
+            self.tell("desk", Some(&desk));
+            self.desk = desk;
+        }
     }
 
     /// The next event; none when the server ends.
@@ -118,7 +131,7 @@ impl Reader {
             () = self.jobs.changed() => {}
             () = changed(&mut self.live) => self.live.mark_changed(),
             () = changed(&mut self.situation) => self.situation.mark_changed(),
-            () = changed(&mut self.desk) => self.desk.mark_changed(),
+            () = self.around.changed() => {}
             () = changed(&mut self.sites) => self.sites.mark_changed(),
             () = changed(&mut self.settings) => self.settings.mark_changed(),
             () = changed(&mut self.cache) => self.cache.mark_changed(),
@@ -131,9 +144,7 @@ impl Reader {
 
     /// Makes events of all that changed.
     async fn gather(&mut self) -> Result<(), HttpError> {
-        if is_news(&mut self.desk) {
-            self.tell("desk", super::desk_now(&self.site).as_ref());
-        }
+        self.tell_desk();
         self.gather_jobs().await?;
         if is_news(&mut self.live) {
             self.gather_live();
@@ -191,6 +202,28 @@ impl Reader {
         let live: HashMap<_, _> = live.collect();
         if !live.is_empty() {
             self.tell("live", Some(&json!(live)));
+        }
+    }
+}
+
+/// What else the desk's state hangs on, beside jobs and sites.
+struct Around {
+    doors: watch::Receiver<DoorState>,
+    engine: watch::Receiver<EngineState>,
+    offer: watch::Receiver<Offer>,
+}
+
+impl Around {
+    fn of(site: &Site) -> Self {
+        let worker = site.worker();
+        Self { doors: site.premises().changed(), engine: worker.engine(), offer: worker.offer() }
+    }
+
+    async fn changed(&mut self) {
+        tokio::select! {
+            () = changed(&mut self.doors) => {}
+            () = changed(&mut self.engine) => {}
+            () = changed(&mut self.offer) => {}
         }
     }
 }

@@ -61,7 +61,8 @@ impl Removals {
     }
 }
 
-/// Hides `items` and removes them when the time to take that back is over. When the server ends before, they stay.
+/// Hides `items` and removes them when the time to take that back is over. When the door closes
+/// before through which this was asked for, they stay and are shown again.
 /// Returns the name by which this is taken back, and until when.
 pub(super) fn begin(site: &Site, items: Vec<Key>) -> (String, Time) {
     let (name, undone) = site.removals().add(items);
@@ -69,7 +70,7 @@ pub(super) fn begin(site: &Site, items: Vec<Key>) -> (String, Time) {
     let (doomed, task) = (name.clone(), site.clone());
     site.open().spawn(async move {
         tokio::select! {
-            () = task.ending().cancelled() => {}
+            () = task.ending().cancelled() => drop(task.removals().take(&doomed)),
             () = undone.cancelled() => {}
             () = tokio::time::sleep(PATIENCE) => carry_out(&task, &doomed).await,
         }

@@ -112,6 +112,14 @@ pub enum SettingsError {
 }
 
 impl SettingsError {
+    /// The setting whose value is wrong.
+    pub fn key(&self) -> Option<Key> {
+        match self {
+            Self::BadValue { key, .. } => Some(*key),
+            _ => None,
+        }
+    }
+
     /// The stable word for this kind of error.
     pub fn code(&self) -> &'static str {
         match self {
@@ -143,6 +151,8 @@ pub(super) enum Written {
     Environment,
     /// The flag of the setting.
     Flag,
+    /// A window in which the person chose it.
+    Window,
 }
 
 impl Written {
@@ -159,6 +169,7 @@ impl Written {
             }
             Self::Environment => format!("The environment variable {}", key.variable()),
             Self::Flag => format!("The flag {}", key.flag()),
+            Self::Window => format!("The setting {}", key.in_file()),
         }
     }
 }

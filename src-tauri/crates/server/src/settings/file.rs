@@ -72,7 +72,7 @@ fn word_of(key: Key, value: &DeValue<'_>, written: &Written) -> Result<String, S
         DeValue::String(text) => Ok(text.to_string()),
         DeValue::Integer(number) => Ok(number.to_string()),
         DeValue::Float(number) => Ok(number.to_string()),
-        DeValue::Boolean(truth) if key == Key::TrustUnknownPrograms => Ok(truth.to_string()),
+        DeValue::Boolean(truth) if key.is_switch() => Ok(truth.to_string()),
         other => Err(written.refuse(key, other.type_str(), "is the wrong kind of value")),
     }
 }

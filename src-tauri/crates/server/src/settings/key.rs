@@ -27,11 +27,17 @@ pub enum Key {
     Listen,
     /// Whether programs may be let in when nobody can tell whose they are.
     TrustUnknownPrograms,
+    /// What the desktop app notifies of.
+    Notifications,
+    /// Whether the computer stays awake while jobs run.
+    KeepAwake,
+    /// How much disk results and files may take.
+    CacheLimit,
 }
 
 impl Key {
     /// Every setting, in the order in which lists show them.
-    pub const ALL: [Key; 12] = [
+    pub const ALL: [Key; 15] = [
         Self::Port,
         Self::DataDirectory,
         Self::Cpus,
@@ -44,7 +50,15 @@ impl Key {
         Self::AllowedHosts,
         Self::Listen,
         Self::TrustUnknownPrograms,
+        Self::Notifications,
+        Self::KeepAwake,
+        Self::CacheLimit,
     ];
+
+    /// Whether it is true or false.
+    pub(super) fn is_switch(self) -> bool {
+        matches!(self, Self::TrustUnknownPrograms | Self::KeepAwake)
+    }
 
     /// Whether it holds any number of values.
     pub(super) fn is_list(self) -> bool {
@@ -66,6 +80,9 @@ impl Key {
             Self::AllowedHosts => "allowed_hosts",
             Self::Listen => "listen",
             Self::TrustUnknownPrograms => "trust_unknown_programs",
+            Self::Notifications => "notifications",
+            Self::KeepAwake => "keep_awake",
+            Self::CacheLimit => "cache_limit",
         }
     }
 
@@ -84,6 +101,9 @@ impl Key {
             Self::AllowedHosts => "DESKGRID_ALLOW_HOST",
             Self::Listen => "DESKGRID_LISTEN",
             Self::TrustUnknownPrograms => "DESKGRID_TRUST_UNKNOWN_PROGRAMS",
+            Self::Notifications => "DESKGRID_NOTIFICATIONS",
+            Self::KeepAwake => "DESKGRID_KEEP_AWAKE",
+            Self::CacheLimit => "DESKGRID_CACHE_LIMIT",
         }
     }
 
@@ -102,6 +122,9 @@ impl Key {
             Self::AllowedHosts => "--allow-host",
             Self::Listen => "--listen",
             Self::TrustUnknownPrograms => "--trust-unknown-programs",
+            Self::Notifications => "--notifications",
+            Self::KeepAwake => "--keep-awake",
+            Self::CacheLimit => "--cache-limit",
         }
     }
 
@@ -123,7 +146,9 @@ impl Key {
             Self::Listen => {
                 "an address of this computer, such as \"192.168.1.20\", or \"0.0.0.0\" for all of them"
             }
-            Self::TrustUnknownPrograms => "true or false",
+            Self::TrustUnknownPrograms | Self::KeepAwake => "true or false",
+            Self::Notifications => "\"off\", \"long\" for jobs of more than a minute, or \"all\"",
+            Self::CacheLimit => "a size with its unit, such as \"20g\", at least 100m",
         }
     }
 

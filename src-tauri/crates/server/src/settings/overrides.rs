@@ -9,7 +9,7 @@ use deskgrid_job::WorkerId;
 use deskgrid_sites::{Entry, Origin};
 
 use super::error::Written;
-use super::{Key, SettingsError, value};
+use super::{Key, Notifications, SettingsError, value};
 
 /// Every setting that a source names; what it leaves out stays as a lower source or the default has it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,12 @@ pub struct Overrides {
     pub listen: Option<IpAddr>,
     /// See [`super::Settings::trust_unknown_programs`].
     pub trust_unknown_programs: Option<bool>,
+    /// See [`super::Settings::notifications`].
+    pub notifications: Option<Notifications>,
+    /// See [`super::Settings::keep_awake`].
+    pub keep_awake: Option<bool>,
+    /// See [`super::Settings::cache_limit`].
+    pub cache_limit: Option<u64>,
     /// See [`super::Settings::sites`]. Only the file has them.
     pub sites: Option<Vec<Entry>>,
 }
@@ -59,7 +65,31 @@ impl Overrides {
             allowed_hosts: self.allowed_hosts.or(lower.allowed_hosts),
             listen: self.listen.or(lower.listen),
             trust_unknown_programs: self.trust_unknown_programs.or(lower.trust_unknown_programs),
+            notifications: self.notifications.or(lower.notifications),
+            keep_awake: self.keep_awake.or(lower.keep_awake),
+            cache_limit: self.cache_limit.or(lower.cache_limit),
             sites: self.sites.or(lower.sites),
+        }
+    }
+
+    /// Whether this source names the setting.
+    pub fn has(&self, key: Key) -> bool {
+        match key {
+            Key::Port => self.port.is_some(),
+            Key::DataDirectory => self.data_directory.is_some(),
+            Key::Cpus => self.cpu_millis.is_some(),
+            Key::Memory => self.memory.is_some(),
+            Key::Gpus => self.gpus.is_some(),
+            Key::MaxJobDuration => self.max_job_duration.is_some(),
+            Key::Id => self.id.is_some(),
+            Key::DockerHost => self.docker_host.is_some(),
+            Key::AllowedOrigins => self.allowed_origins.is_some(),
+            Key::AllowedHosts => self.allowed_hosts.is_some(),
+            Key::Listen => self.listen.is_some(),
+            Key::TrustUnknownPrograms => self.trust_unknown_programs.is_some(),
+            Key::Notifications => self.notifications.is_some(),
+            Key::KeepAwake => self.keep_awake.is_some(),
+            Key::CacheLimit => self.cache_limit.is_some(),
         }
     }
 
@@ -128,6 +158,9 @@ impl Overrides {
             Key::DockerHost => self.docker_host = Some(value::docker_host(text)?),
             Key::Listen => self.listen = Some(value::address(text)?),
             Key::TrustUnknownPrograms => self.trust_unknown_programs = Some(value::truth(text)?),
+            Key::Notifications => self.notifications = Some(value::notifications(text)?),
+            Key::KeepAwake => self.keep_awake = Some(value::truth(text)?),
+            Key::CacheLimit => self.cache_limit = Some(value::cache_limit(text)?),
             Key::AllowedOrigins => self.allowed_origins = Some(vec![value::origin(text)?]),
             Key::AllowedHosts => self.allowed_hosts = Some(vec![value::host(text)?]),
         }

@@ -11,6 +11,8 @@ use deskgrid_job::WorkerId;
 use deskgrid_sites::Origin;
 use directories::BaseDirs;
 
+use super::Notifications;
+
 /// The least memory that the engine accepts as a limit, in bytes.
 const LEAST_MEMORY: u64 = 6 << 20;
 
@@ -115,6 +117,19 @@ pub(super) fn host(text: &str) -> Read<String> {
 
 pub(super) fn address(text: &str) -> Read<IpAddr> {
     text.trim().parse().map_err(|_| "is no address".to_owned())
+}
+
+pub(super) fn notifications(text: &str) -> Read<Notifications> {
+    Notifications::parse(text.trim()).ok_or_else(|| "is none of these".to_owned())
+}
+
+/// Bytes on the disk. Less than this would not even hold one image's worth of results.
+pub(super) fn cache_limit(text: &str) -> Read<u64> {
+    const LEAST: u64 = 100 << 20;
+    match memory(text)? {
+        bytes if bytes < LEAST => Err("is too little".into()),
+        bytes => Ok(bytes),
+    }
 }
 
 pub(super) fn truth(text: &str) -> Read<bool> {

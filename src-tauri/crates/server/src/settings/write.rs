@@ -13,11 +13,7 @@ use super::sites::{COMPATIBLE, DECISION, KEY, LAST_USED, NETWORK, ORIGIN, SINCE}
 
 /// Carries out `change` in the file at `path`, which may be missing, and returns the sites that it has then.
 pub(super) fn write(path: &Path, change: &Change) -> Result<Vec<Entry>, SettingsError> {
-    let old = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        Err(source) => return Err(SettingsError::Unreadable { path: path.to_owned(), source }),
-    };
+    let old = text_of(path)?;
     let new = changed(path, &old, change)?;
     // What cannot be read again must not get there.
     let sites = parse(path, &new)?.sites.unwrap_or_default();
@@ -27,14 +23,28 @@ pub(super) fn write(path: &Path, change: &Change) -> Result<Vec<Entry>, Settings
     Ok(sites)
 }
 
-/// The text of the file after `change`.
-fn changed(path: &Path, text: &str, change: &Change) -> Result<String, SettingsError> {
+/// The text of the file at `path`; that of a missing one is empty.
+pub(super) fn text_of(path: &Path) -> Result<String, SettingsError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        Err(source) => Err(SettingsError::Unreadable { path: path.to_owned(), source }),
+    }
+}
+
+/// The document in `text`, which stands in the file at `path`.
+pub(super) fn document(path: &Path, text: &str) -> Result<DocumentMut, SettingsError> {
     // Ours gives the better errors, and whatever it takes the other parser takes too.
     parse(path, text)?;
-    let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
+    text.parse().map_err(|error: toml_edit::TomlError| {
         let line = error.span().map_or(1, |span| line_of(text, span.start));
         SettingsError::Syntax { path: path.to_owned(), line, problem: error.message().to_owned() }
-    })?;
+    })
+}
+
+/// The text of the file after `change`.
+fn changed(path: &Path, text: &str, change: &Change) -> Result<String, SettingsError> {
+    let mut document = document(path, text)?;
     let mut ending = document.trailing().as_str().unwrap_or_default().to_owned();
     let sites = sites_of(&mut document);
     let count = sites.len();
@@ -153,7 +163,7 @@ fn table_at<'a>(sites: &'a mut ArrayOfTables, place: Option<usize>, origin: &Ori
 }
 
 /// Sets a value and keeps what stands around the old one: a comment at the end of its line.
-fn set(table: &mut Table, name: &str, new: impl Into<Value>) {
+pub(super) fn set(table: &mut Table, name: &str, new: impl Into<Value>) {
     let mut new = new.into();
     match table.get_mut(name).and_then(Item::as_value_mut) {
         Some(old) => {
@@ -170,7 +180,7 @@ fn day(date: Date) -> toml_edit::Datetime {
 }
 
 /// Puts `text` at the place of the file at once: whoever reads meanwhile sees the old file or the new one.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
     std::fs::create_dir_all(folder_of(path))?;
     // A link that a person keeps elsewhere stays a link.
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());

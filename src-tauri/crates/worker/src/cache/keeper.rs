@@ -24,8 +24,9 @@ async fn follow(worker: Worker, mut changes: watch::Receiver<u64>, mut limit: wa
     loop {
         let is_owed = worker.0.kit.cache.has_left();
         tokio::select! {
-            Ok(()) = changes.changed() => tokio::time::sleep_until(next).await,
+            biased;
             Ok(()) = limit.changed() => {}
+            Ok(()) = changes.changed() => tokio::time::sleep_until(next).await,
             () = tokio::time::sleep(GRACE), if is_owed => {}
         }
         if let Err(error) = look(&worker).await {
@@ -139,7 +140,10 @@ mod tests {
         let worker = running.worker();
         let mut changes = worker.cache_changes();
         worker.set_cache_limit(Some(3));
-        changes.changed().await.unwrap();
+        // The new limit itself, and then what went because of it.
+        for _ in 0..2 {
+            changes.changed().await.unwrap();
+        }
         let (old, new) = (JobId::new("old").unwrap(), JobId::new("new").unwrap());
         assert!(store.job(&old).await.unwrap().is_none());
         assert!(store.job(&new).await.unwrap().is_some());

@@ -2,6 +2,7 @@
 //! decide, store, tell, act.
 
 mod act;
+mod ask;
 mod describe;
 mod kept;
 mod recover;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deskgrid_docker::{Engine, EngineState, OurContainer};
-use deskgrid_job::queue::{self, Capacity, Effect, Event, LISTED_AFTER_END, Queue, Situation};
+use deskgrid_job::queue::{Capacity, Effect, Event, LISTED_AFTER_END, Queue, Situation};
 use deskgrid_job::{Hold, JobId, Phase, Time};
 use deskgrid_store::{Change, PendingCall};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -55,6 +56,7 @@ enum Input {
     Found(Vec<OurContainer>),
     EngineChanged,
     LimitsChanged,
+    SwitchedOnOrOff,
     TimePassed,
 }
 
@@ -67,6 +69,7 @@ struct Owner {
     found_sender: mpsc::Sender<Vec<OurContainer>>,
     engine: watch::Receiver<EngineState>,
     limits: watch::Receiver<Limits>,
+    on: watch::Receiver<bool>,
     offer: watch::Sender<Offer>,
     situation: watch::Sender<Situation>,
     /// Runs, sweeps and webhooks; they end with the owner.
@@ -83,7 +86,7 @@ struct Owner {
 
 /// Reads what the store holds and starts the owner.
 pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
-    let Setup { store, engine, id, read_definition, base_url, limits, site_rules } = setup;
+    let Setup { store, engine, id, read_definition, base_url, on, limits, site_rules } = setup;
     let lists = Lists::default();
     let (request_sender, requests) = mpsc::channel(INBOX);
     let (report_sender, reports) = mpsc::channel(INBOX);
@@ -117,6 +120,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
         found_sender,
         engine: engine.clone(),
         limits,
+        on,
         offer: offer_sender,
         situation,
         tasks: JoinSet::new(),
@@ -235,6 +239,7 @@ impl Owner {
             Some(found) = self.found.recv() => Some(Input::Found(found)),
             Ok(()) = self.engine.changed() => Some(Input::EngineChanged),
             Ok(()) = self.limits.changed() => Some(Input::LimitsChanged),
+            Ok(()) = self.on.changed() => Some(Input::SwitchedOnOrOff),
             Some(_) = self.tasks.join_next() => Some(Input::TimePassed),
             () = tokio::time::sleep(next_tick.unwrap_or_default()), if next_tick.is_some() => Some(Input::TimePassed),
         }
@@ -261,6 +266,7 @@ impl Owner {
                 Input::Found(containers) => self.adopt(containers),
                 Input::EngineChanged => self.engine_changed(&mut decided),
                 Input::LimitsChanged => self.resize(&mut decided),
+                Input::SwitchedOnOrOff => self.open_or_pause(&mut decided),
                 Input::TimePassed => self.apply(Event::Tick, &mut decided),
             }
         }
@@ -273,71 +279,6 @@ impl Owner {
     fn apply(&mut self, event: Event, decided: &mut Decided) {
         let effects = self.queue.apply(event, Time::now());
         decided.note(effects, &self.queue);
-    }
-
-    fn submit(&mut self, submission: Submission, decided: &mut Decided) {
-        let Submission { id, hold, text, definition, carried, on_queued, on_finished } = submission;
-        let kept = decided.kept.job(&id);
-        let was_live = self.is_live(&id);
-        let description = definition.as_ref().ok().map(|definition| describe::description(&id, definition));
-        let (needs, objection) = match definition {
-            Ok(definition) => (definition.needs, None),
-            Err(why) => (deskgrid_job::Needs::default(), Some(why)),
-        };
-        let carried = (carried != deskgrid_job::Carried::default()).then(|| Arc::new(carried));
-        let event = queue::Submission { id: id.clone(), hold, needs, carried, objection, kept };
-        let effects = self.queue.apply(Event::Submit(event), Time::now());
-        let saved = effects.iter().filter_map(|effect| match effect {
-            Effect::Save(job) if job.id == id => Some(job.phase),
-            _ => None,
-        });
-        let phases: Vec<_> = saved.collect();
-        // A job that goes on, or that is answered from its result, keeps the definition that it runs or ran with.
-        if !was_live && phases.contains(&Phase::Queued) {
-            decided.changes.push(Change::Define { id: id.clone(), text });
-            decided.changes.extend(description);
-        }
-        // A repeated submission changes nothing, so nobody is told again that the job is queued.
-        if let Some(call) = on_queued.filter(|_| !phases.is_empty()) {
-            self.call(call, None, decided);
-        }
-        if let Some(call) = on_finished.filter(|call| !self.will_make(call, &id)) {
-            self.call(call, Some(id), decided);
-        }
-        decided.note(effects, &self.queue);
-    }
-
-    /// Whether this very call waits for the end of the job already.
-    fn will_make(&self, call: &crate::Call, job: &JobId) -> bool {
-        let waiting = self.calls_at_end.get(job).into_iter().flatten();
-        waiting.into_iter().any(|other| (&other.url, &other.body) == (&call.url, &call.body))
-    }
-
-    /// Takes a webhook in, to be made now or after the end of a job.
-    fn call(&mut self, call: crate::Call, after: Option<JobId>, decided: &mut Decided) {
-        let now = Time::now();
-        let id = self.next_call;
-        self.next_call += 1;
-        let call =
-            PendingCall { id, url: call.url, body: call.body, due: now, first: now, attempts: 0, after };
-        decided.changes.push(Change::Call(call.clone()));
-        decided.calls.push(call);
-    }
-
-    fn release(&mut self, release: Release, decided: &mut Decided) -> bool {
-        let Release { id, outlook, slots, why } = release;
-        let kept = decided.kept.job(&id);
-        let known = kept.is_some() || self.queue.job(&id).is_some();
-        let event = queue::Release { id, outlook, slots, why, kept };
-        self.apply(Event::Withdraw(event), decided);
-        known
-    }
-
-    fn again(&mut self, id: JobId, holds: Vec<Hold>, decided: &mut Decided) -> bool {
-        let kept = decided.kept.job(&id);
-        let known = kept.is_some() || self.queue.job(&id).is_some();
-        self.apply(Event::Again(queue::Again { id, holds, kept }), decided);
-        known
     }
 
     /// The records on disk of the jobs that `inputs` ask for and that are not in memory.
@@ -375,7 +316,13 @@ impl Owner {
         if let EngineState::Ready(engine) = &state {
             self.sweep(engine.clone());
         }
-        self.apply(Event::Open(matches!(state, EngineState::Ready(_))), decided);
+        self.open_or_pause(decided);
+    }
+
+    /// Jobs start while there is an engine and nobody has stopped us.
+    fn open_or_pause(&mut self, decided: &mut Decided) {
+        let is_open = *self.on.borrow_and_update() && self.engine.borrow().ready().is_some();
+        self.apply(Event::Open(is_open), decided);
     }
 
     fn resize(&mut self, decided: &mut Decided) {

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use deskgrid_docker::{ContainerId, Delivery, Engine, EngineError, Exit, Image, OurContainer, PullProgress};
+use deskgrid_docker::{
+    ContainerId, Delivery, Engine, EngineError, Exit, Image, OurContainer, PullProgress, Start,
+};
 use deskgrid_job::{
     BlobHash, Definition, Failure, FailureCode, FilePath, ImageSource, LogLine, RunResult, StageName, Time,
 };
@@ -69,11 +71,14 @@ impl<'a> Course<'a> {
         run.pulse.enter(StageName::Create);
         let container = self.create(&engine, &definition, &image, files).await?;
         let output = engine.attach(&container).await?;
-        engine.start(&container).await?;
+        let output = match engine.start(&container).await? {
+            Start::AtOnce => Some(output),
+            Start::Again => None,
+        };
         let started = Instant::now();
         run.pulse.leave(StageName::Create);
         run.pulse.enter(StageName::Run);
-        let end = follow::follow(run, &mut engine, &container, Some(output), started + limit).await?;
+        let end = follow::follow(run, &mut engine, &container, output, started + limit).await?;
         self.finish(engine, &container, end, started.elapsed()).await
     }
 
@@ -180,12 +185,13 @@ impl<'a> Course<'a> {
         });
         let (scratch, placement) = placed.await.map_err(disk)??;
         self.scratch = Some(scratch);
+        let base_url = run.kit.base_url.borrow().clone();
         let purpose = Purpose {
             id: &run.id,
             run: run.number,
             queue: run.queue.as_ref(),
             worker: &run.kit.worker,
-            base_url: &run.kit.base_url,
+            base_url: &base_url,
         };
         let spec = container::spec(&purpose, definition, image, &self.bounds(), placement.binds);
         self.memory = spec.memory;

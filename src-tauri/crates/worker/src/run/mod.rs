@@ -46,7 +46,7 @@ pub(crate) struct Kit {
     pub(crate) cache: crate::cache::Control,
     pub(crate) fetcher: Fetcher,
     pub(crate) worker: WorkerId,
-    pub(crate) base_url: String,
+    pub(crate) base_url: watch::Receiver<String>,
     pub(crate) read_definition: fn(&str) -> Result<Definition, String>,
     pub(crate) engine: watch::Receiver<EngineState>,
     pub(crate) limits: watch::Receiver<Limits>,

@@ -1,15 +1,15 @@
-//! The single checks, each of one thing.
+//! Whether everything that the server needs is there, and what to do where it is not. It looks and changes nothing
+//! that stays.
 
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use deskgrid_docker::{EngineState, EngineWatch, Reach};
-use deskgrid_server::settings::SettingsSource;
+use deskgrid_http::{Check, Verdict};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Check, Verdict};
-use crate::words;
+use crate::settings::{Settings, SettingsError, SettingsSource};
 
 /// An engine that answers at all does so within this time.
 const ENGINE_TIMEOUT: Duration = Duration::from_secs(6);
@@ -20,8 +20,39 @@ const LITTLE_SPACE: u64 = 10 << 30;
 /// With less than this not even the job records are safe, in bytes.
 const NO_SPACE: u64 = 512 << 20;
 
+/// Checks everything, as the settings of `source` have it.
+pub async fn check(source: Result<SettingsSource, SettingsError>) -> Vec<Check> {
+    let loading = tokio::task::spawn_blocking(|| {
+        source.and_then(|source| source.load().map(|settings| (source, settings)))
+    });
+    let mut checks = vec![Check::new("version", Verdict::Fine, version())];
+    match loading.await {
+        Ok(Ok((source, loaded))) => checks.extend(check_with(&source, loaded).await),
+        Ok(Err(error)) => {
+            checks.push(Check::new("settings", Verdict::Problem, error.to_string()));
+            checks.extend(engine(None).await);
+        }
+        Err(error) => checks.push(Check::new("settings", Verdict::Problem, error.to_string())),
+    }
+    checks
+}
+
+async fn check_with(source: &SettingsSource, loaded: Settings) -> Vec<Check> {
+    let folder = tokio::task::spawn_blocking(move || data_folder(&loaded.data_directory));
+    let (engine, port, folder) = tokio::join!(engine(loaded.docker_host), port(loaded.port), folder);
+    let mut checks = vec![settings(source)];
+    checks.extend(engine);
+    checks.push(port);
+    checks.extend(folder.unwrap_or_default());
+    checks
+}
+
+fn version() -> String {
+    format!("Deskgrid {} for {} {}.", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH)
+}
+
 /// Where the settings are from. That they are valid is known already.
-pub(super) fn settings(source: &SettingsSource) -> Check {
+fn settings(source: &SettingsSource) -> Check {
     let message = match source.file() {
         Some(file) if file.exists() => {
             if let Some(problem) = open_to_others(file) {
@@ -38,7 +69,7 @@ pub(super) fn settings(source: &SettingsSource) -> Check {
 }
 
 /// Which engine there is, and what jobs in it can reach.
-pub(super) async fn engine(docker_host: Option<String>) -> Vec<Check> {
+async fn engine(docker_host: Option<String>) -> Vec<Check> {
     let watch = EngineWatch::start(docker_host);
     let mut state = watch.state();
     // An engine that is asked too early, or none at all, is a change too: the watch tells what it found.
@@ -59,7 +90,7 @@ fn reach(reach: Reach) -> Check {
 }
 
 /// Whether the port is free, or who has it.
-pub(super) async fn port(port: u16) -> Check {
+async fn port(port: u16) -> Check {
     const NAME: &str = "port";
     if port == 0 {
         return Check::new(NAME, Verdict::Fine, "The server takes any free port.");
@@ -101,7 +132,7 @@ async fn answers_as_ours(port: u16) -> bool {
 }
 
 /// Whether the data folder can be written to, is ours alone, and has room.
-pub(super) fn data_folder(folder: &Path) -> Vec<Check> {
+fn data_folder(folder: &Path) -> Vec<Check> {
     // Before the first start the folder does not exist; what counts then is where it will be created.
     let Some(existing) = folder.ancestors().find(|folder| folder.is_dir()) else {
         let message =
@@ -152,12 +183,17 @@ fn space(existing: &Path) -> Check {
     match fs4::available_space(existing) {
         Ok(bytes) => {
             let (verdict, advice) = judge_space(bytes);
-            Check::new("space", verdict, format!("{} are free for data.{advice}", words::size(bytes)))
+            Check::new("space", verdict, format!("{} are free for data.{advice}", size(bytes)))
         }
         Err(error) => {
             Check::new("space", Verdict::Warning, format!("The free space cannot be read ({error})."))
         }
     }
+}
+
+/// A number of bytes that matters for space.
+fn size(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
 }
 
 fn judge_space(bytes: u64) -> (Verdict, &'static str) {
@@ -172,6 +208,18 @@ fn judge_space(bytes: u64) -> (Verdict, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn broken_settings_are_a_problem_and_do_not_stop_the_other_checks() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "prot = 1").unwrap();
+        let source = SettingsSource::of_file(file.path().to_owned(), crate::settings::Overrides::default());
+        let checks = check(Ok(source)).await;
+        let of = |name| checks.iter().find(|check| check.name == name).unwrap();
+        assert_eq!(of("settings").verdict, Verdict::Problem);
+        assert!(of("settings").message.contains("Did you mean port?"));
+        of("engine");
+    }
 
     #[tokio::test]
     async fn a_free_port_is_fine_and_one_of_a_strange_program_is_a_problem() {

@@ -2,16 +2,16 @@
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Event {
+pub struct Event {
     /// Its type; `message` when the server named none.
-    pub(crate) name: String,
+    pub name: String,
     /// Its data lines, joined by newlines.
-    pub(crate) data: String,
+    pub data: String,
 }
 
 /// Turns bytes into events.
 #[derive(Debug, Default)]
-pub(crate) struct Parser {
+pub struct Parser {
     /// Bytes of the line that is not complete yet.
     line: Vec<u8>,
     name: String,
@@ -22,7 +22,7 @@ pub(crate) struct Parser {
 
 impl Parser {
     /// Takes the next bytes and gives the events that they complete.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<Event> {
+    pub fn push(&mut self, bytes: &[u8]) -> Vec<Event> {
         let mut events = Vec::new();
         let mut rest = bytes;
         if self.after_return && !rest.is_empty() {

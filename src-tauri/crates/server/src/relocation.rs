@@ -1,0 +1,303 @@
+//! Brings the data folder to another place: everything is copied and on the disk there before the settings name it,
+//! and only then it goes from the old place. Whatever breaks off in between, the old folder is whole.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use deskgrid_http::{Complaint, LocalDoor, Move};
+use deskgrid_store::PASSING;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::Server;
+use crate::settings::{Chosen, Key, SettingsSource};
+
+/// Why the data folder stays where it is.
+#[derive(Debug, thiserror::Error)]
+pub enum RelocationError {
+    /// The new place is no full path.
+    #[error("{} is not the full path of a folder. Write it from the root of the disk on.", .0.display())]
+    NotAbsolute(PathBuf),
+    /// The new place lies in the old one, or the other way round.
+    #[error("{} and the present data folder lie in each other. Choose a folder beside it.", .0.display())]
+    Nested(PathBuf),
+    /// Something is there already.
+    #[error("{} is not an empty folder. Choose a new or an empty one, so that nothing of yours is mixed up.", .0.display())]
+    NotEmpty(PathBuf),
+    /// The other disk is too small.
+    #[error(
+        "The data take {needed} MB, and the disk of {} has {free} MB free. Make room there, or delete results first.",
+        to.display()
+    )]
+    NoSpace {
+        /// The new place.
+        to: PathBuf,
+        /// Megabytes of data.
+        needed: u64,
+        /// Megabytes that are free.
+        free: u64,
+    },
+    /// The disk refused.
+    #[error("{} could not be copied ({source}). The data stay where they were.", path.display())]
+    Disk {
+        /// What was at hand.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
+}
+
+impl RelocationError {
+    /// Stable across versions.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotAbsolute(_) => "move-not-absolute",
+            Self::Nested(_) => "move-nested",
+            Self::NotEmpty(_) => "move-not-empty",
+            Self::NoSpace { .. } => "move-no-space",
+            Self::Disk { .. } => "move-disk",
+        }
+    }
+}
+
+/// A way from one place to another that was found to be open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relocation {
+    from: PathBuf,
+    to: PathBuf,
+    /// Every file below the old folder, and its bytes.
+    files: Vec<(PathBuf, u64)>,
+}
+
+impl Relocation {
+    /// Looks whether the data folder `from` can go to `to`. Blocks on the disk.
+    ///
+    /// # Errors
+    /// What stands in the way; nothing was changed.
+    pub fn plan(from: &Path, to: &Path) -> Result<Self, RelocationError> {
+        if !to.is_absolute() {
+            return Err(RelocationError::NotAbsolute(to.to_owned()));
+        }
+        if to.starts_with(from) || from.starts_with(to) {
+            return Err(RelocationError::Nested(to.to_owned()));
+        }
+        if !is_empty(to)? {
+            return Err(RelocationError::NotEmpty(to.to_owned()));
+        }
+        let mut files = Vec::new();
+        list(from, Path::new(""), &mut files)?;
+        let plan = Self { from: from.to_owned(), to: to.to_owned(), files };
+        plan.check_space()?;
+        Ok(plan)
+    }
+
+    fn check_space(&self) -> Result<(), RelocationError> {
+        let existing = self.to.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
+        // Where nobody tells, the copy itself will.
+        let free = fs4::available_space(existing).unwrap_or(u64::MAX);
+        if free > self.total() {
+            return Ok(());
+        }
+        let (needed, free) = (self.total() / 1_000_000, free / 1_000_000);
+        Err(RelocationError::NoSpace { to: self.to.clone(), needed, free })
+    }
+
+    /// Where it goes.
+    pub fn to(&self) -> &Path {
+        &self.to
+    }
+
+    /// Bytes in all.
+    pub fn total(&self) -> u64 {
+        self.files.iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    /// Copies everything and tells `progress` the bytes that are there. Nobody may have the folder open meanwhile.
+    /// Blocks on the disk.
+    ///
+    /// # Errors
+    /// What could not be copied; what was copied before is gone again then.
+    pub fn copy(&self, mut progress: impl FnMut(u64)) -> Result<(), RelocationError> {
+        let copied = self.copy_all(&mut progress);
+        if copied.is_err() {
+            // It was empty or not there, so what is in it is ours.
+            let _ = fs::remove_dir_all(&self.to);
+        }
+        copied
+    }
+
+    fn copy_all(&self, progress: &mut impl FnMut(u64)) -> Result<(), RelocationError> {
+        private_folder(&self.to).map_err(refused(&self.to))?;
+        let mut done = 0;
+        for (file, _) in &self.files {
+            done += copy(&self.from.join(file), &self.to.join(file)).map_err(refused(file))?;
+            progress(done);
+        }
+        Ok(())
+    }
+
+    /// Takes the old folder away, when the data are in use at the new place. What cannot be removed stays behind.
+    /// Blocks on the disk.
+    pub fn clear_old_place(&self) {
+        if let Err(error) = fs::remove_dir_all(&self.from) {
+            tracing::warn!(path = %self.from.display(), %error, "the old data folder could not be removed");
+        }
+    }
+}
+
+/// Stops `server` and carries out the move that was planned for it. Meanwhile its local door tells how far that is.
+/// When this returns, the settings of `source` name the place where the data are: the new one, or after an error
+/// still the old one. The server is to be opened again then, and after that the old place to be cleared.
+///
+/// # Errors
+/// Code and words; the data are where they were.
+pub async fn relocate(server: Server, source: SettingsSource, plan: Relocation) -> Result<(), Complaint> {
+    server.stop().await;
+    let start = Move { to: plan.to.clone(), done: 0, total: plan.total(), problem: None };
+    let (progress, told) = watch::channel(start);
+    let over = CancellationToken::new();
+    let door = LocalDoor::of(&plan.from).open().ok();
+    let shown = door.map(|door| tokio::spawn(door.serve_moving(told, over.clone())));
+    let moved = tokio::task::spawn_blocking(move || {
+        plan.copy(|done| progress.send_modify(|moving| moving.done = done))
+            .map_err(|error| (error.code(), error.to_string()))?;
+        let chosen = Chosen::Text(plan.to.to_string_lossy().into_owned());
+        source
+            .choose(&[(Key::DataDirectory, Some(chosen))])
+            .map_err(|error| (error.code(), error.to_string()))
+    });
+    let moved = moved.await.unwrap_or_else(|error| Err(("broken", error.to_string())));
+    over.cancel();
+    if let Some(shown) = shown {
+        let _ = shown.await;
+    }
+    moved
+}
+
+fn refused(path: &Path) -> impl FnOnce(io::Error) -> RelocationError {
+    move |source| RelocationError::Disk { path: path.to_owned(), source }
+}
+
+fn is_empty(folder: &Path) -> Result<bool, RelocationError> {
+    match fs::read_dir(folder) {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(refused(folder)(error)),
+    }
+}
+
+/// Every file below `root`/`inside`, without what only a running server needs.
+fn list(root: &Path, inside: &Path, files: &mut Vec<(PathBuf, u64)>) -> Result<(), RelocationError> {
+    let folder = root.join(inside);
+    for entry in fs::read_dir(&folder).map_err(refused(&folder))? {
+        let entry = entry.map_err(refused(&folder))?;
+        let path = inside.join(entry.file_name());
+        if PASSING.iter().any(|passing| path == Path::new(passing)) {
+            continue;
+        }
+        let metadata = entry.metadata().map_err(refused(&path))?;
+        if metadata.is_dir() {
+            list(root, &path, files)?;
+        } else if metadata.is_file() {
+            files.push((path, metadata.len()));
+        }
+    }
+    Ok(())
+}
+
+/// Copies one file, its mode too, and has it on the disk when it returns.
+fn copy(from: &Path, to: &Path) -> io::Result<u64> {
+    if let Some(folder) = to.parent() {
+        private_folder(folder)?;
+    }
+    let bytes = fs::copy(from, to)?;
+    File::open(to)?.sync_all()?;
+    Ok(bytes)
+}
+
+fn private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data() -> tempfile::TempDir {
+        let parent = tempfile::tempdir().unwrap();
+        let data = parent.path().join("data");
+        for (path, text) in [
+            ("token", "secret"),
+            ("blobs/ab/abc", "bytes"),
+            ("deskgrid.lock", "1"),
+            ("runs/a.1/outputs/x", "passing"),
+        ] {
+            fs::create_dir_all(data.join(path).parent().unwrap()).unwrap();
+            fs::write(data.join(path), text).unwrap();
+        }
+        parent
+    }
+
+    #[tokio::test]
+    async fn a_server_goes_on_at_its_new_place_with_all_that_it_had() {
+        let parent = tempfile::tempdir().unwrap();
+        let settings = parent.path().join("settings.toml");
+        let (from, to) = (parent.path().join("data"), parent.path().join("new"));
+        let text = format!("port = 0\ndocker_host = 'unix:///nonexistent'\ndata_directory = {from:?}\n");
+        fs::write(&settings, text).unwrap();
+        let source = SettingsSource::of_file(settings, crate::settings::Overrides::default());
+        let server = Server::open(source.clone(), None).await.unwrap();
+        let token = fs::read_to_string(from.join("token")).unwrap();
+        let plan = Relocation::plan(&from, &to).unwrap();
+        relocate(server, source.clone(), plan.clone()).await.unwrap();
+        let server = Server::open(source, None).await.unwrap();
+        plan.clear_old_place();
+        assert_eq!(server.data_directory(), to);
+        assert_eq!(fs::read_to_string(to.join("token")).unwrap(), token);
+        assert!(!from.exists());
+    }
+
+    #[test]
+    fn everything_lasting_goes_along_and_nothing_passing() {
+        let parent = data();
+        let (from, to) = (parent.path().join("data"), parent.path().join("new/place"));
+        let plan = Relocation::plan(&from, &to).unwrap();
+        let mut told = 0;
+        plan.copy(|done| told = done).unwrap();
+        assert_eq!((told, plan.total()), (11, 11));
+        assert_eq!(fs::read_to_string(to.join("blobs/ab/abc")).unwrap(), "bytes");
+        assert!(!to.join("runs").exists() && !to.join("deskgrid.lock").exists());
+        assert!(from.join("token").exists());
+        plan.clear_old_place();
+        assert!(!from.exists());
+    }
+
+    #[test]
+    fn a_place_that_will_not_do_is_refused_before_anything_happens() {
+        let parent = data();
+        let from = parent.path().join("data");
+        let code = |to: &Path| Relocation::plan(&from, to).unwrap_err().code();
+        assert_eq!(code(Path::new("somewhere")), "move-not-absolute");
+        assert_eq!(code(&from.join("inside")), "move-nested");
+        assert_eq!(code(parent.path()), "move-nested");
+        let full = tempfile::tempdir().unwrap();
+        fs::write(full.path().join("mine"), "").unwrap();
+        assert_eq!(code(full.path()), "move-not-empty");
+    }
+
+    #[test]
+    fn a_copy_that_breaks_off_leaves_the_old_folder_whole_and_nothing_at_the_new_place() {
+        let parent = data();
+        let (from, to) = (parent.path().join("data"), parent.path().join("new"));
+        let plan = Relocation::plan(&from, &to).unwrap();
+        fs::remove_file(from.join("token")).unwrap();
+        let error = plan.copy(|_| {}).unwrap_err();
+        assert!(error.to_string().contains("token"), "{error}");
+        assert!(!to.exists() && from.join("blobs/ab/abc").exists());
+    }
+}

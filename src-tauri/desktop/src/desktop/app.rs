@@ -1,0 +1,330 @@
+//! The app while it runs: one loop that hears what happens in Deskgrid, in the tray, in the window and through the
+//! API, and sees to it that each shows what it should. Decisions are in [`crate::view`], [`crate::click`] and
+//! [`crate::notices`]; here are the effects.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use deskgrid_desktop::door::Door;
+use deskgrid_desktop::link;
+use deskgrid_server::settings::SettingsSource;
+use deskgrid_wire::sse::Event;
+use tokio::sync::mpsc;
+
+use crate::click::{AtQuit, AtStop, Click};
+use crate::clipboard::Clipboard;
+use crate::errands::{Brought, Errands};
+use crate::follow::Follower;
+use crate::known::{Known, News, Wanted};
+use crate::leave::LeaveSignals;
+use crate::notices::{self, Wish};
+use crate::notify::Notifier;
+use crate::remembered::{Notebook, Remembered};
+use crate::rooms::{Order, Rooms};
+use crate::text;
+use crate::tray::TrayPort;
+use crate::view::{Standing, view};
+use crate::window::{Manner, Told, Window};
+
+/// Times in the menu are that fresh, while jobs run.
+const TICK: Duration = Duration::from_secs(10);
+/// A desktop that starts its panel anew is back by then.
+const TRAY_PATIENCE: Duration = Duration::from_secs(5);
+/// Cancelled jobs are over by then, or their engine is not there to end them.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What a start is about.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) source: SettingsSource,
+    /// Nobody is waiting for a window.
+    pub(crate) hidden: bool,
+    /// The place to show at once.
+    pub(crate) link: Option<String>,
+}
+
+/// What comes next.
+enum Happened {
+    Clicked(Click),
+    Ordered(Order),
+    Heard(Event),
+    Brought(Brought),
+    Window(Told),
+    TrayChanged,
+    TimeToShow,
+    TimeToLeave,
+}
+
+/// Whether the app goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    On,
+    Leave,
+}
+
+/// The app with its rooms open.
+pub(crate) struct App {
+    rooms: Rooms,
+    tray: TrayPort,
+    orders: mpsc::UnboundedReceiver<Order>,
+    follower: Follower,
+    errands: Errands,
+    window: Window,
+    notifier: Notifier,
+    noticed: mpsc::UnboundedReceiver<Click>,
+    signals: LeaveSignals,
+    clipboard: Clipboard,
+    notebook: Notebook,
+    remembered: Remembered,
+    standing: Standing,
+    known: Known,
+    wish: Wish,
+    /// When jobs that were to end before the app leaves are not waited for any longer.
+    patience: Option<tokio::time::Instant>,
+    /// Since when the system shows no icon.
+    tray_gone: Option<tokio::time::Instant>,
+}
+
+impl App {
+    /// The app over open rooms.
+    pub(crate) async fn new(
+        rooms: Rooms,
+        door: Door,
+        tray: TrayPort,
+        orders: mpsc::UnboundedReceiver<Order>,
+        signals: LeaveSignals,
+    ) -> Self {
+        let (notifier, noticed) = Notifier::new();
+        let notebook = Notebook::of(rooms.data_directory());
+        let remembered = on_disk(&notebook, |notebook| notebook.read()).await;
+        Self {
+            follower: Follower::start(door.clone()),
+            errands: Errands::through(door),
+            rooms,
+            tray,
+            orders,
+            window: Window::default(),
+            notifier,
+            noticed,
+            signals,
+            clipboard: Clipboard::default(),
+            notebook,
+            remembered,
+            standing: Standing::Open,
+            known: Known::default(),
+            wish: Wish::default(),
+            patience: None,
+            tray_gone: None,
+        }
+    }
+
+    /// Runs until the person leaves, and closes everything.
+    pub(crate) async fn run(mut self, plan: Plan) {
+        self.rooms.open_port().await;
+        self.errands.fetch(Wanted::Settings);
+        self.greet(plan).await;
+        loop {
+            let happened = self.next().await;
+            if self.take(happened).await == Course::Leave {
+                break;
+            }
+            self.tray.show(view(&self.standing, &self.known, now()));
+        }
+        self.leave().await;
+    }
+
+    /// The first start opens the window, and so does each where it is all there is.
+    async fn greet(&mut self, plan: Plan) {
+        let is_first = !self.remembered.welcomed;
+        if plan.link.is_some() || (is_first && !plan.hidden) || !self.has_tray() {
+            self.open_window(plan.link, plan.hidden).await;
+        }
+        if is_first && !plan.hidden {
+            self.remember(Remembered { welcomed: true, ..self.remembered }).await;
+        }
+    }
+
+    async fn next(&mut self) -> Happened {
+        tokio::select! {
+            Some(click) = self.tray.clicks.recv() => Happened::Clicked(click),
+            Some(click) = self.noticed.recv() => Happened::Clicked(click),
+            Some(order) = self.orders.recv() => Happened::Ordered(order),
+            event = self.follower.next() => Happened::Heard(event),
+            brought = self.errands.next() => Happened::Brought(brought),
+            told = self.window.told() => Happened::Window(told),
+            Ok(()) = self.tray.is_shown.changed() => Happened::TrayChanged,
+            () = at(self.tray_gone.map(|gone| gone + TRAY_PATIENCE)) => Happened::TrayChanged,
+            () = at(self.patience) => Happened::TimeToLeave,
+            () = self.signals.next() => Happened::TimeToLeave,
+            // Nothing ticks while nothing runs.
+            () = tokio::time::sleep(TICK), if !self.known.running.is_empty() => Happened::TimeToShow,
+        }
+    }
+
+    async fn take(&mut self, happened: Happened) -> Course {
+        match happened {
+            Happened::Clicked(click) => return self.click(click).await,
+            Happened::Ordered(Order::Quit(jobs)) => return self.quit(jobs),
+            Happened::Ordered(Order::OpenWindow(link)) => {
+                self.open_window(link.and_then(|link| link::place(&link).ok()), false).await;
+            }
+            Happened::Heard(event) => {
+                let heard = self.known.hear(&event);
+                heard.wanted.into_iter().for_each(|wanted| self.errands.fetch(wanted));
+                self.tell(heard.news);
+                return self.course();
+            }
+            Happened::Brought(brought) => self.bring(brought),
+            Happened::Window(Told::Closed) => self.window_closed().await,
+            Happened::TrayChanged => self.tray_changed().await,
+            Happened::TimeToLeave => return Course::Leave,
+            Happened::Window(Told::Shown | Told::Hidden) | Happened::TimeToShow => {}
+        }
+        Course::On
+    }
+
+    async fn click(&mut self, click: Click) -> Course {
+        if let Some(call) = click.call() {
+            self.errands.call(call);
+            return Course::On;
+        }
+        match click {
+            Click::Quit(jobs) => return self.quit(jobs),
+            Click::OpenWindow => self.open_window(None, false).await,
+            Click::OpenPlace(place) => self.open_window(Some(place), false).await,
+            Click::OpenBrowser => {
+                if let Some(desk) = &self.known.desk {
+                    self.errands.dashboard(&desk.address);
+                }
+            }
+            Click::CopyAddress => self.copy_address().await,
+            _ => {}
+        }
+        Course::On
+    }
+
+    fn bring(&mut self, brought: Brought) {
+        match brought {
+            Brought::Jobs(jobs) => self.known.take_jobs(jobs),
+            Brought::Asking(asking) => {
+                let news = self.known.take_asking(asking);
+                self.tell(news);
+            }
+            Brought::Wish(wish) => self.wish = wish,
+            Brought::Dashboard(page) => {
+                if let Err(error) = open::that_detached(&page) {
+                    self.notifier.send(notices::failed(&text::no_browser(&error.to_string())));
+                }
+            }
+            Brought::Done => {}
+            Brought::Failed(words) => self.notifier.send(notices::failed(&words)),
+        }
+    }
+
+    fn tell(&mut self, news: Vec<News>) {
+        let is_shown = self.window.is_shown();
+        for notice in news.iter().filter_map(|news| notices::notice(news, self.wish, is_shown)) {
+            self.notifier.send(notice);
+        }
+    }
+
+    /// Leaves, or begins to wait for running jobs. Asked a second time it does what is asked then.
+    fn quit(&mut self, jobs: AtQuit) -> Course {
+        let is_idle = self.known.running.is_empty() && self.running_count() == 0;
+        let stop = match jobs {
+            AtQuit::Keep => return Course::Leave,
+            AtQuit::Finish => AtStop::Finish,
+            AtQuit::Cancel => AtStop::Cancel,
+        };
+        if is_idle {
+            return Course::Leave;
+        }
+        self.errands.call(Click::Stop(stop).call().unwrap_or_else(|| unreachable!("stopping is a call")));
+        self.standing = Standing::Finishing;
+        self.patience = (stop == AtStop::Cancel).then(|| tokio::time::Instant::now() + CANCEL_TIMEOUT);
+        Course::On
+    }
+
+    /// A quitting app leaves when the last job is over.
+    fn course(&self) -> Course {
+        let is_over = self.standing == Standing::Finishing && self.running_count() == 0;
+        if is_over { Course::Leave } else { Course::On }
+    }
+
+    fn running_count(&self) -> usize {
+        self.known.desk.as_ref().map_or(0, |desk| desk.counts.running)
+    }
+
+    fn has_tray(&self) -> bool {
+        self.tray.is_shown.borrow().unwrap_or(false)
+    }
+
+    async fn open_window(&mut self, link: Option<String>, minimised: bool) {
+        let keep = !self.has_tray();
+        let manner = Manner { door: self.rooms.door.clone(), link, keep, minimised };
+        if let Err(error) = self.window.open(manner).await {
+            tracing::warn!(%error);
+            self.notifier.send(notices::failed(&error.to_string()));
+        }
+    }
+
+    async fn window_closed(&mut self) {
+        if self.has_tray() && !self.remembered.told_of_tray {
+            self.notifier.send(notices::stays());
+            self.remember(Remembered { told_of_tray: true, ..self.remembered }).await;
+        }
+    }
+
+    /// An app without icon and window could not be reached any more.
+    async fn tray_changed(&mut self) {
+        if self.has_tray() {
+            self.tray_gone = None;
+            return;
+        }
+        let gone = *self.tray_gone.get_or_insert_with(tokio::time::Instant::now);
+        if gone.elapsed() >= TRAY_PATIENCE {
+            self.tray_gone = None;
+            if !self.window.is_open() {
+                self.open_window(None, true).await;
+            }
+        }
+    }
+
+    async fn copy_address(&mut self) {
+        let Some(address) = self.known.desk.as_ref().map(|desk| desk.address.clone()) else { return };
+        if let Err(words) = self.clipboard.copy(address).await {
+            self.notifier.send(notices::failed(&text::no_clipboard(&words)));
+        }
+    }
+
+    async fn remember(&mut self, remembered: Remembered) {
+        self.remembered = remembered;
+        on_disk(&self.notebook, move |notebook| notebook.write(remembered)).await;
+    }
+
+    async fn leave(mut self) {
+        self.tray.show(crate::view::leaving());
+        self.window.close().await;
+        self.rooms.close().await;
+    }
+}
+
+async fn on_disk<T: Send + Default + 'static>(
+    notebook: &Notebook,
+    work: impl FnOnce(&Notebook) -> T + Send + 'static,
+) -> T {
+    let notebook = notebook.clone();
+    tokio::task::spawn_blocking(move || work(&notebook)).await.unwrap_or_default()
+}
+
+/// Waits until then; for ever when there is no such time.
+async fn at(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

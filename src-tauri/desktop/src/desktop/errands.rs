@@ -1,0 +1,136 @@
+//! Calls of the administration API that the app waits for beside everything else, and what they bring back. What to
+//! do with it is up to [`crate::app`].
+
+use deskgrid_desktop::door::{Door, DoorError};
+use reqwest::Method;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::click::Call;
+use crate::known::{Job, Wanted};
+use crate::notices::Wish;
+
+/// What an errand brought back.
+#[derive(Debug)]
+pub(crate) enum Brought {
+    /// The jobs, those that run among them.
+    Jobs(Vec<Job>),
+    /// The sites that ask.
+    Asking(Vec<String>),
+    /// Which notifications the person wants.
+    Wish(Wish),
+    /// A page that the browser may open.
+    Dashboard(String),
+    /// What was asked for is done.
+    Done,
+    /// It did not work, in words.
+    Failed(String),
+}
+
+#[derive(Deserialize)]
+struct Jobs {
+    jobs: Vec<Job>,
+}
+
+#[derive(Deserialize)]
+struct Sites {
+    pending: Vec<Pending>,
+}
+
+#[derive(Deserialize)]
+struct Pending {
+    origin: String,
+}
+
+#[derive(Deserialize)]
+struct Sheet {
+    settings: Vec<Setting>,
+}
+
+#[derive(Deserialize)]
+struct Setting {
+    key: String,
+    value: serde_json::Value,
+}
+
+#[derive(Deserialize)]
+struct Ticket {
+    ticket: String,
+}
+
+/// All errands under way. Dropping it ends them.
+pub(crate) struct Errands {
+    door: Door,
+    open: JoinSet<Brought>,
+}
+
+impl Errands {
+    pub(crate) fn through(door: Door) -> Self {
+        Self { door, open: JoinSet::new() }
+    }
+
+    /// What the next one brings; for ever while none is under way.
+    pub(crate) async fn next(&mut self) -> Brought {
+        match self.open.join_next().await {
+            Some(Ok(brought)) => brought,
+            Some(Err(error)) => Brought::Failed(error.to_string()),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Fetches what changed.
+    pub(crate) fn fetch(&mut self, wanted: Wanted) {
+        let door = self.door.clone();
+        self.open.spawn(async move {
+            let fetched = match wanted {
+                Wanted::Jobs => running(&door).await,
+                Wanted::Sites => asking(&door).await,
+                Wanted::Settings => wish(&door).await,
+            };
+            fetched.unwrap_or_else(|error| {
+                // Nobody asked for it, and the next event brings another chance.
+                tracing::warn!(%error, ?wanted, "the tray could not be brought up to date");
+                Brought::Done
+            })
+        });
+    }
+
+    /// Does what a person asked for.
+    pub(crate) fn call(&mut self, call: Call) {
+        let door = self.door.clone();
+        self.open.spawn(async move {
+            let called = door.call::<IgnoredAny>(call.method, &call.path, Some(&call.body)).await;
+            called.map_or_else(|error| Brought::Failed(error.to_string()), |_| Brought::Done)
+        });
+    }
+
+    /// Gets a way into the dashboard at `address` that works once.
+    pub(crate) fn dashboard(&mut self, address: &str) {
+        let (door, address) = (self.door.clone(), address.to_owned());
+        self.open.spawn(async move {
+            let ticket = door.call::<Ticket>(Method::POST, "/api/ticket", Some(&json!({}))).await;
+            match ticket {
+                Ok(Ticket { ticket }) => Brought::Dashboard(format!("{address}/dashboard/#ticket={ticket}")),
+                Err(error) => Brought::Failed(error.to_string()),
+            }
+        });
+    }
+}
+
+async fn running(door: &Door) -> Result<Brought, DoorError> {
+    let list: Jobs = door.call(Method::GET, "/api/jobs?phase=running", None).await?;
+    Ok(Brought::Jobs(list.jobs))
+}
+
+async fn asking(door: &Door) -> Result<Brought, DoorError> {
+    let sites: Sites = door.call(Method::GET, "/api/sites", None).await?;
+    Ok(Brought::Asking(sites.pending.into_iter().map(|site| site.origin).collect()))
+}
+
+async fn wish(door: &Door) -> Result<Brought, DoorError> {
+    let sheet: Sheet = door.call(Method::GET, "/api/settings/sheet", None).await?;
+    let chosen = sheet.settings.iter().find(|setting| setting.key == "notifications");
+    Ok(Brought::Wish(chosen.and_then(|setting| setting.value.as_str()).map_or(Wish::default(), Wish::named)))
+}

@@ -1,0 +1,62 @@
+//! One app at a time: where a Deskgrid already works in the same data folder, its window is opened and this start is
+//! over.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use deskgrid_desktop::door::{Door, DoorError};
+use deskgrid_server::LocalDoor;
+use reqwest::Method;
+use serde::de::IgnoredAny;
+use serde_json::json;
+
+use crate::app::Plan;
+use crate::window::{self, Manner};
+
+/// The code for a server that no app stands around.
+const NO_SHELL: &str = "no-shell";
+
+/// Hands over to a Deskgrid that is running already, and gives the exit code of this program then; none when this
+/// one is the first.
+pub(crate) async fn hand_over(plan: &Plan) -> Option<ExitCode> {
+    let path = door(plan).await?;
+    let door = Door::at(&path).ok()?;
+    // Who starts us at login wants the app to run, which it does.
+    let asked = if plan.hidden && plan.link.is_none() {
+        door.call::<IgnoredAny>(Method::GET, "/api/desk", None).await
+    } else {
+        door.call::<IgnoredAny>(Method::POST, "/api/desk/window", Some(&json!({"link": plan.link}))).await
+    };
+    match asked {
+        Ok(_) => {
+            println!("Deskgrid is running already; here is its window.");
+            Some(ExitCode::SUCCESS)
+        }
+        Err(DoorError::Silent(_)) => None,
+        Err(error) if error.code() == NO_SHELL => Some(window_onto(path, plan).await),
+        Err(error) => {
+            eprintln!("Deskgrid is running already, but its window does not open: {error}");
+            Some(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// A server in a terminal has no app; its window is ours to open.
+async fn window_onto(door: PathBuf, plan: &Plan) -> ExitCode {
+    println!("Deskgrid is running already, without an icon (deskgrid serve); here is its window.");
+    let manner = Manner { door, link: plan.link.clone(), keep: false, minimised: plan.hidden };
+    match window::run_alone(&manner).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Where the local door of these settings is; none when they cannot be read, which the start then says.
+async fn door(plan: &Plan) -> Option<PathBuf> {
+    let source = plan.source.clone();
+    let settings = tokio::task::spawn_blocking(move || source.load()).await.ok()?.ok()?;
+    Some(LocalDoor::of(&settings.data_directory).path().to_owned())
+}

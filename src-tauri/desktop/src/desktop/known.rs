@@ -1,0 +1,275 @@
+//! What the tray knows of Deskgrid: the parts of the administration API's events that it shows or tells of, and a
+//! pure step from one event to the next. It asks nobody and shows nothing.
+
+use std::collections::BTreeMap;
+
+use deskgrid_wire::sse::Event;
+use serde::Deserialize;
+
+/// Whether the port is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Doors {
+    /// Web pages reach Deskgrid.
+    Open,
+    /// The person stopped it.
+    Closed,
+    /// It could not be opened.
+    Blocked,
+}
+
+/// Something that is wrong, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Problem {
+    pub(crate) words: String,
+}
+
+/// The container engine.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Engine {
+    pub(crate) ready: bool,
+    pub(crate) words: String,
+}
+
+/// How many jobs there are, and sites that ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct Counts {
+    pub(crate) running: usize,
+    pub(crate) waiting: usize,
+    pub(crate) asking: usize,
+}
+
+/// What Deskgrid says of this very app.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ShellState {
+    pub(crate) start_at_login: Option<bool>,
+}
+
+/// The whole state of the desk.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Desk {
+    pub(crate) doors: Doors,
+    pub(crate) problem: Option<Problem>,
+    pub(crate) address: String,
+    pub(crate) engine: Engine,
+    pub(crate) counts: Counts,
+    pub(crate) shell: Option<ShellState>,
+}
+
+/// Where a job is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Phase {
+    Queued,
+    Running,
+    Finished,
+}
+
+/// Why a job failed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Failure {
+    pub(crate) message: String,
+}
+
+/// A job, as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Job {
+    pub(crate) id: String,
+    pub(crate) phase: Phase,
+    pub(crate) reason: Option<String>,
+    pub(crate) started_at: Option<u64>,
+    pub(crate) image: Option<String>,
+    pub(crate) command: Option<String>,
+    pub(crate) exit_code: Option<i64>,
+    /// Milliseconds.
+    pub(crate) duration: Option<u64>,
+    pub(crate) failure: Option<Failure>,
+}
+
+#[derive(Deserialize)]
+struct Changes {
+    #[serde(default)]
+    changed: Vec<Job>,
+    #[serde(default)]
+    gone: Vec<String>,
+    #[serde(default)]
+    whole: bool,
+}
+
+/// What happened, for whoever tells the person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// A job that ran is over.
+    Ended(Job),
+    /// A site asks for the first time.
+    Asks(String),
+    /// The engine is gone, in words.
+    EngineLost(String),
+    /// The engine is back.
+    EngineFound,
+}
+
+/// What has to be asked for because an event only said that it changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// The running jobs.
+    Jobs,
+    /// The sites that ask.
+    Sites,
+    /// Which notifications the person wants.
+    Settings,
+}
+
+/// Everything that is known.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Known {
+    pub(crate) desk: Option<Desk>,
+    /// The running jobs by id.
+    pub(crate) running: BTreeMap<String, Job>,
+    /// The origins that ask, oldest first.
+    pub(crate) asking: Vec<String>,
+}
+
+/// What an event led to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Heard {
+    pub(crate) news: Vec<News>,
+    pub(crate) wanted: Vec<Wanted>,
+}
+
+impl Known {
+    /// Takes an event in. One that cannot be read is left out: a newer server may say more.
+    pub(crate) fn hear(&mut self, event: &Event) -> Heard {
+        let data = &event.data;
+        match event.name.as_str() {
+            "desk" => serde_json::from_str(data).map(|desk| self.hear_desk(desk)).unwrap_or_default(),
+            "jobs" => serde_json::from_str(data).map(|changes| self.hear_jobs(changes)).unwrap_or_default(),
+            "sites" => Heard { wanted: vec![Wanted::Sites], ..Heard::default() },
+            "settings" => Heard { wanted: vec![Wanted::Settings], ..Heard::default() },
+            _ => Heard::default(),
+        }
+    }
+
+    fn hear_desk(&mut self, desk: Desk) -> Heard {
+        let mut heard = Heard::default();
+        let before = self.desk.as_ref().map(|desk| (desk.engine.ready, desk.counts.asking));
+        match (before, desk.engine.ready) {
+            (Some((true, _)), false) => heard.news.push(News::EngineLost(desk.engine.words.clone())),
+            (Some((false, _)), true) => heard.news.push(News::EngineFound),
+            _ => {}
+        }
+        if desk.counts.running != self.running.len() && before.is_none() {
+            heard.wanted.push(Wanted::Jobs);
+        }
+        if desk.counts.asking != self.asking.len() && before.is_none() {
+            heard.wanted.push(Wanted::Sites);
+        }
+        self.desk = Some(desk);
+        heard
+    }
+
+    fn hear_jobs(&mut self, changes: Changes) -> Heard {
+        let mut heard = Heard::default();
+        for id in &changes.gone {
+            self.running.remove(id);
+        }
+        for job in changes.changed {
+            if job.phase == Phase::Running {
+                self.running.insert(job.id.clone(), job);
+            } else if self.running.remove(&job.id).is_some() && job.phase == Phase::Finished {
+                heard.news.push(News::Ended(job));
+            }
+        }
+        if changes.whole {
+            heard.wanted.push(Wanted::Jobs);
+        }
+        heard
+    }
+
+    /// Takes all jobs of a list in, of which those that do not run are left out.
+    pub(crate) fn take_jobs(&mut self, jobs: Vec<Job>) {
+        let running = jobs.into_iter().filter(|job| job.phase == Phase::Running);
+        self.running = running.map(|job| (job.id.clone(), job)).collect();
+    }
+
+    /// Takes the sites that ask in, and tells which did not before.
+    pub(crate) fn take_asking(&mut self, asking: Vec<String>) -> Vec<News> {
+        let fresh = asking.iter().filter(|origin| !self.asking.contains(origin));
+        let news = fresh.map(|origin| News::Asks(origin.clone())).collect();
+        self.asking = asking;
+        news
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    pub(crate) fn desk(doors: &str, running: usize, asking: usize, engine: bool) -> Value {
+        json!({
+            "doors": doors, "problem": null, "address": "http://localhost:8000",
+            "engine": {"ready": engine, "words": "The engine does not run."},
+            "counts": {"running": running, "waiting": 0, "asking": asking, "finished": 0},
+            "shell": {"tray": true, "startAtLogin": false}, "version": "1",
+        })
+    }
+
+    pub(crate) fn job(id: &str, phase: &str) -> Value {
+        json!({
+            "id": id, "phase": phase, "reason": null, "queuedAt": 1, "startedAt": 60_000, "endedAt": null,
+            "image": "docker.io/library/python:3.12", "command": "python3 analyse.py", "exitCode": null,
+            "duration": null, "failure": null,
+        })
+    }
+
+    pub(crate) fn event(name: &str, data: &Value) -> Event {
+        Event { name: name.into(), data: data.to_string() }
+    }
+
+    #[test]
+    fn a_running_job_that_ends_is_news_and_one_that_never_ran_is_none() {
+        let mut known = Known::default();
+        known.hear(&event("jobs", &json!({"changed": [job("a", "running")], "gone": []})));
+        assert_eq!(known.running.len(), 1);
+        let heard =
+            known.hear(&event("jobs", &json!({"changed": [job("a", "finished"), job("b", "finished")]})));
+        assert!(matches!(heard.news.as_slice(), [News::Ended(job)] if job.id == "a"));
+        assert!(known.running.is_empty());
+    }
+
+    #[test]
+    fn an_engine_that_goes_and_comes_is_news_and_one_that_never_was_there_is_none() {
+        let mut known = Known::default();
+        assert_eq!(known.hear(&event("desk", &desk("open", 0, 0, false))).news, []);
+        assert_eq!(known.hear(&event("desk", &desk("open", 0, 0, true))).news, [News::EngineFound]);
+        assert_eq!(known.hear(&event("desk", &desk("open", 0, 0, true))).news, []);
+        let lost = known.hear(&event("desk", &desk("open", 0, 0, false))).news;
+        assert!(matches!(lost.as_slice(), [News::EngineLost(words)] if words.contains("does not run")));
+    }
+
+    #[test]
+    fn jobs_that_were_running_before_are_asked_for() {
+        let mut known = Known::default();
+        assert_eq!(known.hear(&event("desk", &desk("open", 2, 0, true))).wanted, [Wanted::Jobs]);
+        assert_eq!(known.hear(&event("jobs", &json!({"whole": true}))).wanted, [Wanted::Jobs]);
+    }
+
+    #[test]
+    fn a_site_that_asks_is_news_once() {
+        let mut known = Known::default();
+        assert_eq!(known.take_asking(vec!["https://a.org".into()]), [News::Asks("https://a.org".into())]);
+        assert_eq!(known.take_asking(vec!["https://a.org".into()]), []);
+    }
+
+    #[test]
+    fn events_of_a_newer_server_are_left_out() {
+        let mut known = Known::default();
+        known.hear(&event("weather", &json!("rain")));
+        known.hear(&event("desk", &json!({"doors": "ajar"})));
+        assert_eq!(known, Known::default());
+    }
+}

@@ -1,0 +1,103 @@
+//! The engine rooms in this process: opens and closes the server, and is the shell that the server's administration
+//! API talks to. The one place of the app that knows `deskgrid-server`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use deskgrid_server::settings::SettingsSource;
+use deskgrid_server::{JobsAtQuit, LocalDoor, Server, Shell, StartError};
+use tokio::sync::{mpsc, watch};
+
+use crate::click::AtQuit;
+use crate::login;
+
+/// Stopping takes less than this; what hangs is left behind.
+const STOP_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// What somebody asked of the app through the API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Show the window, at this place.
+    OpenWindow(Option<String>),
+    /// Leave.
+    Quit(AtQuit),
+}
+
+/// The open rooms.
+pub(crate) struct Rooms {
+    server: Server,
+    /// Where the local door is.
+    pub(crate) door: PathBuf,
+}
+
+impl Rooms {
+    /// Opens the rooms and the local door. The port stays closed.
+    ///
+    /// # Errors
+    /// [`StartError`] says what stands in the way.
+    pub(crate) async fn open(source: SettingsSource, shell: AppShell) -> Result<Self, StartError> {
+        let server = Server::open(source, Some(Arc::new(shell))).await?;
+        let door = LocalDoor::of(server.data_directory()).path().to_owned();
+        Ok(Self { server, door })
+    }
+
+    /// Opens the port. Why it could not is a part of the server's state, which the tray shows.
+    pub(crate) async fn open_port(&self) {
+        if let Err(error) = self.server.open_port().await {
+            tracing::warn!(%error, "the port stays closed");
+        }
+    }
+
+    /// The folder that everything is kept in.
+    pub(crate) fn data_directory(&self) -> &Path {
+        self.server.data_directory()
+    }
+
+    /// Closes everything. Containers go on.
+    pub(crate) async fn close(self) {
+        if tokio::time::timeout(STOP_TIMEOUT, self.server.stop()).await.is_err() {
+            tracing::warn!("The server did not stop in time and is left behind.");
+        }
+    }
+}
+
+/// The app, as the administration API sees it.
+#[derive(Clone)]
+pub(crate) struct AppShell {
+    pub(crate) orders: mpsc::UnboundedSender<Order>,
+    pub(crate) has_tray: watch::Receiver<Option<bool>>,
+}
+
+impl AppShell {
+    fn order(&self, order: Order) {
+        // The app is leaving when nobody takes orders any more.
+        let _ = self.orders.send(order);
+    }
+}
+
+impl Shell for AppShell {
+    fn has_tray(&self) -> bool {
+        self.has_tray.borrow().unwrap_or(false)
+    }
+
+    fn starts_at_login(&self) -> Option<bool> {
+        login::is_on()
+    }
+
+    fn start_at_login(&self, on: bool) -> Result<(), (&'static str, String)> {
+        login::set(on).map_err(|error| (error.code(), error.to_string()))
+    }
+
+    fn open_window(&self, link: Option<String>) {
+        self.order(Order::OpenWindow(link));
+    }
+
+    fn quit(&self, jobs: JobsAtQuit) {
+        self.order(Order::Quit(match jobs {
+            JobsAtQuit::Finish => AtQuit::Finish,
+            JobsAtQuit::Cancel => AtQuit::Cancel,
+            JobsAtQuit::Keep => AtQuit::Keep,
+        }));
+    }
+}

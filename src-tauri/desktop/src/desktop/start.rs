@@ -1,0 +1,80 @@
+//! From a tray to a running [`App`]: opens the engine rooms, and where that fails says why and tries again when asked.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use deskgrid_desktop::door::Door;
+use tokio::sync::mpsc;
+
+use crate::app::{App, Plan};
+use crate::click::Click;
+use crate::known::Known;
+use crate::leave::LeaveSignals;
+use crate::notices;
+use crate::notify::Notifier;
+use crate::rooms::{AppShell, Rooms};
+use crate::text;
+use crate::tray::TrayPort;
+use crate::view::{Standing, view};
+
+/// The system has said by then whether it shows icons.
+const TRAY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Runs the app in a tray until the person leaves.
+pub(crate) async fn run(mut tray: TrayPort, plan: Plan) -> ExitCode {
+    let mut signals = match LeaveSignals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return failure(&error),
+    };
+    loop {
+        tray.show(view(&Standing::Starting, &Known::default(), 0));
+        let (orders, taken) = mpsc::unbounded_channel();
+        let shell = AppShell { orders, has_tray: tray.is_shown.clone() };
+        let opened = tokio::join!(Rooms::open(plan.source.clone(), shell), settled(&mut tray)).0;
+        let words = match opened {
+            Ok(rooms) => match Door::at(&rooms.door) {
+                Ok(door) => {
+                    App::new(rooms, door, tray, taken, signals).await.run(plan).await;
+                    return ExitCode::SUCCESS;
+                }
+                Err(error) => error.to_string(),
+            },
+            Err(error) => error.to_string(),
+        };
+        if !wants_another(&mut tray, &mut signals, &words).await {
+            return ExitCode::FAILURE;
+        }
+    }
+}
+
+/// Waits until the system has said whether it shows the icon.
+async fn settled(tray: &mut TrayPort) {
+    let _ = tokio::time::timeout(TRAY_TIMEOUT, tray.is_shown.wait_for(Option::is_some)).await;
+}
+
+/// Says why it did not start, and waits for what the person wants. Without a tray nobody could be asked.
+async fn wants_another(tray: &mut TrayPort, signals: &mut LeaveSignals, words: &str) -> bool {
+    eprintln!("{}: {words}", text::NOT_STARTED);
+    let (mut notifier, _clicks) = Notifier::new();
+    notifier.send(notices::not_started(words));
+    tray.show(view(&Standing::Failed(words.to_owned()), &Known::default(), 0));
+    if !tray.is_shown.borrow().unwrap_or(false) {
+        notifier.sent().await;
+        return false;
+    }
+    loop {
+        tokio::select! {
+            click = tray.clicks.recv() => match click {
+                Some(Click::TryAgain) => return true,
+                Some(Click::Quit(_)) | None => return false,
+                Some(_) => {}
+            },
+            () = signals.next() => return false,
+        }
+    }
+}
+
+fn failure(error: &std::io::Error) -> ExitCode {
+    eprintln!("{}: {error}", text::NOT_STARTED);
+    ExitCode::FAILURE
+}

@@ -1,0 +1,168 @@
+//! The window, a program of its own: starts it, brings it forward, and notices when it closes. What it shows is its
+//! own business.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+/// A window that does not close by then is ended.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The window program could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "The window could not be opened: {program}: {problem}. Install Deskgrid again, or use it in the browser."
+)]
+pub(crate) struct WindowError {
+    program: String,
+    problem: std::io::Error,
+}
+
+/// What the window tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// It is before the person's eyes.
+    Shown,
+    /// It is minimised.
+    Hidden,
+    /// It was closed, or it broke.
+    Closed,
+}
+
+/// How a window is to be.
+#[derive(Clone, Debug)]
+pub(crate) struct Manner {
+    /// The local door that it goes through.
+    pub(crate) door: PathBuf,
+    /// The place that it shows first.
+    pub(crate) link: Option<String>,
+    /// Whether closing it only minimises it, because there is no tray to open it from again.
+    pub(crate) keep: bool,
+    /// Whether it begins as an entry in the task bar.
+    pub(crate) minimised: bool,
+}
+
+/// The window, open or not.
+#[derive(Default)]
+pub(crate) struct Window {
+    open: Option<Open>,
+}
+
+struct Open {
+    child: Child,
+    orders: ChildStdin,
+    told: Lines<BufReader<ChildStdout>>,
+    is_shown: bool,
+}
+
+impl Window {
+    /// Whether the person has it before them.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.is_shown)
+    }
+
+    /// Whether there is one, shown or minimised.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Opens it, or brings the open one forward.
+    ///
+    /// # Errors
+    /// When its program cannot be started.
+    pub(crate) async fn open(&mut self, manner: Manner) -> Result<(), WindowError> {
+        if let Some(open) = &mut self.open {
+            let order = manner.link.as_ref().map_or("focus\n".to_owned(), |link| format!("link {link}\n"));
+            if open.orders.write_all(order.as_bytes()).await.is_ok() {
+                return Ok(());
+            }
+            // It is just closing: its pipe is gone already.
+            self.close().await;
+        }
+        self.open = Some(start(&manner)?);
+        Ok(())
+    }
+
+    /// Waits for what it tells next; for ever while there is none.
+    pub(crate) async fn told(&mut self) -> Told {
+        let Some(open) = &mut self.open else { return std::future::pending().await };
+        loop {
+            match open.told.next_line().await {
+                Ok(Some(line)) if line == "shown" => {
+                    open.is_shown = true;
+                    return Told::Shown;
+                }
+                Ok(Some(line)) if line == "hidden" => {
+                    open.is_shown = false;
+                    return Told::Hidden;
+                }
+                Ok(Some(_)) => {}
+                _ => {
+                    // It is over or about to be; dropping it sees to that.
+                    self.open = None;
+                    return Told::Closed;
+                }
+            }
+        }
+    }
+
+    /// Closes it and waits for its end.
+    pub(crate) async fn close(&mut self) {
+        let Some(Open { mut child, orders, .. }) = self.open.take() else { return };
+        // It ends when nobody can give it orders any more.
+        drop(orders);
+        if tokio::time::timeout(CLOSE_TIMEOUT, child.wait()).await.is_err() {
+            let _ = child.kill().await;
+        }
+    }
+}
+
+fn start(manner: &Manner) -> Result<Open, WindowError> {
+    let program = program();
+    let failed = |problem| WindowError { program: program.display().to_string(), problem };
+    let mut child = command(&program, manner)
+        .arg("--owned")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(failed)?;
+    let pipes = child.stdin.take().zip(child.stdout.take());
+    let (orders, told) = pipes.ok_or_else(|| failed(std::io::ErrorKind::BrokenPipe.into()))?;
+    Ok(Open { child, orders, told: BufReader::new(told).lines(), is_shown: true })
+}
+
+/// Opens a window that belongs to nobody, onto a Deskgrid that has no app.
+///
+/// # Errors
+/// When its program cannot be started.
+pub(crate) async fn run_alone(manner: &Manner) -> Result<(), WindowError> {
+    let program = program();
+    let failed = |problem| WindowError { program: program.display().to_string(), problem };
+    command(&program, manner).status().await.map_err(failed)?;
+    Ok(())
+}
+
+fn command(program: &Path, manner: &Manner) -> Command {
+    let mut command = Command::new(program);
+    command.arg("--door").arg(&manner.door);
+    if let Some(link) = &manner.link {
+        command.arg("--link").arg(link);
+    }
+    if manner.keep {
+        command.arg("--keep");
+    }
+    if manner.minimised {
+        command.arg("--minimised");
+    }
+    command
+}
+
+/// It lies beside this program.
+fn program() -> PathBuf {
+    let name = format!("deskgrid-window{}", std::env::consts::EXE_SUFFIX);
+    std::env::current_exe().map_or_else(|_| PathBuf::from(&name), |program| program.with_file_name(&name))
+}

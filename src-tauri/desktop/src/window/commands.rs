@@ -1,0 +1,128 @@
+//! What the page may ask of the window: calls of the administration API, bytes of files and the stream of events, all
+//! through the local door, and pages for the browser. It forwards and decides nothing.
+
+use std::sync::{Mutex, PoisonError};
+
+use deskgrid_desktop::door::{Answer, Door};
+use reqwest::Method;
+use serde::Serialize;
+use serde_json::Value;
+use tauri::State;
+use tauri::ipc::{Channel, Response};
+use tokio::task::JoinHandle;
+use url::Url;
+
+/// A preview never needs more, and the page would choke on it.
+const MOST_READ: usize = 64 << 20;
+
+/// What belongs to the page.
+pub(crate) struct Page {
+    pub(crate) door: Door,
+    /// Where to go first, until the page has asked for it.
+    link: Mutex<Option<String>>,
+    /// The task that follows events for the page. A page that is loaded again has a new one.
+    following: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Page {
+    pub(crate) fn new(door: Door, link: Option<String>) -> Self {
+        Self { door, link: Mutex::new(link), following: Mutex::new(None) }
+    }
+}
+
+/// What the page hears.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Message {
+    Event { event: String, data: String },
+    Lost { event: &'static str },
+}
+
+#[tauri::command]
+pub(crate) async fn api(
+    page: State<'_, Page>,
+    method: String,
+    path: String,
+    body: Option<Value>,
+) -> Result<Answer, String> {
+    let method = match method.as_str() {
+        "GET" => Method::GET,
+        "POST" => Method::POST,
+        "PUT" => Method::PUT,
+        "PATCH" => Method::PATCH,
+        other => return Err(format!("The app does not know the method {other}. Please report this.")),
+    };
+    page.door.ask(method, &path, body.as_ref()).await.map_err(|error| error.to_string())
+}
+
+#[tauri::command]
+pub(crate) async fn read(page: State<'_, Page>, path: String, most: usize) -> Result<Response, String> {
+    let mut file = page.door.file(&path).await.map_err(|error| error.to_string())?;
+    let most = most.min(MOST_READ);
+    let mut bytes = Vec::new();
+    while bytes.len() < most {
+        match file.chunk().await.map_err(|error| error.to_string())? {
+            Some(piece) => bytes.extend_from_slice(&piece),
+            None => break,
+        }
+    }
+    bytes.truncate(most);
+    Ok(Response::new(bytes))
+}
+
+#[tauri::command]
+pub(crate) async fn listen(page: State<'_, Page>, channel: Channel<Message>) -> Result<(), String> {
+    let mut events = page.door.events().await.map_err(|error| error.to_string())?;
+    let follow = tokio::spawn(async move {
+        while let Some(event) = events.next().await {
+            if channel.send(Message::Event { event: event.name, data: event.data }).is_err() {
+                return;
+            }
+        }
+        let _ = channel.send(Message::Lost { event: "lost" });
+    });
+    let earlier = page.following.lock().unwrap_or_else(PoisonError::into_inner).replace(follow);
+    if let Some(earlier) = earlier {
+        earlier.abort();
+    }
+    Ok(())
+}
+
+#[tauri::command]
+pub(crate) fn open_external(url: &str) -> Result<(), String> {
+    let url = browsable(url)?;
+    open::that_detached(url.as_str()).map_err(|error| format!("No browser opened {url}: {error}."))
+}
+
+#[tauri::command]
+pub(crate) fn initial_link(page: State<'_, Page>) -> Option<String> {
+    page.link.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// The system opens files and programs as well as pages, if one lets it.
+fn browsable(url: &str) -> Result<Url, String> {
+    let bad =
+        || format!("\"{}\" is not the address of a web page.", url.chars().take(200).collect::<String>());
+    let url = Url::parse(url).map_err(|_| bad())?;
+    if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err(bad()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_web_pages_are_opened() {
+        assert!(browsable("https://docs.docker.com/engine/install/").is_ok());
+        for bad in ["file:///etc/passwd", "javascript:alert(1)", "deskgrid://job/1", "/bin/sh", ""] {
+            assert!(browsable(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_page_hears_events_and_their_end() {
+        let event = Message::Event { event: "desk".into(), data: "{}".into() };
+        assert_eq!(serde_json::to_string(&event).unwrap(), r#"{"event":"desk","data":"{}"}"#);
+        assert_eq!(serde_json::to_string(&Message::Lost { event: "lost" }).unwrap(), r#"{"event":"lost"}"#);
+    }
+}

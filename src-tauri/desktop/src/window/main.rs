@@ -1,0 +1,176 @@
+//! `deskgrid-window`: one web view with the user interface, which reaches Deskgrid through its local door only. A
+//! program of its own, so that its memory goes when it closes and its end touches no job.
+
+// No black window beside it.
+#![cfg_attr(all(windows, not(debug_assertions)), windows_subsystem = "windows")]
+
+mod commands;
+mod owner;
+mod save;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use deskgrid_desktop::door::Door;
+use deskgrid_desktop::{display, link};
+use tauri::webview::{PageLoadEvent, WebviewWindowBuilder};
+use tauri::{App, AppHandle, Manager, Url, WebviewUrl, WebviewWindow, WindowEvent};
+use tauri_plugin_window_state::StateFlags;
+
+use commands::Page;
+
+/// The one window.
+const LABEL: &str = "main";
+const TITLE: &str = "Deskgrid";
+const SIZE: (f64, f64) = (1080.0, 720.0);
+const LEAST_SIZE: (f64, f64) = (720.0, 480.0);
+/// Where the system is set to no language, the web view calls that "C", at which the page's libraries stumble.
+const SOME_LANGUAGE: &str = "try { Intl.getCanonicalLocales(navigator.language) } catch {
+    Object.defineProperty(navigator, 'language', { value: 'en' });
+    Object.defineProperty(navigator, 'languages', { value: ['en'] });
+}";
+/// A page that is not drawn by then is shown as it is: a window that does not come looks like a click that was lost.
+const SHOW_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// The window of Deskgrid
+#[derive(Clone, Debug, Parser)]
+#[command(name = "deskgrid-window", version)]
+struct Flags {
+    /// Local door of the running Deskgrid
+    #[arg(long, value_name = "PATH")]
+    door: PathBuf,
+    /// Place to show first, such as #/queue
+    #[arg(long, value_name = "PLACE")]
+    link: Option<String>,
+    /// Minimise instead of closing
+    #[arg(long)]
+    keep: bool,
+    /// Begin as an entry in the task bar
+    #[arg(long)]
+    minimised: bool,
+    /// Take orders from the input, tell what happens on the output, and end when the input does
+    #[arg(long)]
+    owned: bool,
+}
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    if !display::is_there() {
+        eprintln!("{}", display::NO_DISPLAY);
+        return ExitCode::from(display::NO_DISPLAY_CODE);
+    }
+    match run(flags) {
+        Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        Err(error) => {
+            eprintln!("The window could not be opened: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(flags: Flags) -> Result<i32, Box<dyn std::error::Error>> {
+    let page =
+        Page::new(Door::at(&flags.door)?, flags.link.as_deref().and_then(|link| link::place(link).ok()));
+    let remembered = StateFlags::SIZE | StateFlags::POSITION | StateFlags::MAXIMIZED;
+    let app = tauri::Builder::default()
+        .plugin(tauri_plugin_dialog::init())
+        .plugin(tauri_plugin_window_state::Builder::new().with_state_flags(remembered).build())
+        .manage(page)
+        .invoke_handler(tauri::generate_handler![
+            commands::api,
+            commands::read,
+            commands::listen,
+            commands::open_external,
+            commands::initial_link,
+            save::save,
+            save::save_text,
+            save::save_all,
+        ])
+        .setup(move |app| open(app, &flags))
+        .build(tauri::generate_context!())?;
+    Ok(app.run_return(|_, _| {}))
+}
+
+fn open(app: &App, flags: &Flags) -> Result<(), Box<dyn std::error::Error>> {
+    let minimised = flags.minimised;
+    let window = WebviewWindowBuilder::new(app, LABEL, WebviewUrl::default())
+        .title(TITLE)
+        .inner_size(SIZE.0, SIZE.1)
+        .min_inner_size(LEAST_SIZE.0, LEAST_SIZE.1)
+        .visible(false)
+        .initialization_script(SOME_LANGUAGE)
+        .on_navigation(is_ours)
+        .on_page_load(move |window, load| {
+            if load.event() == PageLoadEvent::Finished {
+                show(&window, minimised);
+            }
+        })
+        .build()?;
+    show_soon(window.clone(), minimised);
+    if flags.keep {
+        minimise_on_close(&window);
+    }
+    if flags.owned {
+        owner::obey(app.handle().clone());
+        owner::report(&window);
+    }
+    Ok(())
+}
+
+/// The page never goes anywhere else: what it shows of other sites opens in the browser.
+fn is_ours(url: &Url) -> bool {
+    matches!(url.scheme(), "tauri" | "about" | "blob") || url.host_str() == Some("tauri.localhost")
+}
+
+fn show_soon(window: WebviewWindow, minimised: bool) {
+    tauri::async_runtime::spawn(async move {
+        tokio::time::sleep(SHOW_TIMEOUT).await;
+        show(&window, minimised);
+    });
+}
+
+/// Shows the window, once.
+fn show(window: &WebviewWindow, minimised: bool) {
+    if window.is_visible().unwrap_or(false) {
+        return;
+    }
+    let shown = if minimised { window.show().and_then(|()| window.minimize()) } else { window.show() };
+    if let Err(error) = shown {
+        eprintln!("The window could not be shown: {error}");
+    }
+}
+
+fn minimise_on_close(window: &WebviewWindow) {
+    let kept = window.clone();
+    window.on_window_event(move |event| {
+        if let WindowEvent::CloseRequested { api, .. } = event {
+            api.prevent_close();
+            let _ = kept.minimize();
+        }
+    });
+}
+
+/// Brings the window before the person's eyes.
+fn bring_forward(app: &AppHandle) {
+    let Some(window) = app.get_webview_window(LABEL) else { return };
+    let brought = window.unminimize().and_then(|()| window.show()).and_then(|()| window.set_focus());
+    if let Err(error) = brought {
+        eprintln!("The window could not be brought forward: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_stays_where_it_is() {
+        let ours = |url| is_ours(&Url::parse(url).unwrap());
+        assert!(ours("tauri://localhost/index.html#/queue") && ours("http://tauri.localhost/"));
+        assert!(
+            !ours("https://example.org/") && !ours("file:///etc/passwd") && !ours("http://localhost:8000/")
+        );
+    }
+}

@@ -1,0 +1,55 @@
+//! The line to the app that opened the window: its orders come in on the input, one a line, and what becomes of the
+//! window goes out on the output.
+
+use std::io::{BufRead, Write};
+use std::sync::Mutex;
+
+use deskgrid_desktop::link;
+use tauri::{AppHandle, Emitter, WebviewWindow, WindowEvent};
+
+use crate::{LABEL, bring_forward};
+
+/// The event that tells the page of a link.
+const LINK_EVENT: &str = "link";
+
+/// Does what the app says, in a thread that ends with the input. Then the app is gone or wants the window gone.
+pub(crate) fn obey(app: AppHandle) {
+    std::thread::spawn(move || {
+        let input = std::io::stdin().lock();
+        for line in input.lines().map_while(Result::ok) {
+            follow(&app, &line);
+        }
+        app.exit(0);
+    });
+}
+
+/// Orders of a newer app are left out.
+fn follow(app: &AppHandle, line: &str) {
+    if line == "focus" {
+        bring_forward(app);
+    } else if let Some(Ok(place)) = line.strip_prefix("link ").map(link::place) {
+        bring_forward(app);
+        let _ = app.emit_to(LABEL, LINK_EVENT, place);
+    }
+}
+
+/// Tells on the output whenever the window comes before the person's eyes or goes.
+pub(crate) fn report(window: &WebviewWindow) {
+    let told = Mutex::new(true);
+    let window_seen = window.clone();
+    window.on_window_event(move |event| {
+        if matches!(event, WindowEvent::Focused(_) | WindowEvent::Resized(_)) {
+            let is_shown = !window_seen.is_minimized().unwrap_or(false);
+            let mut told = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if std::mem::replace(&mut *told, is_shown) != is_shown {
+                tell(if is_shown { "shown" } else { "hidden" });
+            }
+        }
+    });
+}
+
+fn tell(line: &str) {
+    let mut output = std::io::stdout();
+    // The app is leaving when nobody reads.
+    let _ = writeln!(output, "{line}").and_then(|()| output.flush());
+}

@@ -1,0 +1,146 @@
+//! A desktop session of its own: a display, a session bus and a home, so that apps under test neither see nor disturb
+//! the ones of whoever runs the tests.
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+use zbus::Connection;
+use zbus::connection::Builder;
+
+/// A session with nothing in it: no panel, no window manager. Everything in it ends when it is dropped.
+pub struct Session {
+    display: String,
+    bus: String,
+    folder: TempDir,
+    programs: Vec<Child>,
+}
+
+impl Session {
+    /// Starts one. Blocks until it is there.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for name in ["home", "run"] {
+            let path = folder.path().join(name);
+            std::fs::create_dir(&path).expect("a folder");
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).expect("it is ours");
+        }
+        let (screen, number) = said(Command::new("Xvfb").args([
+            "-displayfd",
+            "1",
+            "-screen",
+            "0",
+            "1280x800x24",
+            "-nolisten",
+            "tcp",
+        ]));
+        let address = format!("--address=unix:path={}", folder.path().join("run/bus").display());
+        let (daemon, bus) = said(Command::new("dbus-daemon").args([
+            "--session",
+            "--nofork",
+            "--nopidfile",
+            "--print-address=1",
+            &address,
+        ]));
+        Self { display: format!(":{number}"), bus, folder, programs: vec![daemon, screen] }
+    }
+
+    /// Has a window manager in it, which lets windows be closed, minimised and put in front.
+    #[must_use]
+    pub fn with_window_manager(mut self) -> Self {
+        let mut manager = Command::new("openbox");
+        self.enter(&mut manager);
+        let manager = manager.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        self.programs.insert(0, manager.expect("openbox is installed"));
+        self
+    }
+
+    /// The variables that let a program take part in it.
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        let path = |name: &str| self.folder.path().join(name).to_string_lossy().into_owned();
+        vec![
+            ("DISPLAY", self.display.clone()),
+            ("DBUS_SESSION_BUS_ADDRESS", self.bus.clone()),
+            ("HOME", path("home")),
+            ("XDG_RUNTIME_DIR", path("run")),
+            // Without a graphics card the web view draws by itself, and must not look for one.
+            ("LIBGL_ALWAYS_SOFTWARE", "1".to_owned()),
+        ]
+    }
+
+    /// Variables of the session that the tests run in, which must not get into this one.
+    pub const FOREIGN: [&str; 5] =
+        ["WAYLAND_DISPLAY", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CURRENT_DESKTOP"];
+
+    /// Lets `command` take part in it.
+    pub fn enter(&self, command: &mut Command) {
+        command.envs(self.variables());
+        Self::FOREIGN.into_iter().for_each(|name| {
+            command.env_remove(name);
+        });
+    }
+
+    /// Its person's home.
+    pub fn home(&self) -> std::path::PathBuf {
+        self.folder.path().join("home")
+    }
+
+    /// A connection to its bus.
+    pub async fn connect(&self) -> Connection {
+        self.bus().build().await.expect("the bus answers")
+    }
+
+    /// A connection to its bus that something is still to be put on.
+    pub fn bus(&self) -> Builder<'static> {
+        Builder::address(self.bus.as_str()).expect("an address")
+    }
+
+    /// What `xdotool` says to these words.
+    pub async fn xdotool(&self, words: &[&str]) -> String {
+        let mut command = tokio::process::Command::new("xdotool");
+        command.envs(self.variables()).args(words).kill_on_drop(true);
+        let output = command.output().await.expect("xdotool is installed");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// The visible windows of the app.
+    pub async fn windows(&self) -> Vec<String> {
+        let found = self.xdotool(&["search", "--onlyvisible", "--name", "^Deskgrid$"]).await;
+        found.lines().map(str::to_owned).collect()
+    }
+
+    /// Saves what is on the display.
+    pub async fn picture(&self, file: &Path) {
+        let mut command = tokio::process::Command::new("import");
+        command.envs(self.variables()).args(["-window", "root"]).arg(file);
+        assert!(command.status().await.is_ok_and(|status| status.success()), "imagemagick is installed");
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        for program in &mut self.programs {
+            // It may have ended by itself.
+            let _ = program.kill();
+            let _ = program.wait();
+        }
+    }
+}
+
+/// Starts a program that says one line when it is ready.
+fn said(command: &mut Command) -> (Child, String) {
+    let named = format!("{command:?}");
+    let mut program = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{named}: {error}"));
+    let mut line = String::new();
+    let mut output = BufReader::new(program.stdout.take().expect("a pipe"));
+    output.read_line(&mut line).expect("readable");
+    assert!(!line.trim().is_empty(), "{named} ended");
+    (program, line.trim().to_owned())
+}

@@ -1,0 +1,52 @@
+// The table of the cache: filter and order. Pure.
+
+import type { Cache, CacheItem, CacheKind } from "../../api/types";
+
+export const KINDS: CacheKind[] = ["result", "blob", "image", "context", "jobcache", "log"];
+
+export type Column = "name" | "kind" | "bytes" | "lastUsed";
+export type Order = { column: Column; isDown: boolean };
+
+export const thingKey = ({ kind, id }: Pick<CacheItem, "kind" | "id">) => `${kind}/${id}`;
+
+export function arrange(items: readonly CacheItem[], words: string, kind: CacheKind | null, order: Order): CacheItem[] {
+  const wanted = words.trim().toLowerCase();
+  const sign = order.isDown ? -1 : 1;
+  return items
+    .filter((item) => (kind === null || item.kind === kind) && `${item.name} ${item.id}`.toLowerCase().includes(wanted))
+    .sort((a, b) => sign * compare(a, b, order.column) || b.bytes - a.bytes);
+}
+
+export function byKind(cache: Cache, where: "disk" | "engine"): { kind: CacheKind; bytes: number; count: number }[] {
+  return KINDS.flatMap((kind) => {
+    const uses = cache.kinds.filter((use) => use.kind === kind && use.where === where);
+    const bytes = uses.reduce((sum, use) => sum + use.bytes, 0);
+    return bytes > 0 ? [{ kind, bytes, count: uses.reduce((sum, use) => sum + use.count, 0) }] : [];
+  });
+}
+
+/** What else a bar of a disk shows besides what Deskgrid uses. */
+export function otherBytes({ disk }: Cache): number {
+  return Math.max(0, disk.total - disk.free - disk.used);
+}
+
+/** Values of the slider: equal steps for the eye, which judges sizes by their ratio. */
+export const STEPS = 100;
+const LEAST = 1024 ** 3;
+
+export function limitAt(step: number, most: number): number {
+  const bytes = LEAST * (Math.max(most, LEAST) / LEAST) ** (step / STEPS);
+  const unit = bytes < 20 * LEAST ? LEAST / 2 : LEAST;
+  return step >= STEPS ? most : Math.max(LEAST, Math.round(bytes / unit) * unit);
+}
+
+export function stepOf(bytes: number, most: number): number {
+  if (most <= LEAST) return STEPS;
+  return Math.round((STEPS * Math.log(Math.max(bytes, LEAST) / LEAST)) / Math.log(most / LEAST));
+}
+
+function compare(a: CacheItem, b: CacheItem, column: Column): number {
+  if (column === "bytes") return a.bytes - b.bytes;
+  if (column === "lastUsed") return (a.lastUsed ?? 0) - (b.lastUsed ?? 0);
+  return a[column].localeCompare(b[column]);
+}

@@ -1,0 +1,27 @@
+// A failure in words, and what to do about it. Pure.
+
+import type { Row } from "../../api/types";
+import { outcome } from "../../state/filter";
+import { text } from "../../text";
+
+export type Failure = { title: string; advice: string | null };
+
+export function failureOf(row: Row): Failure | null {
+  if (outcome(row) !== "failure") return null;
+  return { title: row.failure?.message ?? titleOf(row), advice: adviceOf(row) };
+}
+
+function titleOf({ reason, exitCode }: Row): string {
+  if (reason === "TimedOut") return text.failure.timedOut;
+  return exitCode === null || exitCode === 0 ? text.failure.error : text.failure.exit(exitCode);
+}
+
+function adviceOf({ reason, exitCode, failure }: Row): string | null {
+  const known = text.advice[failure?.code ?? ""];
+  const isPlain = failure === null || failure.code === "exit-code";
+  if (known !== undefined && !isPlain) return known;
+  if (reason === "TimedOut") return text.advice["timed-out"] ?? null;
+  if (exitCode === 137) return text.failure.killed;
+  if (exitCode === 127) return text.failure.notFound;
+  return exitCode !== null && exitCode !== 0 ? (text.advice["exit-code"] ?? null) : null;
+}

@@ -1,0 +1,69 @@
+// The lines of a log, fetched in pieces until the end and then as they come. Keeps what it has; draws nothing.
+
+import type { Client } from "../../api/client";
+import type { LogKind, LogLine } from "../../api/types";
+import { plainText } from "../../format/ansi";
+import { words } from "../../state/words";
+
+const PIECE = 5000;
+
+export class Log {
+  lines = $state.raw<LogLine[]>([]);
+  isFinal = $state(false);
+  isLoaded = $state(false);
+  problem = $state<string | null>(null);
+  /** The longest line, in letters: rows do not wrap. */
+  longest = $state(0);
+  /** The same lines without colours, to search in. */
+  plain: string[] = [];
+
+  #next = 0;
+  #isFetching = false;
+  #isWanted = false;
+  #isOver = false;
+
+  constructor(
+    private readonly client: Client,
+    private readonly id: string,
+    private readonly kind: LogKind,
+  ) {}
+
+  /** Fetches what is there by now. Calls while it fetches make it look once more. */
+  async catchUp(): Promise<void> {
+    this.#isWanted = true;
+    if (this.#isFetching || this.isFinal) return;
+    this.#isFetching = true;
+    try {
+      while (this.#isWanted && !this.isFinal && !this.#isOver) await this.#piece();
+      this.problem = null;
+    } catch (problem) {
+      this.problem = words(problem);
+    }
+    this.#isFetching = false;
+  }
+
+  close(): void {
+    this.#isOver = true;
+  }
+
+  text(): string {
+    return `${this.plain.join("\n")}\n`;
+  }
+
+  async #piece(): Promise<void> {
+    this.#isWanted = false;
+    const { lines, next, isFinal } = await this.client.log(this.id, this.kind, this.#next, PIECE);
+    this.#isWanted ||= lines.length > 0 && !isFinal && lines.length >= PIECE;
+    this.#next = next;
+    if (lines.length > 0) this.#add(lines);
+    this.isFinal = isFinal;
+    this.isLoaded = true;
+  }
+
+  #add(lines: LogLine[]): void {
+    const plain = lines.map(([text]) => plainText(text));
+    this.plain = this.plain.concat(plain);
+    this.longest = plain.reduce((most, line) => Math.max(most, line.length), this.longest);
+    this.lines = this.lines.concat(lines);
+  }
+}

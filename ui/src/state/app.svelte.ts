@@ -1,0 +1,134 @@
+// All that the screens share: the desk, the jobs, the connection. Screens fetch what only they show themselves.
+
+import { createContext } from "svelte";
+import { Client } from "../api/client";
+import type { Heard, Transport } from "../api/transport";
+import type { Desk, JobsEvent, LiveEvent, Row } from "../api/types";
+import { Asking } from "./asking.svelte";
+import { Feed } from "./feed.svelte";
+import { JobDeeds } from "./job-deeds";
+import { readRoute, writeRoute, type Route } from "./route";
+import { liveOf, mergeJobs, mergeLive, newestFirst, rowsOf, type Pulses, type Rows } from "./rows";
+import { Toasts } from "./toasts.svelte";
+import { words } from "./words";
+
+type Topic = "sites" | "cache" | "settings";
+
+export class App {
+  desk = $state.raw<Desk | null>(null);
+  rows = $state.raw<Rows | null>(null);
+  pulses = $state.raw<Pulses>(new Map());
+  jobsProblem = $state<string | null>(null);
+  /** Deleted here, and still to be undone: not shown. */
+  hidden = $state.raw<ReadonlySet<string>>(new Set());
+  needsKey = $state(false);
+  route = $state.raw<Route>({ screen: "queue" });
+  /** Counts up whenever a topic changed, so that screens fetch again. */
+  changes = $state<Record<Topic, number>>({ sites: 0, cache: 0, settings: 0 });
+
+  readonly client: Client;
+  readonly feed: Feed;
+  readonly toasts = new Toasts();
+  readonly asking = new Asking();
+  readonly jobs: JobDeeds;
+
+  readonly list = $derived.by<Row[]>(() => {
+    const all = newestFirst(this.rows ?? new Map());
+    return this.hidden.size === 0 ? all : all.filter((row) => !this.hidden.has(row.id));
+  });
+
+  constructor(readonly transport: Transport) {
+    this.client = new Client(transport, () => this.#signedOut());
+    this.feed = new Feed(transport, (heard) => this.#hear(heard));
+    this.jobs = new JobDeeds(this);
+  }
+
+  start(): void {
+    this.needsKey = false;
+    this.feed.start();
+  }
+
+  /** Asks first, so that a missing key is told from a missing server. */
+  async begin(): Promise<void> {
+    try {
+      this.desk = await this.client.desk();
+    } catch {
+      // The feed goes on trying, and the sign-in screen shows when it is the key.
+    }
+    if (!this.needsKey) this.start();
+  }
+
+  go(route: Route): void {
+    location.hash = writeRoute(route);
+  }
+
+  open(link: string): void {
+    this.go(readRoute(link));
+  }
+
+  live(row: Row) {
+    return liveOf(row, this.pulses);
+  }
+
+  /** Runs something for the person, and says so when it fails. */
+  async attempt<T>(deed: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await deed();
+    } catch (problem) {
+      this.toasts.warn(words(problem));
+      return undefined;
+    }
+  }
+
+  async loadJobs(): Promise<void> {
+    try {
+      this.rows = rowsOf(await this.client.jobs());
+      this.jobsProblem = null;
+    } catch (problem) {
+      this.jobsProblem = words(problem);
+    }
+  }
+
+  #signedOut(): void {
+    if (this.transport.kind !== "browser") return;
+    this.needsKey = true;
+    this.feed.stop();
+  }
+
+  #hear({ event, data }: Heard): void {
+    switch (event) {
+      case "desk":
+        return this.#desk(JSON.parse(data) as Desk);
+      case "jobs":
+        return this.#jobs(JSON.parse(data) as JobsEvent);
+      case "live":
+        return this.#live(JSON.parse(data) as Record<string, LiveEvent>);
+      case "sites":
+      case "cache":
+      case "settings":
+        this.changes[event] += 1;
+    }
+  }
+
+  /** The first `desk` of a connection: whatever was missed in between is fetched. */
+  #desk(desk: Desk): void {
+    const isFresh = this.#connected !== this.feed.openings;
+    this.#connected = this.feed.openings;
+    this.desk = desk;
+    if (!isFresh) return;
+    void this.loadJobs();
+    for (const topic of ["sites", "cache", "settings"] as const) this.changes[topic] += 1;
+  }
+  #connected = -1;
+
+  #jobs(event: JobsEvent): void {
+    if ("whole" in event) void this.loadJobs();
+    else if (this.rows !== null) this.rows = mergeJobs(this.rows, event);
+  }
+
+  #live(event: Record<string, LiveEvent>): void {
+    this.pulses = mergeLive(this.pulses, event, (id) => this.rows?.get(id)?.phase === "running");
+  }
+}
+
+export const [useApp, provideApp] = createContext<App>();

@@ -1,0 +1,20 @@
+// Changing settings with a way back, from whichever screen.
+
+import type { Changes } from "../api/types";
+import { text } from "../text";
+import type { App } from "./app.svelte";
+
+const TIME_TO_UNDO = 8_000;
+
+/** Throws what the server says against a value. */
+export async function changeSetting(app: App, changes: Changes, words: string): Promise<void> {
+  const undo = await app.client.change(changes);
+  app.toasts.undoable(words, text.undo, Date.now() + TIME_TO_UNDO, () => {
+    void app.attempt(async () => {
+      await app.client.change(undo);
+      app.changes.settings += 1;
+      app.changes.cache += 1;
+      app.toasts.say(text.settings.undone);
+    });
+  });
+}
