@@ -10,6 +10,7 @@ mod cancel;
 mod clients;
 mod command_line;
 mod desk;
+mod desktop;
 mod doctor;
 mod engine;
 mod files;
