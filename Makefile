@@ -8,7 +8,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 LOCKED := $(if $(CI),--locked)
 
 .DEFAULT_GOAL := help
-.PHONY: help run ui build-desktop bundle test fuzz fuzz-smoke demo bench fmt lint doc check-targets clean clean-cache
+.PHONY: help run ui build-desktop bundle test fuzz fuzz-smoke demo screenshots bench fmt lint doc check-targets clean clean-cache
 
 help:
 	@echo 'make run            set up this machine, build, and start the app, or the server where there is no display'
@@ -19,6 +19,7 @@ help:
 	@echo 'make fuzz           feed each parser of foreign bytes with invented ones, FUZZ_SECONDS=120 each'
 	@echo 'make fuzz-smoke     the same few inputs each time, to see that every target works'
 	@echo 'make demo           a real data set through two chained jobs in a Python container'
+	@echo 'make screenshots    take pictures of every screen, by day and by night'
 	@echo 'make bench          measure, each figure beside its limit'
 	@echo 'make fmt            format the code'
 	@echo 'make lint           check format, lints and shell scripts'
@@ -54,6 +55,10 @@ fuzz-smoke:
 # Without --package these find what the test bed has just built, with the same features.
 demo:
 	@setup/test-bed debug cargo run --quiet $(LOCKED) --example demo -- $(ARGS)
+
+# Pictures of every screen, in target/screenshots or in the folder that ARGS names.
+screenshots:
+	@setup/test-bed debug cargo run --quiet $(LOCKED) --example screenshots -- $(ARGS)
 
 bench:
 	@setup/test-bed release cargo run --quiet --release $(LOCKED) --example bench -- $(ARGS)

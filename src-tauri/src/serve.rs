@@ -79,12 +79,6 @@ pub(crate) struct Serve {
     /// Whether to let programs in when the system does not tell whose they are [default: true]
     #[arg(long, value_name = "true|false")]
     trust_unknown_programs: Option<String>,
-    /// What the desktop app notifies of: off, long (jobs of more than a minute) or all [default: long]
-    #[arg(long, value_name = "WHICH")]
-    notifications: Option<String>,
-    /// Whether to keep the computer awake while jobs run [default: false]
-    #[arg(long, value_name = "true|false")]
-    keep_awake: Option<String>,
     /// Disk that results and files may take, such as 20g [default: 20 GB, or a tenth of the disk]
     #[arg(long, value_name = "SIZE")]
     cache_limit: Option<String>,
@@ -122,8 +116,6 @@ impl Serve {
             (Key::AllowedHosts, self.allow_host.clone()),
             (Key::Listen, one(&self.listen)),
             (Key::TrustUnknownPrograms, one(&self.trust_unknown_programs)),
-            (Key::Notifications, one(&self.notifications)),
-            (Key::KeepAwake, one(&self.keep_awake)),
             (Key::CacheLimit, one(&self.cache_limit)),
         ])?)
     }

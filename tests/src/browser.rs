@@ -139,6 +139,26 @@ impl Browser {
         }
     }
 
+    /// Shows the tab by day or by night, in a view of this size.
+    pub async fn looks(&mut self, is_dark: bool, width: u32, height: u32) {
+        let scheme = if is_dark { "dark" } else { "light" };
+        let media = json!({"features": [
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]});
+        self.command("Emulation.setEmulatedMedia", media).await.expect("a scheme");
+        let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.command("Emulation.setDeviceMetricsOverride", size).await.expect("a size");
+    }
+
+    /// What the tab shows, as a PNG.
+    pub async fn picture(&mut self) -> Vec<u8> {
+        let taken =
+            self.command("Page.captureScreenshot", json!({"format": "png"})).await.expect("a picture");
+        let data = taken["data"].as_str().expect("bytes");
+        base64::Engine::decode(&base64::engine::general_purpose::STANDARD, data).expect("base64")
+    }
+
     /// All text that the tab shows.
     pub async fn text(&mut self) -> String {
         self.run("document.body ? document.body.innerText : ''").await.as_str().expect("text").to_owned()

@@ -82,7 +82,11 @@ impl Desktop {
 
     /// Waits for its end and gives the exit code.
     pub async fn ended(&mut self) -> Option<i32> {
-        tokio::time::timeout(PATIENCE, self.process.wait()).await.expect("it ends").expect("it was ours").code()
+        tokio::time::timeout(PATIENCE, self.process.wait())
+            .await
+            .expect("it ends")
+            .expect("it was ours")
+            .code()
     }
 
     /// Its process id.
@@ -131,7 +135,8 @@ impl Desktop {
 }
 
 fn launch(session: &Session, folder: &Path, args: &[String]) -> Child {
-    let log = std::fs::File::options().create(true).append(true).open(folder.join("desktop.log")).expect("a log");
+    let log =
+        std::fs::File::options().create(true).append(true).open(folder.join("desktop.log")).expect("a log");
     let args: Vec<_> = args.iter().map(String::as_str).collect();
     let mut command = desktop(session, folder, &args);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("the app starts")

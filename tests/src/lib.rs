@@ -11,6 +11,7 @@
 
 pub mod browser;
 pub mod command;
+pub mod dashboard;
 pub mod desktop;
 pub mod door;
 pub mod engine;

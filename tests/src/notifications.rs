@@ -81,7 +81,8 @@ impl Notifications {
     pub async fn until(&mut self, text: &str) -> Notification {
         let holds = |sent: &Vec<Notification>| sent.iter().any(|one| one.title.contains(text));
         let sent = tokio::time::timeout(PATIENCE, self.sent.wait_for(holds)).await;
-        let sent = sent.unwrap_or_else(|_| panic!("no notification {text:?} comes")).expect("it is open").clone();
+        let sent =
+            sent.unwrap_or_else(|_| panic!("no notification {text:?} comes")).expect("it is open").clone();
         sent.into_iter().rev().find(|one| one.title.contains(text)).expect("it was just there")
     }
 
@@ -93,8 +94,12 @@ impl Notifications {
     /// Presses the button with this label.
     pub async fn press(&self, notification: &Notification, label: &str) {
         let mut pairs = notification.actions.chunks_exact(2);
-        let key = pairs.find(|pair| pair[1] == label).unwrap_or_else(|| panic!("no {label} on {notification:?}"));
+        let key =
+            pairs.find(|pair| pair[1] == label).unwrap_or_else(|| panic!("no {label} on {notification:?}"));
         let pressed = (notification.id, key[0].as_str());
-        self.bus.emit_signal(None::<&str>, PATH, NAME, "ActionInvoked", &pressed).await.expect("the bus takes it");
+        self.bus
+            .emit_signal(None::<&str>, PATH, NAME, "ActionInvoked", &pressed)
+            .await
+            .expect("the bus takes it");
     }
 }

@@ -27,13 +27,23 @@ impl Session {
             std::fs::create_dir(&path).expect("a folder");
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).expect("it is ours");
         }
-        let (screen, number) = said(
-            Command::new("Xvfb").args(["-displayfd", "1", "-screen", "0", "1280x800x24", "-nolisten", "tcp"]),
-        );
+        let (screen, number) = said(Command::new("Xvfb").args([
+            "-displayfd",
+            "1",
+            "-screen",
+            "0",
+            "1280x800x24",
+            "-nolisten",
+            "tcp",
+        ]));
         let address = format!("--address=unix:path={}", folder.path().join("run/bus").display());
-        let (daemon, bus) = said(
-            Command::new("dbus-daemon").args(["--session", "--nofork", "--nopidfile", "--print-address=1", &address]),
-        );
+        let (daemon, bus) = said(Command::new("dbus-daemon").args([
+            "--session",
+            "--nofork",
+            "--nopidfile",
+            "--print-address=1",
+            &address,
+        ]));
         Self { display: format!(":{number}"), bus, folder, programs: vec![daemon, screen] }
     }
 

@@ -92,7 +92,8 @@ impl Shown {
     pub fn entry(&self, path: &[&str]) -> Option<&Entry> {
         let (first, rest) = path.split_first()?;
         let top = self.menu.iter().find(|entry| entry.label.starts_with(first))?;
-        rest.iter().try_fold(top, |entry, step| entry.entries.iter().find(|entry| entry.label.starts_with(step)))
+        rest.iter()
+            .try_fold(top, |entry, step| entry.entries.iter().find(|entry| entry.label.starts_with(step)))
     }
 }
 
@@ -161,7 +162,11 @@ impl TrayIcon {
         let is_there = |shown: &Shown| shown.entry(path).is_some_and(|entry| entry.enabled);
         let shown = self.until(&format!("{path:?} can be clicked"), is_there).await;
         let id = shown.entry(path).expect("it was just there").id;
-        let () = self.menu.call("Event", &(id, "clicked", Value::from(0i32), 0u32)).await.expect("it takes clicks");
+        let () = self
+            .menu
+            .call("Event", &(id, "clicked", Value::from(0i32), 0u32))
+            .await
+            .expect("it takes clicks");
     }
 
     /// Clicks on the icon itself.
@@ -172,7 +177,8 @@ impl TrayIcon {
 
     /// Waits until what it shows fits, and gives it.
     pub async fn until(&self, what: &str, fits: impl Fn(&Shown) -> bool) -> Shown {
-        let rule = MatchRule::builder().msg_type(Type::Signal).sender(self.service.clone()).expect("a name").build();
+        let rule =
+            MatchRule::builder().msg_type(Type::Signal).sender(self.service.clone()).expect("a name").build();
         let mut changes = MessageStream::for_match_rule(rule, &self.bus, None).await.expect("a stream");
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
@@ -189,12 +195,16 @@ impl TrayIcon {
     pub async fn gone(&self) {
         let dbus = zbus::fdo::DBusProxy::new(&self.bus).await.expect("the bus answers");
         let name = zbus::names::BusName::try_from(self.service.as_str()).expect("a name");
-        crate::eventually("the icon is gone", async || !dbus.name_has_owner(name.clone()).await.unwrap_or(true)).await;
+        crate::eventually("the icon is gone", async || {
+            !dbus.name_has_owner(name.clone()).await.unwrap_or(true)
+        })
+        .await;
     }
 
     /// Whether nothing changes for a while.
     pub async fn is_quiet_for(&self, time: Duration) -> bool {
-        let rule = MatchRule::builder().msg_type(Type::Signal).sender(self.service.clone()).expect("a name").build();
+        let rule =
+            MatchRule::builder().msg_type(Type::Signal).sender(self.service.clone()).expect("a name").build();
         let mut changes = MessageStream::for_match_rule(rule, &self.bus, None).await.expect("a stream");
         tokio::time::timeout(time, changes.next()).await.is_err()
     }
@@ -212,7 +222,9 @@ fn entry(value: OwnedValue) -> Entry {
         id: id.try_into().expect("a number"),
         label: text("label").unwrap_or_default().replace("__", "_"),
         enabled: properties.get("enabled").and_then(|value| bool::try_from(value).ok()).unwrap_or(true),
-        ticked: text("toggle-type").filter(|kind| !kind.is_empty()).map(|_| number("toggle-state") == Some(1)),
+        ticked: text("toggle-type")
+            .filter(|kind| !kind.is_empty())
+            .map(|_| number("toggle-state") == Some(1)),
         entries: entries.into_iter().map(entry).collect(),
     }
 }

@@ -25,7 +25,9 @@ pub enum DoorError {
     #[error("\"{0}\" is not a part of Deskgrid that the app may ask for. Please report this.")]
     BadPath(String),
     /// Nobody is behind the door.
-    #[error("Deskgrid does not answer: {0}. It may have been quit; start it again from the menu of programs.")]
+    #[error(
+        "Deskgrid does not answer: {0}. It may have been quit; start it again from the menu of programs."
+    )]
     Silent(#[source] reqwest::Error),
     /// The answer broke off or is not what it should be.
     #[error("Deskgrid's answer could not be read: {0}. Please report this.")]
@@ -197,7 +199,9 @@ mod tests {
         for good in ["/api/desk", "/j/0f/outputs/a%20b.csv", "/api/jobs/0f/log?kind=run&since=0"] {
             assert!(address(good).is_ok(), "{good}");
         }
-        for bad in ["api/desk", "//evil.example/api/", "/dashboard/", "/api/../token", "/api/%2e%2e/token", "/", ""] {
+        for bad in
+            ["api/desk", "//evil.example/api/", "/dashboard/", "/api/../token", "/api/%2e%2e/token", "/", ""]
+        {
             assert!(address(bad).is_err(), "{bad}");
         }
         for odd in ["/\\evil.example/api/x", "/api/\\..\\..\\token"] {

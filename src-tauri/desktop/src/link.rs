@@ -48,7 +48,13 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused_in_words() {
-        let bad = ["https://example.org", "deskgrid://job/", "deskgrid://job/../x", "deskgrid://job/a%2e", "#/job/a b"];
+        let bad = [
+            "https://example.org",
+            "deskgrid://job/",
+            "deskgrid://job/../x",
+            "deskgrid://job/a%2e",
+            "#/job/a b",
+        ];
         for link in bad {
             assert!(place(link).unwrap_err().to_string().contains("deskgrid://job/"), "{link}");
         }

@@ -9,6 +9,7 @@
 mod bare;
 mod command_line;
 mod container_files;
+mod desktop;
 mod files;
 mod hashing;
 mod latency;
@@ -55,6 +56,7 @@ enum Theme {
     Output,
     Lines,
     Queue,
+    Desktop,
 }
 
 /// How much is measured.
@@ -152,5 +154,6 @@ async fn measure(theme: Theme, bench: &mut Bench) -> Vec<Row> {
         Theme::Output => container_files::measure_output(bench).await,
         Theme::Lines => lines::measure(bench).await,
         Theme::Queue => queue::measure(bench).await,
+        Theme::Desktop => desktop::measure(bench).await,
     }
 }

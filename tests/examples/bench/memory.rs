@@ -29,7 +29,11 @@ pub(crate) struct Resident {
 
 impl Resident {
     pub(crate) fn of(server: &Deskgrid) -> Self {
-        let path = format!("/proc/{}/smaps_rollup", server.pid());
+        Self::of_process(server.pid())
+    }
+
+    pub(crate) fn of_process(pid: u32) -> Self {
+        let path = format!("/proc/{pid}/smaps_rollup");
         let text = std::fs::read_to_string(path).expect("Linux tells what a process has in memory");
         let field = |name: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("a field");

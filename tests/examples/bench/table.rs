@@ -69,6 +69,11 @@ impl Row {
         row
     }
 
+    /// An aim for a number of events.
+    pub(crate) fn aim_count(self, count: u64, most: u64) -> Self {
+        self.aim(count as f64, most as f64, |count| format!("{count:.0}"))
+    }
+
     pub(crate) fn aim_bytes(self, bytes: f64, most: f64) -> Self {
         self.aim(bytes, most, megabytes)
     }

@@ -8,12 +8,16 @@ type Folder = {
   getFileHandle(name: string, how: { create: boolean }): Promise<{ createWritable(): Promise<WritableStream> }>;
 };
 
-export function saveBytes(bytes: Blob, name: string): void {
-  const url = URL.createObjectURL(bytes);
+export function saveLink(url: string, name: string): void {
   const link = document.createElement("a");
   link.href = url;
   link.download = name.split("/").pop() ?? name;
   link.click();
+}
+
+export function saveBytes(bytes: Blob, name: string): void {
+  const url = URL.createObjectURL(bytes);
+  saveLink(url, name);
   // The browser has taken the address by the next turn; some only begin to read it then.
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

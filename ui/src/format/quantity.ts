@@ -1,5 +1,7 @@
 // Sizes, times and counts as people read them. Tabular: the same kind of number has the same shape everywhere.
 
+import { times } from "../text/times";
+
 const UNITS = ["B", "KB", "MB", "GB", "TB"] as const;
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -51,11 +53,11 @@ function two(time: number, large: number, largeName: string, small: number, smal
 /** "just now", "4 min ago", "2 h ago", "yesterday", "12 Mar", "12 Mar 2024". */
 export function ago(then: number, now: number): string {
   const gone = now - then;
-  if (gone < MINUTE) return "just now";
-  if (gone < HOUR) return `${Math.floor(gone / MINUTE)} min ago`;
-  if (gone < 12 * HOUR || isSameDay(then, now)) return `${Math.floor(gone / HOUR)} h ago`;
-  if (isSameDay(then, now - DAY)) return "yesterday";
-  if (gone < 7 * DAY) return `${Math.floor(gone / DAY)} days ago`;
+  if (gone < MINUTE) return times.justNow;
+  if (gone < HOUR) return times.minutesAgo(Math.floor(gone / MINUTE));
+  if (gone < 12 * HOUR || isSameDay(then, now)) return times.hoursAgo(Math.floor(gone / HOUR));
+  if (isSameDay(then, now - DAY)) return times.yesterday;
+  if (gone < 7 * DAY) return times.daysAgo(Math.floor(gone / DAY));
   return day(then, now);
 }
 

@@ -1,6 +1,7 @@
 //! What the server's face asks of the settings: to show them, and to write decisions about sites into their file.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use deskgrid_http::Complaint;
 use deskgrid_job::Caller;
@@ -173,7 +174,7 @@ fn shown(settings: &Settings) -> Value {
         "cpus": settings.cpu_millis.map(|millis| f64::from(millis) / 1000.0),
         "memory": settings.memory,
         "gpus": settings.gpus,
-        "max_job_duration": format!("{}s", settings.max_job_duration.as_secs()),
+        "max_job_duration": time(settings.max_job_duration),
         "id": settings.id.as_ref().map(ToString::to_string),
         "docker_host": settings.docker_host,
         "allowed_origins": settings.allowed_origins.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -184,6 +185,15 @@ fn shown(settings: &Settings) -> Value {
         "keep_awake": settings.keep_awake,
         "cache_limit": settings.cache_limit,
     })
+}
+
+/// A time as a person writes it into the file: `1h`, `90m`, `45s`.
+fn time(time: Duration) -> String {
+    match time.as_secs() {
+        seconds if seconds % 3600 == 0 => format!("{}h", seconds / 3600),
+        seconds if seconds % 60 == 0 => format!("{}m", seconds / 60),
+        seconds => format!("{seconds}s"),
+    }
 }
 
 #[cfg(test)]
@@ -213,5 +223,10 @@ mod tests {
         assert_eq!((rules.network, rules.compatible), (SiteNetwork::None, false));
         assert!(std::fs::read_to_string(file).unwrap().starts_with("# mine\n"));
         assert_eq!(deskgrid_http::Books::settings(&books)["port"], 8000);
+    }
+
+    #[test]
+    fn times_are_shown_as_they_are_written() {
+        assert_eq!([3600, 5400, 45].map(|seconds| time(Duration::from_secs(seconds))), ["1h", "90m", "45s"]);
     }
 }

@@ -100,7 +100,8 @@ mod tests {
 
     #[test]
     fn each_click_on_deskgrid_is_one_call() {
-        let told = |click: Click| click.call().map(|call| format!("{} {} {}", call.method, call.path, call.body));
+        let told =
+            |click: Click| click.call().map(|call| format!("{} {} {}", call.method, call.path, call.body));
         let origin = || "https://a.org".to_owned();
         assert_eq!(told(Click::Start).as_deref(), Some("POST /api/desk/start {}"));
         assert_eq!(

@@ -235,7 +235,8 @@ pub(crate) mod tests {
         let mut known = Known::default();
         known.hear(&event("jobs", &json!({"changed": [job("a", "running")], "gone": []})));
         assert_eq!(known.running.len(), 1);
-        let heard = known.hear(&event("jobs", &json!({"changed": [job("a", "finished"), job("b", "finished")]})));
+        let heard =
+            known.hear(&event("jobs", &json!({"changed": [job("a", "finished"), job("b", "finished")]})));
         assert!(matches!(heard.news.as_slice(), [News::Ended(job)] if job.id == "a"));
         assert!(known.running.is_empty());
     }

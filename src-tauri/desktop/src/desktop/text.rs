@@ -29,7 +29,8 @@ pub(crate) const KEEP_AND_QUIT: &str = "Quit and keep them running";
 pub(crate) const TRY_AGAIN: &str = "Try again";
 
 pub(crate) const STAYS_TITLE: &str = "Deskgrid keeps running";
-pub(crate) const STAYS_BODY: &str = "It stays in the tray, so that web pages can run their jobs. Quit it there.";
+pub(crate) const STAYS_BODY: &str =
+    "It stays in the tray, so that web pages can run their jobs. Quit it there.";
 pub(crate) const ENGINE_LOST: &str = "The container engine is gone";
 pub(crate) const ENGINE_FOUND: &str = "The container engine is back";
 pub(crate) const ENGINE_FOUND_BODY: &str = "Waiting jobs go on.";
@@ -64,7 +65,10 @@ pub(crate) fn stopping(running: usize) -> String {
 
 /// The status line while the app waits for jobs before it leaves.
 pub(crate) fn quitting(running: usize) -> String {
-    format!("Quits when {} finished", if running == 1 { "1 job has".into() } else { format!("{running} jobs have") })
+    format!(
+        "Quits when {} finished",
+        if running == 1 { "1 job has".into() } else { format!("{running} jobs have") }
+    )
 }
 
 /// The heading of a site that asks.

@@ -74,11 +74,16 @@ pub(crate) fn view(standing: &Standing, known: &Known, now: u64) -> View {
 
 /// What to show while everything closes.
 pub(crate) fn leaving() -> View {
-    View { icon: Icon::Stopped, status: text::LEAVING.into(), entries: vec![Entry::Words(text::LEAVING.into())] }
+    View {
+        icon: Icon::Stopped,
+        status: text::LEAVING.into(),
+        entries: vec![Entry::Words(text::LEAVING.into())],
+    }
 }
 
 fn starting() -> View {
-    let entries = vec![Entry::Words(text::STARTING.into()), Entry::Line, item(text::QUIT, Click::Quit(AtQuit::Keep))];
+    let entries =
+        vec![Entry::Words(text::STARTING.into()), Entry::Line, item(text::QUIT, Click::Quit(AtQuit::Keep))];
     View { icon: Icon::Idle, status: text::STARTING.into(), entries }
 }
 
@@ -132,9 +137,10 @@ fn icon(desk: &Desk, known: &Known) -> Icon {
 
 fn status(desk: &Desk) -> String {
     match desk.doors {
-        Doors::Blocked => {
-            desk.problem.as_ref().map_or_else(|| text::NOT_STARTED.into(), |problem| text::status(&problem.words))
-        }
+        Doors::Blocked => desk
+            .problem
+            .as_ref()
+            .map_or_else(|| text::NOT_STARTED.into(), |problem| text::status(&problem.words)),
         Doors::Closed if desk.counts.running > 0 => text::stopping(desk.counts.running),
         Doors::Closed => text::STOPPED.into(),
         Doors::Open if !desk.engine.ready => text::status(&desk.engine.words),
@@ -295,7 +301,9 @@ mod tests {
         assert_eq!(shown(&desk("open", 0, 0, false), &[], &[]).icon, Icon::Attention);
         let asked = shown(&desk("open", 1, 1, true), &[job("a", "running")], &["https://a.org"]);
         assert_eq!(asked.icon, Icon::Attention);
-        assert!(drawn(&asked.entries, "").contains("a.org asks to run jobs ▸\n  Allow\n  Allow once\n  Block\n"));
+        assert!(
+            drawn(&asked.entries, "").contains("a.org asks to run jobs ▸\n  Allow\n  Allow once\n  Block\n")
+        );
         let mut blocked = desk("blocked", 0, 0, true);
         blocked["problem"] = json!({"code": "port-taken", "words": "Port 8000 is taken."});
         let blocked = shown(&blocked, &[], &[]);

@@ -13,7 +13,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The window program could not be started.
 #[derive(Debug, thiserror::Error)]
-#[error("The window could not be opened: {program}: {problem}. Install Deskgrid again, or use it in the browser.")]
+#[error(
+    "The window could not be opened: {program}: {problem}. Install Deskgrid again, or use it in the browser."
+)]
 pub(crate) struct WindowError {
     program: String,
     problem: std::io::Error,

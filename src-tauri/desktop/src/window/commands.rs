@@ -101,7 +101,8 @@ pub(crate) fn initial_link(page: State<'_, Page>) -> Option<String> {
 
 /// The system opens files and programs as well as pages, if one lets it.
 fn browsable(url: &str) -> Result<Url, String> {
-    let bad = || format!("\"{}\" is not the address of a web page.", url.chars().take(200).collect::<String>());
+    let bad =
+        || format!("\"{}\" is not the address of a web page.", url.chars().take(200).collect::<String>());
     let url = Url::parse(url).map_err(|_| bad())?;
     if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err(bad()) }
 }

@@ -71,7 +71,8 @@ fn main() -> ExitCode {
 }
 
 fn run(flags: Flags) -> Result<i32, Box<dyn std::error::Error>> {
-    let page = Page::new(Door::at(&flags.door)?, flags.link.as_deref().and_then(|link| link::place(link).ok()));
+    let page =
+        Page::new(Door::at(&flags.door)?, flags.link.as_deref().and_then(|link| link::place(link).ok()));
     let remembered = StateFlags::SIZE | StateFlags::POSITION | StateFlags::MAXIMIZED;
     let app = tauri::Builder::default()
         .plugin(tauri_plugin_dialog::init())
@@ -168,6 +169,8 @@ mod tests {
     fn the_page_stays_where_it_is() {
         let ours = |url| is_ours(&Url::parse(url).unwrap());
         assert!(ours("tauri://localhost/index.html#/queue") && ours("http://tauri.localhost/"));
-        assert!(!ours("https://example.org/") && !ours("file:///etc/passwd") && !ours("http://localhost:8000/"));
+        assert!(
+            !ours("https://example.org/") && !ours("file:///etc/passwd") && !ours("http://localhost:8000/")
+        );
     }
 }

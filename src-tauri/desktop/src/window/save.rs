@@ -52,7 +52,8 @@ pub(crate) async fn save_all(
     files: Vec<Saving>,
     open: bool,
 ) -> Result<String, String> {
-    let downloads = app.path().download_dir().map_err(|error| format!("There is no downloads folder: {error}."))?;
+    let downloads =
+        app.path().download_dir().map_err(|error| format!("There is no downloads folder: {error}."))?;
     let folder = downloads.join(FOLDER).join(inside(&job_id)?);
     for file in &files {
         download(&page.door, &file.url, &folder.join(inside(&file.path)?)).await?;
@@ -82,7 +83,10 @@ fn inside(path: &str) -> Result<&Path, String> {
     if is_plain && stays {
         return Ok(Path::new(path));
     }
-    Err(format!("\"{}\" cannot be saved: its name leads out of its folder.", path.chars().take(200).collect::<String>()))
+    Err(format!(
+        "\"{}\" cannot be saved: its name leads out of its folder.",
+        path.chars().take(200).collect::<String>()
+    ))
 }
 
 async fn download(door: &Door, url: &str, place: &Path) -> Result<(), String> {

@@ -17,9 +17,7 @@ function titleOf({ reason, exitCode }: Row): string {
 }
 
 function adviceOf({ reason, exitCode, failure }: Row): string | null {
-  const known = text.advice[failure?.code ?? ""];
-  const isPlain = failure === null || failure.code === "exit-code";
-  if (known !== undefined && !isPlain) return known;
+  if (failure !== null) return text.advice[failure.code] ?? null;
   if (reason === "TimedOut") return text.advice["timed-out"] ?? null;
   if (exitCode === 137) return text.failure.killed;
   if (exitCode === 127) return text.failure.notFound;

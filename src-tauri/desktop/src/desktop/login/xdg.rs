@@ -39,7 +39,8 @@ fn is_on_in(folder: &Path) -> Option<bool> {
 /// Desktops switch an entry off by one of these lines, instead of deleting it.
 fn is_live(entry: &str) -> bool {
     !entry.lines().map(|line| line.replace(' ', "")).any(|line| {
-        line.eq_ignore_ascii_case("Hidden=true") || line.eq_ignore_ascii_case("X-GNOME-Autostart-enabled=false")
+        line.eq_ignore_ascii_case("Hidden=true")
+            || line.eq_ignore_ascii_case("X-GNOME-Autostart-enabled=false")
     })
 }
 

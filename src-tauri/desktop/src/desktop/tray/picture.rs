@@ -64,7 +64,11 @@ fn decoded(file: &[u8]) -> Option<Picture> {
     let mut rgba = vec![0; reader.output_buffer_size()?];
     let info = reader.next_frame(&mut rgba).ok()?;
     rgba.truncate(info.buffer_size());
-    (info.color_type == png::ColorType::Rgba).then_some(Picture { width: info.width, height: info.height, rgba })
+    (info.color_type == png::ColorType::Rgba).then_some(Picture {
+        width: info.width,
+        height: info.height,
+        rgba,
+    })
 }
 
 #[cfg(test)]
@@ -73,9 +77,11 @@ mod tests {
 
     #[test]
     fn there_is_a_picture_for_each_state() {
-        let states = [Icon::Idle, Icon::Stopped, Icon::Attention, Icon::Busy(0), Icon::Busy(9), Icon::Busy(1000)];
+        let states =
+            [Icon::Idle, Icon::Stopped, Icon::Attention, Icon::Busy(0), Icon::Busy(9), Icon::Busy(1000)];
         for icon in states {
-            let sizes: Vec<_> = pictures(icon).iter().map(|picture| (picture.width, picture.rgba.len())).collect();
+            let sizes: Vec<_> =
+                pictures(icon).iter().map(|picture| (picture.width, picture.rgba.len())).collect();
             assert_eq!(sizes, [(22, 22 * 22 * 4), (44, 44 * 44 * 4)], "{icon:?}");
         }
     }

@@ -130,7 +130,9 @@ fn menu(entries: &[Entry]) -> Vec<MenuItem<Item>> {
 fn menu_item(entry: &Entry) -> MenuItem<Item> {
     match entry {
         Entry::Line => MenuItem::Separator,
-        Entry::Words(words) => StandardItem { label: plain(words), enabled: false, ..StandardItem::default() }.into(),
+        Entry::Words(words) => {
+            StandardItem { label: plain(words), enabled: false, ..StandardItem::default() }.into()
+        }
         Entry::Group { label, entries } => {
             SubMenu { label: plain(label), submenu: menu(entries), ..SubMenu::default() }.into()
         }
@@ -157,7 +159,11 @@ fn pixmaps(icon: Icon) -> Vec<ksni::Icon> {
     let pixmap = |picture: super::picture::Picture| ksni::Icon {
         width: picture.width as i32,
         height: picture.height as i32,
-        data: picture.rgba.chunks_exact(4).flat_map(|pixel| [pixel[3], pixel[0], pixel[1], pixel[2]]).collect(),
+        data: picture
+            .rgba
+            .chunks_exact(4)
+            .flat_map(|pixel| [pixel[3], pixel[0], pixel[1], pixel[2]])
+            .collect(),
     };
     pictures(icon).into_iter().map(pixmap).collect()
 }

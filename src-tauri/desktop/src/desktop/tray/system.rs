@@ -91,11 +91,7 @@ fn pass_clicks_on(clicks: &mpsc::UnboundedSender<Click>) {
     TrayIconEvent::set_event_handler(Some(move |event| {
         let is_click = matches!(
             event,
-            TrayIconEvent::Click {
-                button: MouseButton::Left,
-                button_state: MouseButtonState::Up,
-                ..
-            }
+            TrayIconEvent::Click { button: MouseButton::Left, button_state: MouseButtonState::Up, .. }
         );
         // macOS opens the menu for this, as people there expect.
         if is_click && cfg!(windows) {

@@ -1,0 +1,172 @@
+//! `make screenshots`: every screen by day and by night, empty and full, of a real server with real jobs, as pictures
+//! in a folder. The best of them are in the README.
+
+#![allow(clippy::expect_used, reason = "a tour ends by panicking when something is wrong")]
+
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use deskgrid_tests::dashboard::Dashboard;
+use deskgrid_tests::{BUSYBOX, Deskgrid, Options, PYTHON, Raw, main_job, shell, unique};
+use serde_json::{Value, json};
+
+/// The size of a window that nobody has resized.
+const WINDOW: (u32, u32) = (1080, 720);
+/// The smallest window.
+const SMALL: (u32, u32) = (720, 480);
+/// Screens that are there without a job.
+const PLACES: [&str; 5] = ["queue", "cache", "sites", "settings", "start"];
+
+/// Takes pictures of every screen
+#[derive(Debug, Parser)]
+struct Cli {
+    /// Folder to put them into
+    #[arg(default_value = "target/screenshots")]
+    folder: PathBuf,
+}
+
+#[tokio::main]
+async fn main() {
+    let Cli { folder } = Cli::parse();
+    std::fs::create_dir_all(&folder).expect("the folder can be made");
+    signed_out(&folder).await;
+    empty(&folder).await;
+    without_engine(&folder).await;
+    full(&folder).await;
+    println!("The pictures are in {}", folder.display());
+}
+
+async fn signed_out(folder: &Path) {
+    let server = Deskgrid::start().await;
+    let page = deskgrid_tests::browser::Browser::open(&server.url("/dashboard/")).await;
+    let mut dashboard = Dashboard { page, door: deskgrid_tests::Door::of(&server.data()), server };
+    dashboard.sees("sign-in").await;
+    take(&mut dashboard, folder, "signed-out").await;
+}
+
+async fn empty(folder: &Path) {
+    let mut dashboard = Dashboard::open().await;
+    for place in PLACES {
+        dashboard.goes_to(place).await;
+        take(&mut dashboard, folder, &format!("{place}-empty")).await;
+    }
+    drop(dashboard.server);
+    dashboard.sees("offline").await;
+    take_page(&mut dashboard.page, folder, "offline").await;
+}
+
+async fn without_engine(folder: &Path) {
+    let mut dashboard = Dashboard::over(Deskgrid::start_without_engine().await).await;
+    dashboard.server.submit(&shell(&format!("echo {}", unique()))).await;
+    for place in ["start", "queue"] {
+        dashboard.goes_to(place).await;
+        take(&mut dashboard, folder, &format!("{place}-no-engine")).await;
+    }
+}
+
+async fn full(folder: &Path) {
+    let args = vec!["--cpus".to_owned(), "2".to_owned()];
+    let server = Deskgrid::start_with(Options { args, ..Options::default() }).await;
+    let sample = sample(&server).await;
+    let (mut page, data) = (deskgrid_tests::Page::open(&server, "local").await, main_job::data());
+    let data = data.expect("the data set");
+    let first = main_job::run(&server, &mut page, &main_job::clean(&data)).await;
+    main_job::run(
+        &server,
+        &mut page,
+        &main_job::summarise(&first["finished"]["result"]["outputs"]["clean/penguins.csv"]),
+    )
+    .await;
+    for definition in finished() {
+        server.run(&definition).await;
+    }
+    for origin in ["https://lab.example", "https://courses.example"] {
+        Raw::new("GET", "/q/local").header("Origin", origin).send(&server).await;
+    }
+    let running = server.submit(&running()).await;
+    server
+        .submit(&shell(&format!("for i in $(seq 900); do echo step $i; sleep 1; done; : {}", unique())))
+        .await;
+    for _ in 0..3 {
+        server.submit(&shell(&format!("sleep 5; : {}", unique()))).await;
+    }
+    server.until_said(&running, "epoch 6").await;
+    let mut dashboard = Dashboard::over(server).await;
+    for place in PLACES {
+        dashboard.goes_to(place).await;
+        take(&mut dashboard, folder, place).await;
+    }
+    dashboard.goes_to(&format!("job/{running}")).await;
+    take(&mut dashboard, folder, "job-running").await;
+    dashboard.goes_to(&format!("job/{sample}")).await;
+    take(&mut dashboard, folder, "job-plot").await;
+    for tab in ["log", "files", "resources", "definition"] {
+        dashboard.clicks(&format!("job-tab-{tab}")).await;
+        take(&mut dashboard, folder, &format!("job-{tab}")).await;
+    }
+    for place in ["queue", "cache"] {
+        dashboard.goes_to(place).await;
+        take_in(&mut dashboard, folder, &format!("{place}-small"), SMALL).await;
+    }
+}
+
+async fn sample(server: &Deskgrid) -> String {
+    let door = deskgrid_tests::Door::of(&server.data());
+    let answer = door.post("/api/sample", &json!({"image": BUSYBOX})).await;
+    let id = answer["jobId"].as_str().expect("an id").to_owned();
+    server.finished(&id).await;
+    id
+}
+
+/// Jobs that ended well and otherwise.
+fn finished() -> Vec<Value> {
+    let python = |code: &str| json!({"image": PYTHON, "command": format!("python3 -c {}", deskgrid_tests::quoted(code))});
+    vec![
+        python("import statistics; print(statistics.mean(range(1000)))"),
+        shell("seq 40 | awk 'BEGIN{print \"t,y\"}{print $1 \",\" sin($1/4)}' > /outputs/sine.csv"),
+        python("raise SystemExit('The table has no column called mass')"),
+        json!({"image": "localhost:1/lab/missing:2.1", "command": "true"}),
+        json!({"image": BUSYBOX, "command": "sleep 100", "maxDuration": "1s"}),
+    ]
+}
+
+/// A job with something to see while it runs.
+fn running() -> Value {
+    let code = "import time, math\n\
+                for epoch in range(1, 1000):\n    \
+                    loss = math.exp(-epoch / 9) + 0.02 * math.sin(epoch)\n    \
+                    print(f'\\033[36mepoch {epoch}\\033[0m  loss \\033[33m{loss:.4f}\\033[0m', flush=True)\n    \
+                    end = time.time() + 0.3\n    \
+                    data = bytearray(20_000_000)\n    \
+                    while time.time() < end: pass\n    \
+                    time.sleep(0.2)";
+    json!({"image": PYTHON, "command": format!("python3 -c {}", deskgrid_tests::quoted(code))})
+}
+
+async fn take(dashboard: &mut Dashboard, folder: &Path, name: &str) {
+    take_in(dashboard, folder, name, WINDOW).await;
+}
+
+async fn take_in(dashboard: &mut Dashboard, folder: &Path, name: &str, size: (u32, u32)) {
+    take_page_in(&mut dashboard.page, folder, name, size).await;
+}
+
+async fn take_page(page: &mut deskgrid_tests::browser::Browser, folder: &Path, name: &str) {
+    take_page_in(page, folder, name, WINDOW).await;
+}
+
+async fn take_page_in(
+    page: &mut deskgrid_tests::browser::Browser,
+    folder: &Path,
+    name: &str,
+    (width, height): (u32, u32),
+) {
+    // What is still being fetched or drawn is there by then.
+    page.looks(false, width, height).await;
+    tokio::time::sleep(std::time::Duration::from_millis(900)).await;
+    for (is_dark, ending) in [(false, "light"), (true, "dark")] {
+        page.looks(is_dark, width, height).await;
+        let file = folder.join(format!("{name}-{ending}.png"));
+        std::fs::write(file, page.picture().await).expect("the picture can be written");
+    }
+}

@@ -1,0 +1,73 @@
+//! The dashboard in a real browser: signing in, the first job, a live log, cancel, the cache, sites and settings.
+
+use deskgrid_tests::browser::Browser;
+use deskgrid_tests::dashboard::Dashboard;
+use deskgrid_tests::{BUSYBOX, Deskgrid, Options, PrivateEngine, Raw, eventually, shell, unique};
+use serde_json::{Value, json};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_without_a_key_is_told_how_to_get_in_and_one_with_a_ticket_stays_in() {
+    let server = Deskgrid::start().await;
+    let mut stranger = Browser::open(&server.url("/dashboard/")).await;
+    stranger.until("document.querySelector('[data-testid=\"sign-in\"]') !== null").await;
+    assert!(stranger.text().await.contains("deskgrid dashboard"));
+    let mut dashboard = Dashboard::over(server).await;
+    dashboard.page.until("!location.href.includes('ticket')").await;
+    dashboard.page.run("location.reload()").await;
+    dashboard.sees("screen-queue").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_job_takes_one_click_and_shows_its_plot() {
+    let engine = PrivateEngine::with_busybox().await;
+    let tag = format!("/images/{BUSYBOX}/tag?repo=busybox&tag=stable");
+    assert_eq!(engine.client().post(&tag, &Value::Null).await.0, 201);
+    let options = Options { docker_host: Some(engine.host()), ..Options::default() };
+    let mut dashboard = Dashboard::over(Deskgrid::start_with(options).await).await;
+    dashboard.goes_to("start").await;
+    dashboard.clicks("sample-run").await;
+    dashboard.page.until("location.hash.startsWith('#/job/')").await;
+    dashboard
+        .page
+        .until("[...document.images].some(i => i.src.startsWith('blob:') && i.naturalWidth > 100)")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_is_shown_live_and_its_job_cancelled() {
+    let mut dashboard = Dashboard::open().await;
+    let id = dashboard.server.submit(&shell(&format!("echo first; : {}; sleep 1000", unique()))).await;
+    dashboard.sees("job-row").await;
+    dashboard.goes_to(&format!("job/{id}")).await;
+    dashboard.reads("first").await;
+    dashboard.clicks("job-cancel").await;
+    dashboard.reads("Cancelled").await;
+    let row = dashboard.door.get(&format!("/api/jobs/{id}")).await;
+    assert_eq!(row["reason"], json!("Cancelled"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_asks_is_allowed_with_a_click() {
+    let mut dashboard = Dashboard::open().await;
+    dashboard.goes_to("sites").await;
+    let ask = || Raw::new("GET", "/q/local").header("Origin", "https://lab.example");
+    assert_eq!(ask().send(&dashboard.server).await.status, 403);
+    dashboard.reads("https://lab.example").await;
+    dashboard.clicks("site-allow").await;
+    let server = &dashboard.server;
+    eventually("the page may call", async || ask().send(server).await.status == 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setting_takes_effect_at_once_and_is_taken_back() {
+    let mut dashboard = Dashboard::open().await;
+    dashboard.goes_to("settings").await;
+    dashboard.writes("input-memory", "2g").await;
+    let door = dashboard.door.clone();
+    let memory = async || door.get("/api/desk").await["capacity"]["memory"].as_u64();
+    eventually("jobs may take 2 GiB", async || memory().await == Some(2 << 30)).await;
+    dashboard.clicks("toast-action").await;
+    eventually("it is as before", async || memory().await != Some(2 << 30)).await;
+    dashboard.writes("input-memory", "lots").await;
+    dashboard.sees("setting-problem").await;
+}

@@ -1,0 +1,56 @@
+import { describe, expect, test } from "vitest";
+import { ago, bytes, cpus, DAY, share, span, ticking } from "./quantity";
+
+describe("sizes", () => {
+  test.each([
+    [0, "0 B"],
+    [999, "999 B"],
+    [1000, "0.98 KB"],
+    [1024, "1 KB"],
+    [1536, "1.5 KB"],
+    [12 * 1024, "12 KB"],
+    [340 * 1024 ** 2, "340 MB"],
+    [1.21 * 1024 ** 3, "1.2 GB"],
+    [12.34 * 1024 ** 3, "12.3 GB"],
+    [5000 * 1024 ** 4, "5000 TB"],
+  ])("%d bytes read as %s", (amount, words) => expect(bytes(amount)).toBe(words));
+});
+
+describe("spans of time", () => {
+  test.each([
+    [4, "0.00 s"],
+    [420, "0.4 s"],
+    [3420, "3.4 s"],
+    [12_900, "12 s"],
+    [185_000, "3 min 5 s"],
+    [120_000, "2 min"],
+    [7_800_000, "2 h 10 min"],
+    [3 * DAY + 4 * 3_600_000, "3 d 4 h"],
+    [-5, "0.00 s"],
+  ])("%d ms read as %s", (time, words) => expect(span(time)).toBe(words));
+
+  test("a clock that ticks shows whole seconds", () => {
+    expect([ticking(3900), ticking(12_900)]).toEqual(["3 s", "12 s"]);
+  });
+});
+
+describe("how long ago", () => {
+  const now = new Date(2026, 10, 22, 15, 0).getTime();
+  test.each([
+    [30_000, "just now"],
+    [4 * 60_000, "4 min ago"],
+    [2 * 3_600_000, "2 h ago"],
+    [DAY, "yesterday"],
+    [3 * DAY, "3 days ago"],
+    [30 * DAY, "23 Oct"],
+    [500 * DAY, "10 Jul 2025"],
+  ])("%d ms before reads as %s", (gone, words) => expect(ago(now - gone, now)).toBe(words));
+});
+
+test("CPUs show a half, and no zero behind the point", () => {
+  expect([cpus(1.5), cpus(2), cpus(12.4)]).toEqual(["1.5", "2", "12"]);
+});
+
+test("a share stays between nothing and all, also of nothing", () => {
+  expect([share(3, 2), share(-1, 2), share(1, 0), share(1, 4)]).toEqual([1, 0, 0, 0.25]);
+});

@@ -1,0 +1,67 @@
+import { describe, expect, test } from "vitest";
+import type { CacheItem } from "../../api/types";
+import { arrange, limitAt, stepOf, STEPS } from "./things";
+import { treemap } from "./treemap";
+
+const item = (given: Partial<CacheItem>): CacheItem => ({
+  kind: "blob",
+  id: "a",
+  name: "a",
+  bytes: 1,
+  lastUsed: null,
+  pinned: false,
+  jobs: [],
+  isDeletable: true,
+  why: null,
+  ...given,
+});
+
+describe("the table", () => {
+  const items = [item({ id: "1", name: "b", bytes: 2 }), item({ id: "2", name: "a", bytes: 3, kind: "log" }), item({ id: "3", name: "c" })];
+  const ids = (list: CacheItem[]) => list.map(({ id }) => id);
+
+  test("is sorted by a column, up or down", () => {
+    expect(ids(arrange(items, "", null, { column: "bytes", isDown: true }))).toEqual(["2", "1", "3"]);
+    expect(ids(arrange(items, "", null, { column: "name", isDown: false }))).toEqual(["2", "1", "3"]);
+  });
+
+  test("shows what has the kind and the words", () => {
+    expect(ids(arrange(items, "", "log", { column: "bytes", isDown: true }))).toEqual(["2"]);
+    expect(ids(arrange(items, " C ", null, { column: "bytes", isDown: true }))).toEqual(["3"]);
+  });
+});
+
+describe("the slider of the limit", () => {
+  const most = 400 * 1024 ** 3;
+
+  test("begins at a gigabyte and ends at the most", () => {
+    expect([limitAt(0, most), limitAt(STEPS, most)]).toEqual([1024 ** 3, most]);
+  });
+
+  test("stands where a limit was set with it", () => {
+    for (let step = 20; step <= STEPS; step += 10) expect(Math.abs(stepOf(limitAt(step, most), most) - step)).toBeLessThanOrEqual(1);
+  });
+
+  test("does not break on a disk that is nearly full", () => {
+    expect(limitAt(50, 1000)).toBe(1024 ** 3);
+    expect(stepOf(5, 1000)).toBe(STEPS);
+  });
+});
+
+describe("the picture", () => {
+  test("fills the space with areas as large as the sizes, and nothing overlaps the edge", () => {
+    const boxes = treemap([6, 6, 4, 3, 2, 2, 1], (size) => size, 600, 400);
+    const scale = (600 * 400) / 24;
+    for (const { item: size, x, y, width, height } of boxes) {
+      expect(width * height).toBeCloseTo(size * scale, 3);
+      expect(x).toBeGreaterThanOrEqual(0);
+      expect(x + width).toBeLessThanOrEqual(600.001);
+      expect(y + height).toBeLessThanOrEqual(400.001);
+    }
+  });
+
+  test("of nothing, or without space, is empty", () => {
+    expect(treemap([0, 0], (size) => size, 100, 100)).toEqual([]);
+    expect(treemap([1], (size) => size, 0, 100)).toEqual([]);
+  });
+});

@@ -1,0 +1,38 @@
+import { expect, test } from "vitest";
+import type { Setting } from "../../api/types";
+import { inForce, sent, typed } from "./fields";
+
+const setting = (given: Partial<Setting>): Setting => ({
+  key: "memory",
+  value: null,
+  chosen: null,
+  source: "default",
+  isFixed: false,
+  takesRestart: false,
+  ...given,
+});
+
+test("an empty field asks for the default", () => {
+  expect(sent({ key: "cpus", kind: "number" }, "  ")).toBeNull();
+});
+
+test("numbers are sent as numbers, and what is none as it is, for the server to judge", () => {
+  expect(sent({ key: "port", kind: "number" }, "8001")).toBe(8001);
+  expect(sent({ key: "port", kind: "number" }, "80x")).toBe("80x");
+});
+
+test("lists are split", () => {
+  expect(sent({ key: "gpus", kind: "list" }, "0, 1")).toEqual(["0", "1"]);
+  expect(sent({ key: "allowed_origins", kind: "lines" }, "https://a\n\n https://b ")).toEqual(["https://a", "https://b"]);
+});
+
+test("the field shows what was chosen, else says what is in force", () => {
+  const memory = { key: "memory", kind: "text" } as const;
+  expect(typed(memory, setting({ chosen: "8g" }))).toBe("8g");
+  expect(typed(memory, setting({ value: 8 * 1024 ** 3 }))).toBe("");
+  expect(inForce(setting({ value: 8 * 1024 ** 3 }))).toBe("Automatic (8 GB)");
+});
+
+test("what a flag holds stands in the field", () => {
+  expect(typed({ key: "listen", kind: "text" }, setting({ key: "listen", value: "0.0.0.0", isFixed: true }))).toBe("0.0.0.0");
+});

@@ -1,0 +1,77 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { App } from "./app.svelte";
+import { row } from "./rows.fixture";
+import { FakeTransport } from "./transport.fixture";
+
+let transport: FakeTransport;
+let app: App;
+const desk = { doors: "open", counts: {} };
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  transport = new FakeTransport();
+  transport.answers = { "/api/desk": desk, "/api/jobs": { jobs: [row({ id: "a" })] } };
+  app = new App(transport);
+});
+
+afterEach(() => {
+  app.feed.stop();
+  vi.useRealTimers();
+});
+
+const settled = () => vi.advanceTimersByTimeAsync(0);
+
+test("the first event of a connection brings the jobs and tells the screens to fetch", async () => {
+  await app.begin();
+  transport.send("desk", desk);
+  await settled();
+  expect(app.rows?.has("a")).toBe(true);
+  expect(app.changes).toEqual({ sites: 1, cache: 1, settings: 1 });
+  transport.send("desk", desk);
+  await settled();
+  expect(transport.calls.filter((call) => call === "GET /api/jobs")).toHaveLength(1);
+});
+
+test("changed jobs are merged, and whole lists fetched", async () => {
+  await app.begin();
+  transport.send("desk", desk);
+  await settled();
+  transport.send("jobs", { changed: [row({ id: "b", phase: "running" })], gone: ["a"] });
+  expect([...(app.rows?.keys() ?? [])]).toEqual(["b"]);
+  transport.send("jobs", { whole: true });
+  await settled();
+  expect([...(app.rows?.keys() ?? [])]).toEqual(["a"]);
+});
+
+test("a lost connection is made again by itself, later and later, and brings everything up to date", async () => {
+  await app.begin();
+  transport.send("desk", desk);
+  await settled();
+  transport.isDown = true;
+  transport.lose();
+  expect(app.feed.connection).toBe("lost");
+  await vi.advanceTimersByTimeAsync(500 + 1000);
+  expect(transport.calls.filter((call) => call === "follow")).toHaveLength(3);
+  transport.isDown = false;
+  await vi.advanceTimersByTimeAsync(2000);
+  transport.send("desk", desk);
+  await settled();
+  expect(app.feed.connection).toBe("open");
+  expect(transport.calls.filter((call) => call === "GET /api/jobs")).toHaveLength(2);
+});
+
+test("a deleted job is gone from the screen at once, and from the disk when nobody undid it", async () => {
+  await app.begin();
+  transport.send("desk", desk);
+  await settled();
+  const job = row({ id: "a" });
+  app.jobs.delete(job);
+  expect(app.list).toEqual([]);
+  app.toasts.list[0]?.action?.act();
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(app.list.map(({ id }) => id)).toEqual(["a"]);
+  expect(transport.calls).not.toContain("POST /api/jobs/a/delete");
+  app.jobs.delete(job);
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(transport.calls).toContain("POST /api/jobs/a/delete");
+});

@@ -1,0 +1,88 @@
+// The frame around the screens: sidebar, banners, and what shows when there is nothing else.
+
+import { plural } from "./plural";
+
+export const frame = {
+  nav: {
+    label: "Screens",
+    queue: "Queue",
+    cache: "Cache",
+    sites: "Sites",
+    settings: "Settings",
+    start: "Start here",
+    collapse: "Collapse the sidebar",
+    expand: "Expand the sidebar",
+    asking: (amount: number) => `${plural(amount, "site asks", "sites ask")}`,
+    running: (amount: number) => `${plural(amount, "job runs", "jobs run")}`,
+    skip: "Skip to content",
+  },
+
+  server: {
+    label: "Server",
+    running: "Running",
+    stopped: "Stopped",
+    blocked: "Cannot open its port",
+    unreachable: "Not reachable",
+    connecting: "Connecting…",
+    at: (address: string) => address.replace(/^https?:\/\//, ""),
+    copyAddress: "Copy the address",
+    addressCopied: "Address copied",
+    start: "Start",
+    stop: "Stop",
+    quit: "Quit Deskgrid",
+    menu: "Deskgrid menu",
+    openInBrowser: "Open in browser",
+    engineReady: "Engine ready",
+    engineVersion: (version: string) => `Engine ${version}`,
+    cpu: "CPU",
+    memory: "Memory",
+    gpus: "GPU",
+    stopTitle: "Stop Deskgrid?",
+    stopWords: (jobs: number) =>
+      `${plural(jobs, "job is", "jobs are")} running. Web pages will not reach Deskgrid, and no further job starts.`,
+    quitTitle: "Quit Deskgrid?",
+    quitWords: (jobs: number) => `${plural(jobs, "job is", "jobs are")} running. What should become of them?`,
+    finish: "Let them finish",
+    finishHint: "Their results are kept as always.",
+    keep: "Keep them running without Deskgrid",
+    keepHint: "They are taken over at the next start.",
+    cancelJobs: (jobs: number) => `Cancel ${jobs === 1 ? "it" : "them"} now`,
+    cancelHint: "What they have computed so far is lost.",
+  },
+
+  banner: {
+    closedTitle: "Deskgrid is stopped",
+    closed: "Web pages cannot reach it, and no further job starts.",
+    blockedTitle: "Deskgrid could not open its port",
+    changePort: "Change the port",
+    engine: "See what to do",
+    move: (share: number) => `Moving the data folder… ${Math.floor(share * 100)} %`,
+  },
+
+  offline: {
+    short: "Deskgrid does not answer.",
+    title: "Deskgrid does not answer",
+    browser: "It has been stopped or has quit. Start it from its tray icon, or run `deskgrid serve`.",
+    window: "It may be starting, or it has quit. Start it from the list of applications.",
+    retryIn: (seconds: number) => (seconds <= 0 ? "Trying…" : `Trying again in ${seconds} s`),
+    retrying: "Trying…",
+    now: "Try now",
+  },
+
+  signIn: {
+    title: "Sign in to Deskgrid",
+    words: "Only you may see what runs on this computer.",
+    tray: "Choose Open in browser in the menu of the tray icon.",
+    terminal: "Or run this in a terminal:",
+    command: "deskgrid dashboard",
+    paste: "Or paste the token. It is in the file token in the data folder.",
+    field: "Token",
+    button: "Sign in",
+    wrong: "This is not the token of this Deskgrid. Copy the whole line of the file.",
+    empty: "Paste the token first.",
+  },
+
+  failed: {
+    title: "This could not be loaded",
+  },
+};
