@@ -11,6 +11,7 @@ mod clients;
 mod command_line;
 mod dashboard;
 mod desk;
+mod desktop;
 mod doctor;
 mod engine;
 mod files;

@@ -1,0 +1,157 @@
+//! Ways into the app: the first start, the second one, links, and starts that cannot succeed.
+
+use std::process::Stdio;
+
+use deskgrid_tests::desktop::{Desktop, desktop, desktop_program, window_program};
+use deskgrid_tests::notifications::Notifications;
+use deskgrid_tests::session::Session;
+use deskgrid_tests::tray::Tray;
+use deskgrid_tests::{Deskgrid, eventually};
+use tokio::process::Command;
+
+use super::tray::{is_idle, started};
+
+async fn window_opens(session: &Session) {
+    eventually("a window opens", async || session.windows().await.len() == 1).await;
+}
+
+async fn window_closes(session: &Session) {
+    eventually("the window is closed", async || session.windows().await.is_empty()).await;
+}
+
+/// Closes the window as a person does.
+async fn close_window(session: &Session) {
+    let window = session.windows().await.pop().unwrap();
+    session.xdotool(&["windowactivate", "--sync", &window, "key", "--clearmodifiers", "alt+F4"]).await;
+}
+
+#[tokio::test]
+async fn a_second_start_opens_the_window_of_the_first_and_ends() {
+    let (session, tray, app, icon, _door) = started().await;
+    icon.until("it is idle", is_idle).await;
+    let (code, said) = app.start_second(&session, &[]).await;
+    assert_eq!(code, Some(0));
+    assert!(said.starts_with("Deskgrid is running already"), "{said}");
+    window_opens(&session).await;
+    // A third one finds it open.
+    assert_eq!(app.start_second(&session, &["deskgrid://job/0f3a"]).await.0, Some(0));
+    assert_eq!((session.windows().await.len(), tray.count()), (1, 1));
+}
+
+#[tokio::test]
+async fn the_first_start_opens_the_window_and_closing_it_leaves_the_tray() {
+    let session = Session::start().with_window_manager();
+    let mut notifications = Notifications::open(&session).await;
+    let mut tray = Tray::open(&session).await;
+    let mut app = Desktop::start_with(&session, &[]);
+    let icon = tray.icon().await;
+    window_opens(&session).await;
+    close_window(&session).await;
+    window_closes(&session).await;
+    notifications.until("Deskgrid keeps running").await;
+    icon.until("it is idle", is_idle).await;
+    icon.click(&["Open window"]).await;
+    window_opens(&session).await;
+    close_window(&session).await;
+    window_closes(&session).await;
+    icon.click(&["Quit"]).await;
+    assert_eq!(app.ended().await, Some(0));
+    // The second start goes to the tray, and what was said once is not said again.
+    app.start_again(&session);
+    eventually("a new icon comes", async || tray.count() == 2).await;
+    let icon = tray.icon().await;
+    icon.until("it is idle", is_idle).await;
+    assert_eq!((session.windows().await.len(), notifications.count("keeps running")), (0, 1));
+}
+
+#[tokio::test]
+async fn a_click_on_the_icon_opens_the_window() {
+    let (session, _tray, _app, icon, _door) = started().await;
+    icon.until("it is idle", is_idle).await;
+    icon.activate().await;
+    window_opens(&session).await;
+}
+
+#[tokio::test]
+async fn a_window_that_dies_takes_nothing_along() {
+    let (session, _tray, app, icon, door) = started().await;
+    icon.activate().await;
+    window_opens(&session).await;
+    let killed = Command::new("pkill").args(["-KILL", "-P", &app.pid().to_string(), "deskgrid-window"]).status().await;
+    assert!(killed.unwrap().success());
+    window_closes(&session).await;
+    assert_eq!(door.get("/api/desk").await["doors"], "open");
+    icon.activate().await;
+    window_opens(&session).await;
+}
+
+#[tokio::test]
+async fn without_a_tray_the_window_stays_and_closing_it_minimises_it() {
+    let session = Session::start().with_window_manager();
+    let app = Desktop::start_with(&session, &[]);
+    let door = app.door().await;
+    window_opens(&session).await;
+    close_window(&session).await;
+    window_closes(&session).await;
+    assert_eq!(door.get("/api/desk").await["shell"]["tray"], false);
+    // It is still there, and comes back when the app is started again.
+    assert_eq!(app.start_second(&session, &[]).await.0, Some(0));
+    window_opens(&session).await;
+}
+
+#[tokio::test]
+async fn a_tray_that_comes_later_gets_the_icon() {
+    let session = Session::start();
+    let app = Desktop::start(&session);
+    let door = app.door().await;
+    assert_eq!(door.get("/api/desk").await["shell"]["tray"], false);
+    let mut tray = Tray::open(&session).await;
+    tray.icon().await.until("it is idle", is_idle).await;
+    eventually("the app knows", async || door.get("/api/desk").await["shell"]["tray"] == true).await;
+}
+
+#[tokio::test]
+async fn wrong_settings_are_told_and_tried_again_when_they_are_right() {
+    let session = Session::start();
+    let mut notifications = Notifications::open(&session).await;
+    let mut tray = Tray::open(&session).await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("settings.toml"), "memory = 'lots'\n").unwrap();
+    let mut app = desktop(&session, folder.path(), &["--hidden"]).stdout(Stdio::null()).spawn().unwrap();
+    let icon = tray.icon().await;
+    let shown = icon.until("it says why", |shown| shown.status == "NeedsAttention").await;
+    assert_eq!(shown.status_line(), "Deskgrid could not start");
+    assert!(shown.tooltip.contains("lots"), "{}", shown.tooltip);
+    notifications.until("Deskgrid could not start").await;
+    std::fs::write(folder.path().join("settings.toml"), "").unwrap();
+    icon.click(&["Try again"]).await;
+    icon.until("it is idle", is_idle).await;
+    icon.click(&["Quit"]).await;
+    assert!(app.wait().await.unwrap().success());
+}
+
+#[tokio::test]
+async fn beside_a_server_in_a_terminal_only_its_window_opens() {
+    let server = Deskgrid::start().await;
+    let session = Session::start().with_window_manager();
+    let tray = Tray::open(&session).await;
+    let mut command = desktop(&session, server.data().parent().unwrap(), &[]);
+    let app = command.stdout(Stdio::piped()).spawn().unwrap();
+    window_opens(&session).await;
+    close_window(&session).await;
+    let output = app.wait_with_output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("deskgrid serve"), "{said}");
+    assert_eq!(tray.count(), 0);
+}
+
+#[tokio::test]
+async fn without_a_display_it_says_so() {
+    for (program, args) in [(desktop_program(), &[][..]), (window_program(), &["--door", "x"][..])] {
+        let mut command = Command::new(program);
+        let output = command.args(args).env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").output().await.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(said.contains("no display") && said.contains("deskgrid serve"), "{said}");
+    }
+}
