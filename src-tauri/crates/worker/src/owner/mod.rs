@@ -17,6 +17,7 @@ use deskgrid_store::{Change, PendingCall};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use self::kept::Kept;
 use crate::fetch::Fetcher;
@@ -109,6 +110,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
         limits: limits.clone(),
         site_rules,
         reports: report_sender,
+        clearing: TaskTracker::new(),
     });
     let mut owner = Owner {
         queue,

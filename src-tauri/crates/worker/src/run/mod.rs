@@ -27,6 +27,7 @@ use deskgrid_job::{
 use deskgrid_store::{Change, Store};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 pub(crate) use container::{ID_LABEL, RUN_LABEL};
 
@@ -52,6 +53,8 @@ pub(crate) struct Kit {
     pub(crate) limits: watch::Receiver<Limits>,
     pub(crate) site_rules: watch::Receiver<SiteRulesByCaller>,
     pub(crate) reports: mpsc::Sender<Report>,
+    /// Runs that are over for everyone else, and have yet to clear up.
+    pub(crate) clearing: TaskTracker,
 }
 
 /// How a run ended.
@@ -163,6 +166,8 @@ impl Run {
             course: course_of_run,
             image: course.image_used(),
         };
+        // From the report on the job is over, and the program may be about to stop: it can wait for this.
+        let _clearing = self.kit.clearing.token();
         // Without an owner there is nobody to report to: the program is stopping.
         let _ = self.kit.reports.send(report).await;
         course.clear_up().await;
