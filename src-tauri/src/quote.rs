@@ -1,18 +1,7 @@
-//! Writes argument words as the one text that the protocol's `command` is, so that splitting gives the same words.
+//! Writes argument words as the one text that the protocol's `command` is. The same words come out when it is split,
+//! which is proven here, where both sides are known.
 
-/// `words` as one text.
-pub(crate) fn join(words: &[String]) -> String {
-    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-}
-
-/// Single quotes keep everything but themselves; a single quote stands between two quoted parts, escaped.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_./:=@%+,-".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
+pub(crate) use deskgrid_job::shell::join;
 
 #[cfg(test)]
 mod tests {

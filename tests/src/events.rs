@@ -16,8 +16,12 @@ impl Events {
     /// Opens the stream of a job in the queue `local`.
     pub async fn open(server: &Deskgrid, id: &str) -> Self {
         let url = server.url(&format!("/q/local/j/{id}/stream"));
-        let answer = server.http().get(url).send().await.expect("a stream");
-        assert_eq!(answer.status(), 200, "{id}");
+        Self::of(server.http().get(url).send().await.expect("a stream"))
+    }
+
+    /// The stream that is the body of an answer.
+    pub fn of(answer: reqwest::Response) -> Self {
+        assert_eq!(answer.status(), 200, "{}", answer.url());
         Self { answer, unread: Vec::new(), seen: Vec::new() }
     }
 

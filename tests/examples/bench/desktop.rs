@@ -11,7 +11,7 @@ use deskgrid_tests::tray::Tray;
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::Bench;
+use crate::Scale;
 use crate::command_line::finished;
 use crate::memory::Resident;
 use crate::samples::Samples;
@@ -27,24 +27,24 @@ const WATCHED: Duration = Duration::from_secs(10);
 /// Colours of a display on which nothing is but an empty window.
 const FEW_COLOURS: usize = 24;
 
-pub(crate) async fn measure(bench: &Bench) -> Vec<Row> {
+pub(crate) async fn measure(scale: Scale) -> Vec<Row> {
     let session = tokio::task::block_in_place(|| Session::start().with_window_manager());
-    let mut rows = start(bench, &session).await;
+    let mut rows = start(scale, &session).await;
     let mut tray = Tray::open(&session).await;
     let app = Desktop::start(&session);
     let _icon = tray.icon().await;
     tokio::time::sleep(CALM).await;
     rows.push(memory("tray, window never opened", app.pid()));
     rows.push(sleep("tray, idle", app.pid()).await);
-    rows.extend(window(bench, &session, &app).await);
+    rows.extend(window(scale, &session, &app).await);
     tokio::time::sleep(CALM).await;
     rows.push(memory("tray, window closed again", app.pid()));
     rows
 }
 
-async fn start(bench: &Bench, session: &Session) -> Vec<Row> {
+async fn start(scale: Scale, session: &Session) -> Vec<Row> {
     let (mut shown, mut version) = (Samples::default(), Samples::default());
-    for _ in 0..bench.scale.rounds.min(15) {
+    for _ in 0..scale.rounds.min(15) {
         let mut tray = Tray::open(session).await;
         let began = Instant::now();
         let app = Desktop::start(session);
@@ -63,11 +63,11 @@ async fn start(bench: &Bench, session: &Session) -> Vec<Row> {
 }
 
 /// Opens and closes the window again and again.
-async fn window(bench: &Bench, session: &Session, app: &Desktop) -> Vec<Row> {
+async fn window(scale: Scale, session: &Session, app: &Desktop) -> Vec<Row> {
     let door = app.door().await;
     let (mut visible, mut drawn) = (Samples::default(), Samples::default());
     let mut largest: f64 = 0.0;
-    for _ in 0..bench.scale.long_rounds.max(3) {
+    for _ in 0..scale.long_rounds.max(3) {
         let began = Instant::now();
         door.post("/api/desk/window", &json!({ "link": null })).await;
         while session.windows().await.is_empty() {}

@@ -154,6 +154,11 @@ async fn measure(theme: Theme, bench: &mut Bench) -> Vec<Row> {
         Theme::Output => container_files::measure_output(bench).await,
         Theme::Lines => lines::measure(bench).await,
         Theme::Queue => queue::measure(bench).await,
-        Theme::Desktop => desktop::measure(bench).await,
+        Theme::Desktop => in_place(desktop::measure(bench.scale)),
     }
+}
+
+/// Waits for work that has to stay on its thread.
+fn in_place<T>(work: impl Future<Output = T>) -> T {
+    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(work))
 }

@@ -50,8 +50,8 @@ async fn empty(folder: &Path) {
         dashboard.goes_to(place).await;
         take(&mut dashboard, folder, &format!("{place}-empty")).await;
     }
-    drop(dashboard.server);
-    dashboard.sees("offline").await;
+    dashboard.server.kill().await;
+    dashboard.sees("banner-offline").await;
     take_page(&mut dashboard.page, folder, "offline").await;
 }
 

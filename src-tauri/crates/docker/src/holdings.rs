@@ -44,9 +44,9 @@ impl Engine {
         if volumes.is_empty() {
             return Ok(Vec::new());
         }
-        let sizes = self.volume_sizes().await.unwrap_or_default();
+        let measured = self.volume_sizes().await.unwrap_or_default();
         let sized = volumes.into_iter().map(|volume| {
-            let size = sizes.get(&volume.name).copied();
+            let size = measured.get(&volume.name).copied();
             (volume.name, size)
         });
         Ok(sized.collect())

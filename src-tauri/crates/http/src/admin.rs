@@ -1,6 +1,7 @@
 //! The administration: what window, tray, dashboard and command line show and change. Only the token or the local
 //! door opens it, and pages of other origins never get here ([`crate::access`]).
 
+mod cache;
 mod desk;
 mod detail;
 mod events;
@@ -8,6 +9,7 @@ mod jobs;
 mod log_places;
 mod news;
 mod premises;
+mod removals;
 mod row;
 mod sample;
 mod settings;
@@ -28,6 +30,7 @@ use crate::error::HttpError;
 
 pub(crate) use log_places::LogPlaces;
 pub use news::News;
+pub(crate) use removals::Removals;
 
 pub(crate) fn routes() -> Router<Site> {
     Router::new()
@@ -38,6 +41,7 @@ pub(crate) fn routes() -> Router<Site> {
         .merge(settings::routes())
         .merge(sites::routes())
         .merge(ticket::routes())
+        .merge(cache::routes())
 }
 
 fn understood<T: DeserializeOwned>(text: &str) -> Result<T, HttpError> {

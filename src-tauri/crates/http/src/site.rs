@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::{self, AccessRules, Gate, Tickets};
-use crate::admin::{self, Books, LogPlaces, News, Premises, Shell};
+use crate::admin::{self, Books, LogPlaces, News, Premises, Removals, Shell};
 use crate::bounds::{self, Bounds};
 use crate::doctor::{self, Heard};
 use crate::error::HttpError;
@@ -73,6 +73,7 @@ struct Shared {
     tickets: Tickets,
     news: News,
     log_places: LogPlaces,
+    removals: Removals,
 }
 
 impl Site {
@@ -94,6 +95,7 @@ impl Site {
             tickets: Tickets::default(),
             news: News::default(),
             log_places: LogPlaces::default(),
+            removals: Removals::default(),
         };
         Self { shared: Arc::new(shared), door: Arc::default() }
     }
@@ -184,6 +186,11 @@ impl Site {
     /// Where other parts of the program say that the desk, the settings or the cache changed.
     pub fn news(&self) -> &News {
         &self.shared.news
+    }
+
+    /// What was deleted from the cache and can be taken back.
+    pub(crate) fn removals(&self) -> &Removals {
+        &self.shared.removals
     }
 
     /// Where readers of logs stopped.

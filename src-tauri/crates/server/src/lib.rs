@@ -160,6 +160,7 @@ impl Server {
         let setup =
             Setup { store, engine: engine_state, id, read_definition, base_url, on, limits, site_rules };
         let running = Running::start(setup).await?;
+        running.worker().set_cache_limit(settings.cache_limit);
         let post = Post {
             settings: watch.subscribe(),
             access: access_sender.clone(),
@@ -187,6 +188,7 @@ impl Server {
             invitations,
             site_rules: site_rule_sender,
             engine: engine.clone(),
+            worker: running.worker().clone(),
             books,
         };
         let reload = AbortOnDropHandle::new(tokio::spawn(reload::follow(watch, parts)));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use deskgrid_docker::EngineWatch;
 use deskgrid_http::{AccessRules, Invitations};
-use deskgrid_worker::{Limits, SiteRulesByCaller};
+use deskgrid_worker::{Limits, SiteRulesByCaller, Worker};
 use tokio::sync::watch;
 
 use crate::books::{self, Books};
@@ -18,6 +18,7 @@ pub(crate) struct Parts {
     pub(crate) invitations: Invitations,
     pub(crate) site_rules: watch::Sender<SiteRulesByCaller>,
     pub(crate) engine: Arc<EngineWatch>,
+    pub(crate) worker: Worker,
     pub(crate) books: Arc<Books>,
 }
 
@@ -33,6 +34,7 @@ impl Parts {
         if new.docker_host != old.docker_host {
             self.engine.set_preferred(new.docker_host.clone());
         }
+        self.worker.set_cache_limit(new.cache_limit);
         self.books.tell();
     }
 }

@@ -63,9 +63,9 @@ impl Store {
     pub async fn room(&self) -> Result<Room, StoreError> {
         let folder = self.shared.folder.clone();
         blocking(move || {
-            let root = folder.root();
-            let room = fs4::statvfs(root).map_err(failed("measure the disk of", root))?;
-            Ok(Room { total: room.total_space(), free: room.available_space() })
+            let path = folder.root();
+            let disk = fs4::statvfs(path).map_err(failed("measure the disk of", path))?;
+            Ok(Room { total: disk.total_space(), free: disk.available_space() })
         })
         .await
     }

@@ -196,7 +196,9 @@ impl Worker {
     /// Chooses the limit of the cache in bytes; none for the usual one.
     pub fn set_cache_limit(&self, limit: Option<u64>) {
         let sender = &self.0.kit.cache.limit;
-        sender.send_if_modified(|old| std::mem::replace(old, limit) != limit);
+        if sender.send_if_modified(|old| std::mem::replace(old, limit) != limit) {
+            self.0.kit.cache.changed();
+        }
     }
 
     /// The limit that was chosen.

@@ -1,1 +1,132 @@
+use deskgrid_tests::{Deskgrid, eventually, sha256, shell, unique};
+use serde_json::{Value, json};
 
+use super::Desk;
+
+fn find<'a>(cache: &'a Value, kind: &str, id: &str) -> Option<&'a Value> {
+    cache["items"].as_array().unwrap().iter().find(|item| item["kind"] == kind && item["id"] == id)
+}
+
+/// A finished job with an output of its own of so many bytes.
+async fn with_output(server: &Deskgrid, bytes: usize) -> String {
+    let script = format!("head -c {bytes} /dev/urandom > /outputs/bytes; echo {}", unique());
+    let id = server.submit(&shell(&script)).await;
+    server.finished(&id).await;
+    id
+}
+
+#[tokio::test]
+async fn the_cache_shows_results_with_their_logs_and_files_that_no_job_refers_to() {
+    let server = Deskgrid::start().await;
+    let desk = Desk::of(&server);
+    let id = with_output(&server, 5000).await;
+    let bytes = unique().into_bytes();
+    let (key, size) = (sha256(&bytes), bytes.len());
+    assert_eq!(server.put(&key, bytes).await, 200);
+    let cache = desk.get("/api/cache").await;
+    let result = find(&cache, "result", &id).unwrap();
+    assert_eq!(
+        (&result["bytes"], &result["isDeletable"], &result["jobs"]),
+        (&json!(5000), &json!(true), &json!([id]))
+    );
+    assert!(result["name"].as_str().unwrap().contains("/dev/urandom"), "{result}");
+    assert!(find(&cache, "log", &id).unwrap()["bytes"].as_u64() > Some(10));
+    assert_eq!(find(&cache, "blob", &key).unwrap()["bytes"], json!(size));
+    assert!(cache["disk"]["total"].as_u64() > cache["disk"]["free"].as_u64());
+    assert!(cache["disk"]["used"].as_u64() > Some(5000) && cache["limit"]["isDefault"] == json!(true));
+    let kinds: Vec<_> = cache["kinds"].as_array().unwrap().iter().map(|kind| kind["kind"].clone()).collect();
+    assert_eq!(json!(kinds), json!(["result", "blob", "log", "image", "jobcache"]));
+    assert!(cache["items"].as_array().unwrap().iter().any(|item| item["kind"] == "jobcache"), "{cache}");
+    // Nobody pulled it for us, so it is not ours to remove.
+    assert!(cache["items"].as_array().unwrap().iter().all(|item| item["kind"] != "image"), "{cache}");
+}
+
+#[tokio::test]
+async fn what_is_deleted_is_hidden_at_once_comes_back_when_undone_and_else_goes_for_good() {
+    let server = Deskgrid::start().await;
+    let desk = Desk::of(&server);
+    let id = with_output(&server, 3000).await;
+    let items = json!({"items": [{"kind": "result", "id": id}]});
+    let answer = desk.done("/api/cache/delete", &items).await;
+    assert_eq!(answer["bytes"], 3000);
+    assert_eq!(find(&desk.get("/api/cache").await, "result", &id), None);
+    desk.done("/api/cache/undo", &json!({"undo": answer["undo"]})).await;
+    assert!(find(&desk.get("/api/cache").await, "result", &id).is_some());
+    assert_eq!(desk.post("/api/cache/undo", &json!({"undo": answer["undo"]})).await.0, 409);
+    desk.done("/api/cache/delete", &items).await;
+    eventually("the job is gone", async || desk.row(&id).await == Value::Null).await;
+    let cache = desk.get("/api/cache").await;
+    let is_left = |item: &&Value| item["bytes"] == json!(3000);
+    assert_eq!(cache["items"].as_array().unwrap().iter().find(is_left), None, "no file of it is shown");
+}
+
+#[tokio::test]
+async fn a_pinned_result_is_neither_deleted_nor_pruned_until_it_is_let_go() {
+    let server = Deskgrid::start().await;
+    let desk = Desk::of(&server);
+    let (kept, other) = (with_output(&server, 2000).await, with_output(&server, 2000).await);
+    let pin = |on: bool| json!({"kind": "result", "id": kept, "on": on});
+    desk.done("/api/cache/pin", &pin(true)).await;
+    assert_eq!(desk.row(&kept).await["pinned"], true);
+    let (status, answer) =
+        desk.post("/api/cache/delete", &json!({"items": [{"kind": "result", "id": kept}]})).await;
+    assert_eq!((status, &answer["code"]), (409, &json!("not-deletable")), "{answer}");
+    let all = json!({"olderThan": null, "dryRun": true});
+    let dry = desk.done("/api/cache/prune", &all).await;
+    assert_eq!(dry["undo"], Value::Null);
+    desk.done("/api/cache/pin", &pin(false)).await;
+    let more = desk.done("/api/cache/prune", &all).await;
+    assert_eq!(more["bytes"].as_u64().unwrap() - dry["bytes"].as_u64().unwrap(), 2000);
+    let old = desk.done("/api/cache/prune", &json!({"olderThan": 3_600_000, "dryRun": true})).await;
+    assert_eq!((&old["items"], &old["bytes"]), (&json!(0), &json!(0)));
+    assert!(find(&desk.get("/api/cache").await, "result", &other).is_some());
+}
+
+#[tokio::test]
+async fn what_a_running_job_needs_cannot_be_deleted_and_a_stop_deletes_nothing_more() {
+    let mut server = Deskgrid::start().await;
+    let bytes = unique().into_bytes();
+    let key = sha256(&bytes);
+    server.put(&key, bytes).await;
+    let desk = Desk::of(&server);
+    let mut definition = shell("echo on; sleep 1000");
+    definition["inputs"] = json!({"in": {"type": "key", "value": key}});
+    let id = server.submit(&definition).await;
+    server.until_said(&id, "on").await;
+    let cache = desk.get("/api/cache").await;
+    assert_eq!(find(&cache, "blob", &key).unwrap()["isDeletable"], false);
+    let (status, _) = desk.post("/api/cache/delete", &json!({"items": [{"kind": "blob", "id": key}]})).await;
+    assert_eq!(status, 409);
+    desk.done(&format!("/api/jobs/{id}/cancel"), &json!({})).await;
+    desk.done("/api/cache/delete", &json!({"items": [{"kind": "blob", "id": key}]})).await;
+    assert_eq!(server.terminate().await, Some(0));
+    server.start_again().await;
+    assert_eq!(server.get(&format!("/f/{key}")).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_site_shows_its_jobs_and_the_bytes_of_their_outputs() {
+    let server = Deskgrid::start().await;
+    let desk = Desk::of(&server);
+    let origin = "https://app.metapage.io";
+    let definition = shell(&format!("head -c 700 /dev/zero > /outputs/zeros; : {}", unique()));
+    let request = server.http().post(server.url("/q/local")).header("Origin", origin);
+    let answer = request.json(&json!({"definition": definition})).send().await.unwrap();
+    let id = answer.json::<Value>().await.unwrap()["jobId"].as_str().unwrap().to_owned();
+    server.finished(&id).await;
+    assert_eq!(desk.row(&id).await["sites"], json!([origin]));
+    let sites = desk.get("/api/sites").await;
+    let site = sites["allowed"].as_array().unwrap().iter().find(|site| site["origin"] == origin).unwrap();
+    assert_eq!((&site["jobs"], &site["bytes"]), (&json!(1), &json!(700)));
+}
+
+#[tokio::test]
+async fn the_limit_follows_the_settings_file() {
+    let server = Deskgrid::start_without_engine().await;
+    let desk = Desk::of(&server);
+    std::fs::write(server.settings(), "cache_limit = \"3g\"\n").unwrap();
+    let is_chosen = async || desk.get("/api/cache").await["limit"]["isDefault"] == json!(false);
+    eventually("the limit is taken on", is_chosen).await;
+    let limit = desk.get("/api/cache").await["limit"]["bytes"].as_u64().unwrap();
+    assert!([3_000_000_000, 3 << 30].contains(&limit), "{limit}");
+}

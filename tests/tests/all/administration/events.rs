@@ -1,43 +1,24 @@
-use deskgrid_tests::{Deskgrid, Page, server::PATIENCE, shell, unique};
+use deskgrid_tests::{Deskgrid, Events, Page, server::PATIENCE, shell, unique};
 use serde_json::{Value, json};
 
 use super::Desk;
 
 /// The administration's events as they come.
-struct Stream {
-    answer: reqwest::Response,
-    text: String,
-}
+struct Stream(Events);
 
 impl Stream {
     async fn open(desk: &Desk<'_>) -> Self {
         let request = desk.server.http().get(desk.server.url("/api/events")).bearer_auth(&desk.token);
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.headers()["content-type"], "text/event-stream");
-        Self { answer, text: String::new() }
-    }
-
-    async fn next(&mut self) -> (String, Value) {
-        loop {
-            if let Some(end) = self.text.find("\n\n") {
-                let block: String = self.text.drain(..end + 2).collect();
-                let field =
-                    |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-                if let (Some(event), Some(data)) = (field("event:"), field("data:")) {
-                    return (event.to_owned(), serde_json::from_str(data).unwrap());
-                }
-                continue;
-            }
-            let piece = self.answer.chunk().await.unwrap().expect("the stream goes on");
-            self.text.push_str(&String::from_utf8_lossy(&piece));
-        }
+        let events = Events::of(request.send().await.unwrap());
+        assert_eq!(events.header("content-type"), Some("text/event-stream"));
+        Self(events)
     }
 
     /// The first event of this name that is as asked.
     async fn until(&mut self, name: &str, is_it: impl Fn(&Value) -> bool) -> Value {
         let wait = async {
             loop {
-                let (event, data) = self.next().await;
+                let (event, data) = self.0.next().await.expect("the stream goes on");
                 if event == name && is_it(&data) {
                     return data;
                 }

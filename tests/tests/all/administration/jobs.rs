@@ -57,7 +57,6 @@ async fn a_running_job_is_shown_live_is_cancelled_and_runs_again_under_the_same_
     assert_eq!((&row["reason"], &row["sites"]), (&json!("Cancelled"), &json!(["program"])));
     let answer = desk.done(&format!("/api/jobs/{id}/again"), &json!({})).await;
     assert_eq!(answer["jobId"], json!(id));
-    // The first run's container has to be gone before the second one's is made.
     eventually("it runs again", async || desk.row(&id).await["phase"] == "running").await;
     desk.done(&format!("/api/jobs/{id}/delete"), &json!({})).await;
     assert_eq!(desk.row(&id).await, Value::Null);

@@ -146,13 +146,19 @@ async fn inputs(site: &Site, id: &JobId, definition: Definition) -> Result<Vec<F
     let mut files = Vec::new();
     for (path, data) in all {
         let from = if let DataRef::Url { url, .. } = &data { Some(url.clone()) } else { None };
-        let (hash, size) = match (known.get(path.as_str()), data) {
+        let (content, length) = match (known.get(path.as_str()), data) {
             (Some(hash), _) => (Some(*hash), site.store().blobs().size(*hash).await?),
             (None, DataRef::Inline(bytes)) => (None, Some(bytes.len() as u64)),
             (None, data) => stored(site, data).await?,
         };
-        let (hash, kind) = (hash.map(|hash| hash.to_string()), content_type(path.as_str()));
-        files.push(File { path: path.to_string(), size, hash, kind, from });
+        let hash = content.map(|hash| hash.to_string());
+        files.push(File {
+            kind: content_type(path.as_str()),
+            path: path.to_string(),
+            size: length,
+            hash,
+            from,
+        });
     }
     Ok(files)
 }

@@ -65,6 +65,7 @@ struct Reader {
     sites: watch::Receiver<()>,
     settings: watch::Receiver<()>,
     cache: watch::Receiver<u64>,
+    kept: watch::Receiver<u64>,
 }
 
 impl Reader {
@@ -83,6 +84,7 @@ impl Reader {
             sites: site.invitations().changes(),
             settings: site.books().changed(),
             cache: site.news().cache(),
+            kept: worker.cache_changes(),
             site,
         };
         reader.tell_desk();
@@ -133,6 +135,7 @@ impl Reader {
             () = changed(&mut self.sites) => self.sites.mark_changed(),
             () = changed(&mut self.settings) => self.settings.mark_changed(),
             () = changed(&mut self.cache) => self.cache.mark_changed(),
+            () = changed(&mut self.kept) => self.kept.mark_changed(),
         }
         if let Some(told) = self.told_at {
             tokio::time::sleep_until(told + TICK).await;
@@ -146,9 +149,11 @@ impl Reader {
         if is_news(&mut self.live) {
             self.gather_live();
         }
+        // Both count as seen, whichever it was.
+        let (was_told, was_kept) = (is_news(&mut self.cache), is_news(&mut self.kept));
         for (name, is_news) in [
             ("sites", is_news(&mut self.sites)),
-            ("cache", is_news(&mut self.cache)),
+            ("cache", was_told || was_kept),
             ("settings", is_news(&mut self.settings)),
         ] {
             self.tell(name, is_news.then(|| json!({})).as_ref());
@@ -226,7 +231,7 @@ impl Around {
 /// Waits for news. A source that has ended has none any more.
 async fn changed<T>(source: &mut watch::Receiver<T>) {
     if source.changed().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -178,8 +178,8 @@ async fn lines(
     site.log_places().keep(&id, kind, place);
     let mut out = String::from("{\"lines\":");
     log::append_list(&mut out, &slice.lines);
-    out.push_str(&format!(r#","next":{},"isFinal":{}}}"#, slice.next, is_over && !slice.more));
-    Ok(Written(out))
+    let rest = format!(r#","next":{},"isFinal":{}}}"#, slice.next, is_over && !slice.more);
+    Ok(Written(out + &rest))
 }
 
 /// What can always be written as JSON, as it has no maps with strange keys.

@@ -1,5 +1,6 @@
 //! Decisions on sites, as the person makes them: who is allowed, who is blocked, and on which terms.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -8,6 +9,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use deskgrid_job::{SHIPPED_ORIGINS, Time};
 use deskgrid_sites::{Change, Date, Decision, Entry, Network, Origin, Sites, Verdict};
+use deskgrid_store::Usage;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -49,8 +51,10 @@ fn origin(site: &Site, text: &str) -> Result<Origin, HttpError> {
     Ok(origin)
 }
 
-async fn list(_: Administrator, State(site): State<Site>) -> Written {
-    Written(site.invitations().read(listing).to_string())
+async fn list(_: Administrator, State(site): State<Site>) -> Result<Written, HttpError> {
+    let usage = site.store().usage_by_caller().await?;
+    let usage = usage.into_iter().map(|usage| (usage.caller.as_str().to_owned(), usage)).collect();
+    Ok(Written(site.invitations().read(|sites| listing(sites, &usage)).to_string()))
 }
 
 async fn decide(
@@ -128,7 +132,7 @@ fn source(sites: &Sites, origin: &Origin) -> Option<&'static str> {
     }
 }
 
-fn listing(sites: &Sites) -> Value {
+fn listing(sites: &Sites, usage: &HashMap<String, Usage>) -> Value {
     let shipped = SHIPPED_ORIGINS.iter().filter_map(|text| Origin::of_browser(text).ok());
     let mut known: Vec<Origin> = shipped.collect();
     let others = sites.entries().iter().map(|entry| &entry.origin).chain(sites.listed()).chain(sites.once());
@@ -139,7 +143,7 @@ fn listing(sites: &Sites) -> Value {
     }
     let of = |verdict| -> Vec<Value> {
         let meant = known.iter().filter(|origin| sites.verdict(origin) == verdict);
-        meant.map(|origin| site_json(sites, origin)).collect()
+        meant.map(|origin| site_json(sites, origin, usage.get(origin.as_str()))).collect()
     };
     let pending = sites.pending().iter().map(|pending| {
         json!({ "origin": pending.origin.as_str(), "firstAsked": pending.first.0, "lastAsked": pending.last.0,
@@ -153,7 +157,7 @@ fn listing(sites: &Sites) -> Value {
     })
 }
 
-fn site_json(sites: &Sites, origin: &Origin) -> Value {
+fn site_json(sites: &Sites, origin: &Origin, usage: Option<&Usage>) -> Value {
     let terms = sites.terms(origin);
     let day =
         |pick: fn(&Entry) -> Option<Date>| sites.entry(origin).and_then(pick).map(|day| day.to_string());
@@ -164,6 +168,8 @@ fn site_json(sites: &Sites, origin: &Origin) -> Value {
         "lastUsed": day(|entry| entry.last_used),
         "network": terms.network.as_str(),
         "compatible": terms.compatible,
+        "jobs": usage.map_or(0, |usage| usage.jobs),
+        "bytes": usage.map_or(0, |usage| usage.bytes),
     })
 }
 
@@ -210,7 +216,7 @@ mod tests {
         let mut sites = Sites::new(entries, vec![origin("https://listed.example")]);
         sites.allow_once(&origin("https://once.example"));
         sites.ask(&origin("https://new.example"), Time(1_000_000));
-        let list = listing(&sites);
+        let list = listing(&sites, &HashMap::new());
         let of = |kind: &str| -> Vec<(String, String)> {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             list[kind].as_array().unwrap().iter().map(|s| (text(&s["origin"]), text(&s["source"]))).collect()

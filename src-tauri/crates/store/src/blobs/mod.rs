@@ -19,7 +19,7 @@ pub use batch::Batch;
 pub use incoming::Incoming;
 
 use crate::error::{StoreError, failed};
-use crate::{Change, Shared, blocking};
+use crate::{Change, Shared, blocking, platform};
 
 /// What has been stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Blobs {
     pub async fn note_use(&self, hash: BlobHash) {
         let path = self.path(hash);
         // What is not there needs no note, and what cannot be noted is at worst brought again.
-        let _ = blocking(move || Ok(drop(crate::platform::touch(&path)))).await;
+        let _ = blocking(move || platform::touch(&path).map_err(failed("note the use of", &path))).await;
     }
 
     /// Lets `name` stand for the blob `hash`, and for no other any more. Durable when this returns.

@@ -39,7 +39,9 @@ INSERT INTO synopsis (job, held, started_at, exit_code, duration, failure_code, 
 SELECT
   job.id,
   (SELECT json_group_array(json_array(queue, namespace, caller)) FROM hold WHERE hold.job = job.id),
-  CASE WHEN job.phase = 'Running' THEN job.changed_at END,
+  -- Of a job that is over, the time before its container is not known any more.
+  CASE WHEN job.phase = 'Running' THEN job.changed_at
+       ELSE job.changed_at - (result.json ->> '$.duration.secs') * 1000 END,
   result.json ->> '$.exit_code',
   (result.json ->> '$.duration.secs') * 1000 + (result.json ->> '$.duration.nanos') / 1000000,
   result.json ->> '$.failure[0]',

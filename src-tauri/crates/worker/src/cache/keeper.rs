@@ -2,25 +2,31 @@
 
 use std::time::Duration;
 
+use deskgrid_job::Time;
+use deskgrid_store::GRACE;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{plan, removal, usual_limit};
 use crate::{Worker, WorkerError};
-use deskgrid_job::Time;
-use deskgrid_store::GRACE;
 
 /// Between looks, however many jobs end.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// Works until it is dropped.
-pub(crate) async fn keep(worker: Worker) {
-    let (mut changes, mut limit) = (worker.cache_changes(), worker.0.kit.cache.limit.subscribe());
+/// Works until it is dropped. It follows the limit from the call on, not only from when it is first polled.
+pub(crate) fn keep(worker: Worker) -> impl Future<Output = ()> {
+    let (changes, limit) = (worker.cache_changes(), worker.0.kit.cache.limit.subscribe());
+    follow(worker, changes, limit)
+}
+
+async fn follow(worker: Worker, mut changes: watch::Receiver<u64>, mut limit: watch::Receiver<Option<u64>>) {
     let mut next = Instant::now();
     loop {
         let is_owed = worker.0.kit.cache.has_left();
         tokio::select! {
-            Ok(()) = changes.changed() => tokio::time::sleep_until(next).await,
+            biased;
             Ok(()) = limit.changed() => {}
+            Ok(()) = changes.changed() => tokio::time::sleep_until(next).await,
             () = tokio::time::sleep(GRACE), if is_owed => {}
         }
         if let Err(error) = look(&worker).await {
@@ -52,4 +58,96 @@ async fn look(worker: &Worker) -> Result<(), WorkerError> {
         "the cache was over its limit; what was used least went"
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::UNIX_EPOCH;
+
+    use deskgrid_docker::EngineWatch;
+    use deskgrid_job::{
+        BlobHash, Caller, FilePath, Hold, Job, JobId, Namespace, Needs, OutputFile, Phase, QueueName, Reason,
+        RunResult, WorkerId,
+    };
+    use deskgrid_store::{Change, Store};
+
+    use super::*;
+    use crate::{Limits, Running, Setup};
+
+    /// Stores bytes that nobody has asked for in a long time.
+    async fn old_blob(store: &Store, bytes: &'static [u8]) -> BlobHash {
+        let mut incoming = store.blobs().receive(None);
+        incoming.push(bytes::Bytes::from_static(bytes)).await.unwrap();
+        let hash = incoming.finish().await.unwrap().hash;
+        std::fs::File::open(store.blobs().path(hash)).unwrap().set_modified(UNIX_EPOCH).unwrap();
+        hash
+    }
+
+    /// A job that ended in 1970 with this one output.
+    fn job(name: &str, ended_at: u64, hash: BlobHash) -> Vec<Change> {
+        let id = JobId::new(name).unwrap();
+        let hold = Hold {
+            queue: QueueName::new("local").unwrap(),
+            namespace: Namespace::shared(),
+            caller: Caller::Program,
+        };
+        let output = OutputFile { hash, size: 3 };
+        let result =
+            RunResult { outputs: [(FilePath::new("out").unwrap(), output)].into(), ..Default::default() };
+        let job = Job {
+            id: id.clone(),
+            phase: Phase::Finished(Reason::Success),
+            queued_at: Time(1),
+            changed_at: Time(ended_at),
+            turn: ended_at,
+            run: 1,
+            losses: 0,
+            holds: vec![hold],
+            needs: Needs::default(),
+            carried: None,
+            runs_again: false,
+        };
+        vec![Change::Save(job), Change::Finish { id, result: Arc::new(result) }]
+    }
+
+    fn setup(store: Store, engine: &EngineWatch) -> Setup {
+        let max_duration = Duration::from_secs(60);
+        let limits = Limits { cpu_millis: Some(1000), memory: None, gpus: Vec::new(), max_duration };
+        Setup {
+            store,
+            engine: engine.state(),
+            id: WorkerId::new("w").unwrap(),
+            read_definition: |_| Err("none".to_owned()),
+            base_url: "http://localhost:8000".to_owned(),
+            limits: watch::channel(limits).1,
+            site_rules: watch::channel(crate::SiteRulesByCaller::default()).1,
+        }
+    }
+
+    #[tokio::test]
+    async fn with_a_smaller_limit_the_oldest_result_goes_with_its_file_and_what_others_share_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let (own, shared, spare) =
+            (old_blob(&store, b"own").await, old_blob(&store, b"all").await, old_blob(&store, b"bye").await);
+        let mut changes = job("old", 1, own);
+        changes.extend(job("older", 0, shared));
+        changes.extend(job("new", 2, shared));
+        store.commit(changes).await.unwrap();
+        let engine = EngineWatch::start(Some("unix:///nonexistent/engine.sock".to_owned()));
+        let running = Running::start(setup(store.clone(), &engine)).await.unwrap();
+        let worker = running.worker();
+        let mut changes = worker.cache_changes();
+        worker.set_cache_limit(Some(3));
+        // The new limit itself, and then what went because of it.
+        for _ in 0..2 {
+            changes.changed().await.unwrap();
+        }
+        let (old, new) = (JobId::new("old").unwrap(), JobId::new("new").unwrap());
+        assert!(store.job(&old).await.unwrap().is_none());
+        assert!(store.job(&new).await.unwrap().is_some());
+        let size = async |hash| store.blobs().size(hash).await.unwrap();
+        assert_eq!((size(own).await, size(shared).await, size(spare).await), (None, Some(3), None));
+    }
 }

@@ -202,7 +202,10 @@ mod tests {
 
     #[test]
     fn what_unfinished_jobs_name_is_needed() {
-        fn read(_: &str) -> Result<Definition, String> {
+        fn read(text: &str) -> Result<Definition, String> {
+            if text.is_empty() {
+                return Err("no definition".to_owned());
+            }
             let inputs = [
                 ("a", DataRef::Key(BlobKey::Hash(hash(1)))),
                 ("b", DataRef::Key(BlobKey::Name("mine".to_owned()))),
@@ -223,7 +226,7 @@ mod tests {
             })
         }
         let records = CacheRecords {
-            unfinished: vec![(id("a"), String::new())],
+            unfinished: vec![(id("a"), "{}".to_owned()), (id("bad"), String::new())],
             named: vec![("mine".to_owned(), hash(2)), ("other".to_owned(), hash(4))],
             ..CacheRecords::default()
         };

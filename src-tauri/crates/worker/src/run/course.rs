@@ -60,8 +60,9 @@ impl<'a> Course<'a> {
         let mut engine = run.engine()?;
         let gather = async { inputs::gather(run, definition.clone()).await.map_err(Interruption::from) };
         let image = self.image(&engine, &definition);
-        let image = during(run, StageName::Image, image);
-        let gather = during(run, StageName::Inputs, gather);
+        // Together they are larger than all that follows, and gone by then.
+        let image = Box::pin(during(run, StageName::Image, image));
+        let gather = Box::pin(during(run, StageName::Inputs, gather));
         let (image, files) = run.unless_stopped(try_join(image, gather)).await?;
         self.inputs = inputs::blobs(&files);
         if let ImageSource::Reference(reference) = &definition.image {
@@ -287,10 +288,10 @@ impl<'a> Course<'a> {
     async fn collect_folder(&self, scratch: &Scratch) -> Result<Outputs, Interruption> {
         let (store, folder) = (self.run.kit.store.clone(), scratch.outputs());
         let counter = Counter::default();
-        let counted = counter.clone();
+        let count = counter.clone();
         let collected = tokio::task::spawn_blocking(move || {
             let mut batch = store.blobs().batch();
-            let tree = outputs::of_folder(&folder, &mut batch, &counted)?;
+            let tree = outputs::of_folder(&folder, &mut batch, &count)?;
             batch.commit()?;
             Ok::<_, deskgrid_store::StoreError>(tree.into_outputs())
         });
@@ -312,10 +313,10 @@ impl<'a> Course<'a> {
         let reader = SyncIoBridge::new(StreamReader::new(download));
         let store = self.run.kit.store.clone();
         let counter = Counter::default();
-        let counted = counter.clone();
+        let count = counter.clone();
         let collected = tokio::task::spawn_blocking(move || {
             let mut batch = store.blobs().batch();
-            let tree = outputs::of_archive(reader, &mut batch, &counted)?;
+            let tree = outputs::of_archive(reader, &mut batch, &count)?;
             batch.commit().map_err(ArchiveError::NotKept)?;
             Ok::<_, ArchiveError<deskgrid_store::StoreError>>(tree.into_outputs())
         });
