@@ -11,7 +11,10 @@ mod inputs;
 mod journal;
 mod logs;
 mod outputs;
+mod stop;
 mod upload;
+
+pub(crate) use stop::Stop;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,7 +29,6 @@ use deskgrid_job::{
 };
 use deskgrid_store::{Change, Store};
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use container::{ID_LABEL, RUN_LABEL};
@@ -134,7 +136,7 @@ pub(crate) struct Run {
     /// Who wanted the job when the run began.
     pub(crate) callers: Vec<Caller>,
     pub(crate) allotment: Allotment,
-    pub(crate) stop: CancellationToken,
+    pub(crate) stop: Stop,
     /// Shows what it does.
     pub(crate) pulse: Pulse,
 }
@@ -194,7 +196,7 @@ impl Run {
     ) -> Result<T, Interruption> {
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => Err(Interruption::Stopped),
+            () = self.stop.asked() => Err(Interruption::Stopped),
             result = work => result.map_err(Into::into),
         }
     }
