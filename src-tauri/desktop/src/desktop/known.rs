@@ -256,7 +256,9 @@ pub(crate) mod tests {
         assert_eq!(hear(false), []);
         assert_eq!(hear(true), []);
         assert_eq!(hear(true), []);
-        assert!(matches!(hear(false).as_slice(), [News::EngineLost(words)] if words.contains("does not run")));
+        assert!(
+            matches!(hear(false).as_slice(), [News::EngineLost(words)] if words.contains("does not run"))
+        );
         assert_eq!(hear(true), [News::EngineFound]);
     }
 

@@ -77,7 +77,8 @@ async fn a_window_that_dies_takes_nothing_along() {
     let (session, _tray, app, icon, door) = started().await;
     icon.activate().await;
     window_opens(&session).await;
-    let killed = Command::new("pkill").args(["-KILL", "-P", &app.pid().to_string(), "deskgrid-window"]).status().await;
+    let killed =
+        Command::new("pkill").args(["-KILL", "-P", &app.pid().to_string(), "deskgrid-window"]).status().await;
     assert!(killed.unwrap().success());
     window_closes(&session).await;
     assert_eq!(door.get("/api/desk").await["doors"], "open");
@@ -149,7 +150,8 @@ async fn beside_a_server_in_a_terminal_only_its_window_opens() {
 async fn without_a_display_it_says_so() {
     for (program, args) in [(desktop_program(), &[][..]), (window_program(), &["--door", "x"][..])] {
         let mut command = Command::new(program);
-        let output = command.args(args).env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").output().await.unwrap();
+        let output =
+            command.args(args).env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").output().await.unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(3), "{said}");
         assert!(said.contains("no display") && said.contains("deskgrid serve"), "{said}");

@@ -28,18 +28,23 @@ pub(super) async fn address(door: &Door) -> String {
 
 /// Whether the port lets clients in.
 async fn is_open(address: &str) -> bool {
-    reqwest::Client::builder().no_proxy().build().unwrap().get(format!("{address}/health")).send().await.is_ok()
+    reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .unwrap()
+        .get(format!("{address}/health"))
+        .send()
+        .await
+        .is_ok()
 }
 
 /// Starts a job that runs until somebody ends it, and waits until it does.
 pub(super) async fn endless(door: &Door) -> String {
     let definition = shell(&format!("echo {}; sleep 1000", unique()));
-    let id = door.post("/q/local", &json!({"definition": definition})).await["jobId"].as_str().unwrap().to_owned();
+    let id =
+        door.post("/q/local", &json!({"definition": definition})).await["jobId"].as_str().unwrap().to_owned();
     let path = format!("/api/jobs/{id}");
-    eventually("the job runs", async || {
-        door.get(&path).await["live"]["step"] == json!("run")
-    })
-    .await;
+    eventually("the job runs", async || door.get(&path).await["live"]["step"] == json!("run")).await;
     id
 }
 
@@ -111,7 +116,8 @@ async fn stopping_may_cancel_what_runs_or_let_it_finish() {
 async fn a_missing_engine_needs_attention() {
     let session = Session::start();
     let mut tray = Tray::open(&session).await;
-    let _app = Desktop::start_with(&session, &["--hidden", "--docker-host", "unix:///nonexistent/engine.sock"]);
+    let _app =
+        Desktop::start_with(&session, &["--hidden", "--docker-host", "unix:///nonexistent/engine.sock"]);
     let icon = tray.icon().await;
     let shown = icon.until("it needs attention", |shown| shown.status == "NeedsAttention").await;
     assert!(shown.status_line().contains("engine"), "{}", shown.status_line());
@@ -158,7 +164,8 @@ async fn a_site_that_asks_is_answered_on_the_notification() {
     assert_eq!(ask_as(PAGE, &door).await, 403);
     let notification = notifications.until("lab.example wants to run jobs").await;
     notifications.press(&notification, "Block").await;
-    eventually("it is blocked", async || door.get("/api/sites").await["blocked"][0]["origin"] == json!(PAGE)).await;
+    eventually("it is blocked", async || door.get("/api/sites").await["blocked"][0]["origin"] == json!(PAGE))
+        .await;
     icon.until("nobody asks", is_idle).await;
     // It was told once, however often it asked.
     assert_eq!(ask_as(PAGE, &door).await, 403);

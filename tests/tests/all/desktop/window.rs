@@ -37,7 +37,8 @@ async fn the_first_job_takes_one_click_and_shows_its_plot() {
     let engine = PrivateEngine::with_busybox().await;
     let tag = format!("/images/{BUSYBOX}/tag?repo=busybox&tag=stable");
     assert_eq!(engine.client().post(&tag, &Value::Null).await.0, 201);
-    let (_session, _app, _door, mut window) = opened_with(&["--hidden", "--docker-host", &engine.host()]).await;
+    let (_session, _app, _door, mut window) =
+        opened_with(&["--hidden", "--docker-host", &engine.host()]).await;
     window.goes_to("start").await;
     window.clicks("sample-run").await;
     window.until("location.hash.startsWith('#/job/')").await;
