@@ -119,7 +119,8 @@ mod tests {
             engine: engine.state(),
             id: WorkerId::new("w").unwrap(),
             read_definition: |_| Err("none".to_owned()),
-            base_url: "http://localhost:8000".to_owned(),
+            base_url: watch::channel("http://localhost:8000".to_owned()).1,
+            on: watch::channel(true).1,
             limits: watch::channel(limits).1,
             site_rules: watch::channel(crate::SiteRulesByCaller::default()).1,
         }
