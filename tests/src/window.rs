@@ -1,4 +1,4 @@
-//! The real window of the app, driven through WebDriver: the same program and the same web view that a person has.
+//! The real window of the app, driven through `WebDriver`: the same program and the same web view that a person has.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
