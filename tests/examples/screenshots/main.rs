@@ -167,6 +167,8 @@ async fn take_page_in(
     tokio::time::sleep(std::time::Duration::from_millis(900)).await;
     for (is_dark, ending) in [(false, "light"), (true, "dark")] {
         page.looks(is_dark, width, height).await;
+        // Colours go over into each other.
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         let file = folder.join(format!("{name}-{ending}.png"));
         std::fs::write(file, page.picture().await).expect("the picture can be written");
     }

@@ -175,7 +175,10 @@ pub(super) fn state(site: &Site) -> Value {
         "port": site.access().port,
         "engine": engine(site),
         "capacity": {
-            "cpuMillis": capacity.cpu_millis, "memory": capacity.memory, "gpus": capacity.gpus.len(),
+            "cpuMillis": capacity.cpu_millis,
+            // Nobody knows without an engine.
+            "memory": (capacity.memory < u64::MAX).then_some(capacity.memory),
+            "gpus": capacity.gpus.len(),
         },
         "taken": taken(&jobs),
         "counts": {
