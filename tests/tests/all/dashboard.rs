@@ -2,6 +2,7 @@
 
 use deskgrid_tests::browser::Browser;
 use deskgrid_tests::dashboard::Dashboard;
+use deskgrid_tests::ui::Ui;
 use deskgrid_tests::{BUSYBOX, Deskgrid, Options, PrivateEngine, Raw, eventually, shell, unique};
 use serde_json::{Value, json};
 
