@@ -43,7 +43,12 @@ pub fn desktop(session: &Session, folder: &Path, args: &[&str]) -> Command {
     if !settings.exists() {
         std::fs::write(&settings, "").expect("a temporary file");
     }
-    command.arg("--config").arg(settings).arg("--data-directory").arg(folder.join("data"));
+    command.arg("--config").arg(&settings);
+    // What a flag decides the app cannot change.
+    let in_settings = std::fs::read_to_string(settings).is_ok_and(|text| text.contains("data_directory"));
+    if !in_settings {
+        command.arg("--data-directory").arg(folder.join("data"));
+    }
     if !args.contains(&"--port") {
         command.args(["--port", "0"]);
     }
@@ -64,6 +69,16 @@ impl Desktop {
     pub fn start_with(session: &Session, args: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let args: Vec<_> = args.iter().map(|&arg| arg.to_owned()).collect();
+        let process = launch(session, folder.path(), &args);
+        Self { process, folder, args }
+    }
+
+    /// Starts it with its data folder in the settings file, where it can be changed.
+    pub fn start_with_movable_data(session: &Session) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let settings = format!("data_directory = {:?}\n", folder.path().join("data"));
+        std::fs::write(folder.path().join("settings.toml"), settings).expect("a temporary file");
+        let args = vec!["--hidden".to_owned()];
         let process = launch(session, folder.path(), &args);
         Self { process, folder, args }
     }

@@ -57,6 +57,16 @@ async fn stop_closes_the_port_and_starts_no_job_until_start() {
 }
 
 #[tokio::test]
+async fn whoever_stops_it_through_the_port_still_reads_the_answer() {
+    let (server, door) = started().await;
+    let token = std::fs::read_to_string(server.data().join("token")).unwrap();
+    let stop = Raw::new("POST", "/api/desk/stop").header("Authorization", format!("Bearer {}", token.trim()));
+    let answer = stop.body(json!({"running": "finish"}).to_string()).send(&server).await;
+    assert_eq!((answer.status, &answer.json()["doors"]), (200, &json!("closed")));
+    assert_eq!(door.post("/api/desk/start", &Value::Null).await["doors"], json!("open"));
+}
+
+#[tokio::test]
 async fn jobs_may_finish_after_a_stop() {
     let (server, door) = started().await;
     let id = server.submit(&shell(&format!("echo {}; sleep 2; echo done", unique()))).await;

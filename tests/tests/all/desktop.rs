@@ -2,6 +2,7 @@
 //! and out of it.
 
 mod leaving;
+mod moving;
 mod starting;
 mod tray;
 mod window;

@@ -38,8 +38,14 @@ const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: appl
     {\"error\":\"Too many programs and pages are connected to Deskgrid. Close some.\",\"code\":\"no-connection\"}";
 
 /// Serves `site` on all `listeners`, as one door of it, until `shutdown` is cancelled, and returns about a second later at most:
-/// listening stops at once, requests under way get that second, sockets and streams are told and closed.
-pub async fn serve(listeners: Vec<TcpListener>, site: Site, shutdown: CancellationToken) {
+/// listening stops at once, which `closed` tells, requests under way get that second, sockets and streams are told and
+/// closed.
+pub async fn serve(
+    listeners: Vec<TcpListener>,
+    site: Site,
+    shutdown: CancellationToken,
+    closed: CancellationToken,
+) {
     let site = site.behind_new_door();
     // Ends the connections also when this future is dropped.
     let ending = site.ending().clone().drop_guard();
@@ -56,6 +62,7 @@ pub async fn serve(listeners: Vec<TcpListener>, site: Site, shutdown: Cancellati
     }
     shutdown.cancelled().await;
     doors.shutdown().await;
+    closed.cancel();
     drop(ending);
     site.open().close();
     site.open().wait().await;

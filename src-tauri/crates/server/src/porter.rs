@@ -80,7 +80,25 @@ struct Open {
     /// What the settings asked for: 0 stands for any.
     wanted: (u16, Option<IpAddr>),
     shut: CancellationToken,
+    /// Cancelled when nobody can come in any more.
+    closed: CancellationToken,
     served: JoinHandle<()>,
+}
+
+impl Open {
+    /// Lets nobody in any more.
+    async fn close(&self) {
+        self.shut.cancel();
+        self.closed.cancelled().await;
+    }
+
+    /// The same, and waits for those who are in.
+    async fn end(mut self) {
+        self.shut.cancel();
+        if let Err(error) = (&mut self.served).await {
+            tracing::error!(%error, "the web server broke off");
+        }
+    }
 }
 
 impl Drop for Open {
@@ -128,9 +146,16 @@ impl Task {
             Command::Close(reply) => {
                 self.wanted = false;
                 self.post.on.send_replace(false);
-                self.shut().await;
+                let open = self.open.take();
+                if let Some(open) = &open {
+                    open.close().await;
+                }
                 self.tell(DoorState::Closed);
+                // Whoever asked may have come by the port and is waited for below.
                 let _ = reply.send(());
+                if let Some(open) = open {
+                    open.end().await;
+                }
             }
         }
     }
@@ -141,7 +166,9 @@ impl Task {
             return;
         }
         // The old port first: with another address the same one may be wanted again.
-        self.shut().await;
+        if let Some(open) = self.open.take() {
+            open.end().await;
+        }
         let _ = self.try_open().await;
     }
 
@@ -167,19 +194,11 @@ impl Task {
         let rules = rules(&self.post.settings.borrow(), port);
         self.post.access.send_replace(rules);
         self.post.base_url.send_replace(format!("http://localhost:{port}"));
-        let shut = CancellationToken::new();
-        let served = tokio::spawn(deskgrid_http::serve(listeners, self.site.clone(), shut.clone()));
-        self.open = Some(Open { wanted, shut, served });
+        let (shut, closed) = (CancellationToken::new(), CancellationToken::new());
+        let serving = deskgrid_http::serve(listeners, self.site.clone(), shut.clone(), closed.clone());
+        self.open = Some(Open { wanted, shut, closed, served: tokio::spawn(serving) });
         self.tell(DoorState::Open);
         Ok(())
-    }
-
-    async fn shut(&mut self) {
-        let Some(mut open) = self.open.take() else { return };
-        open.shut.cancel();
-        if let Err(error) = (&mut open.served).await {
-            tracing::error!(%error, "the web server broke off");
-        }
     }
 
     fn tell(&self, state: DoorState) {

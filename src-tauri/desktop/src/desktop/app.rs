@@ -6,10 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use deskgrid_desktop::door::Door;
 use deskgrid_desktop::link;
+use deskgrid_server::Relocation;
 use deskgrid_server::settings::SettingsSource;
 use deskgrid_wire::sse::Event;
 use tokio::sync::mpsc;
 
+use crate::awake::Awake;
 use crate::click::{self, AtQuit, AtStop, Click};
 use crate::clipboard::Clipboard;
 use crate::errands::{Brought, Errands};
@@ -49,16 +51,35 @@ enum Happened {
     Heard(Event),
     Brought(Brought),
     Window(Told),
+    Wishes(Box<Relocation>),
     TrayChanged,
     TimeToShow,
     TimeToLeave,
 }
 
 /// Whether the app goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Course {
     On,
     Leave,
+    Move(Box<Relocation>),
+}
+
+/// How the app ended.
+pub(crate) enum Ending {
+    /// The person left.
+    Left,
+    /// The rooms are to move. All that is needed to open them again at the new place goes along.
+    Moves(Box<Moving>),
+}
+
+/// What outlives a move of the rooms.
+pub(crate) struct Moving {
+    pub(crate) rooms: Rooms,
+    pub(crate) way: Relocation,
+    pub(crate) tray: TrayPort,
+    pub(crate) signals: LeaveSignals,
+    pub(crate) window: Window,
 }
 
 /// The app with its rooms open.
@@ -78,6 +99,7 @@ pub(crate) struct App {
     standing: Standing,
     known: Known,
     wish: Wish,
+    awake: Awake,
     /// When jobs that were to end before the app leaves are not waited for any longer.
     patience: Option<tokio::time::Instant>,
     /// Since when the system shows no icon.
@@ -112,24 +134,35 @@ impl App {
             standing: Standing::Open,
             known: Known::default(),
             wish: Wish::default(),
+            awake: Awake::default(),
             patience: None,
             tray_gone: None,
         }
     }
 
-    /// Runs until the person leaves, and closes everything.
-    pub(crate) async fn run(mut self, plan: Plan) {
+    /// Runs until the person leaves, and closes everything; or until the rooms have to move.
+    pub(crate) async fn run(mut self, plan: Plan) -> Ending {
         self.rooms.open_port().await;
         self.errands.fetch(Wanted::Settings);
         self.greet(plan).await;
         loop {
             let happened = self.next().await;
-            if self.take(happened).await == Course::Leave {
-                break;
+            match self.take(happened).await {
+                Course::On => {}
+                Course::Leave => break,
+                Course::Move(way) => return self.move_out(*way),
             }
+            self.awake.follow(self.running_count());
             self.tray.show(view(&self.standing, &self.known, now()));
         }
         self.leave().await;
+        Ending::Left
+    }
+
+    fn move_out(self, way: Relocation) -> Ending {
+        self.tray.show(view(&Standing::Moving(way.to().to_owned()), &self.known, now()));
+        let Self { rooms, tray, signals, window, .. } = self;
+        Ending::Moves(Box::new(Moving { rooms, way, tray, signals, window }))
     }
 
     /// The first start opens the window, and so does each where it is all there is.
@@ -151,6 +184,7 @@ impl App {
             event = self.follower.next() => Happened::Heard(event),
             brought = self.errands.next() => Happened::Brought(brought),
             told = self.window.told() => Happened::Window(told),
+            way = self.rooms.wants_to_move() => Happened::Wishes(Box::new(way)),
             Ok(()) = self.tray.is_shown.changed() => Happened::TrayChanged,
             () = at(self.tray_gone.map(|gone| gone + TRAY_PATIENCE)) => Happened::TrayChanged,
             () = at(self.patience) => Happened::TimeToLeave,
@@ -177,6 +211,7 @@ impl App {
             Happened::Window(Told::Closed) => self.window_closed().await,
             Happened::TrayChanged => self.tray_changed().await,
             Happened::TimeToLeave => return Course::Leave,
+            Happened::Wishes(way) => return Course::Move(way),
             Happened::Window(Told::Shown | Told::Hidden) | Happened::TimeToShow => {}
         }
         Course::On
@@ -209,7 +244,10 @@ impl App {
                 let news = self.known.take_asking(asking);
                 self.tell(&news);
             }
-            Brought::Wish(wish) => self.wish = wish,
+            Brought::Wishes { notifications, awake } => {
+                self.wish = notifications;
+                self.awake.set(awake);
+            }
             Brought::Dashboard(page) => {
                 if let Err(error) = open::that_detached(&page) {
                     self.notifier.send(notices::failed(&text::no_browser(&error.to_string())));

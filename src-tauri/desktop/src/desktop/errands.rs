@@ -19,8 +19,13 @@ pub(crate) enum Brought {
     Jobs(Vec<Job>),
     /// The sites that ask.
     Asking(Vec<String>),
-    /// Which notifications the person wants.
-    Wish(Wish),
+    /// What the person chose in the settings that is the app's to do.
+    Wishes {
+        /// Which notifications to show.
+        notifications: Wish,
+        /// Whether the computer stays awake while jobs run.
+        awake: bool,
+    },
     /// A page that the browser may open.
     Dashboard(String),
     /// What was asked for is done.
@@ -87,7 +92,7 @@ impl Errands {
             let fetched = match wanted {
                 Wanted::Jobs => running(&door).await,
                 Wanted::Sites => asking(&door).await,
-                Wanted::Settings => wish(&door).await,
+                Wanted::Settings => wishes(&door).await,
             };
             fetched.unwrap_or_else(|error| {
                 // Nobody asked for it, and the next event brings another chance.
@@ -120,7 +125,7 @@ impl Errands {
 }
 
 async fn running(door: &Door) -> Result<Brought, DoorError> {
-    let list: Jobs = door.call(Method::GET, "/api/jobs?phase=running", None).await?;
+    let list: Jobs = door.call(Method::GET, "/api/jobs?running=true", None).await?;
     Ok(Brought::Jobs(list.jobs))
 }
 
@@ -129,8 +134,14 @@ async fn asking(door: &Door) -> Result<Brought, DoorError> {
     Ok(Brought::Asking(sites.pending.into_iter().map(|site| site.origin).collect()))
 }
 
-async fn wish(door: &Door) -> Result<Brought, DoorError> {
+async fn wishes(door: &Door) -> Result<Brought, DoorError> {
     let sheet: Sheet = door.call(Method::GET, "/api/settings/sheet", None).await?;
-    let chosen = sheet.settings.iter().find(|setting| setting.key == "notifications");
-    Ok(Brought::Wish(chosen.and_then(|setting| setting.value.as_str()).map_or(Wish::default(), Wish::named)))
+    let value =
+        |key: &str| sheet.settings.iter().find(|setting| setting.key == key).map(|setting| &setting.value);
+    Ok(Brought::Wishes {
+        notifications: value("notifications")
+            .and_then(serde_json::Value::as_str)
+            .map_or(Wish::default(), Wish::named),
+        awake: value("keep_awake").and_then(serde_json::Value::as_bool).unwrap_or_default(),
+    })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deskgrid_server::settings::SettingsSource;
-use deskgrid_server::{JobsAtQuit, LocalDoor, Server, Shell, StartError};
+use deskgrid_server::{JobsAtQuit, LocalDoor, Relocation, Server, Shell, StartError, relocate};
 use tokio::sync::{mpsc, watch};
 
 use crate::click::AtQuit;
@@ -27,6 +27,8 @@ pub(crate) enum Order {
 /// The open rooms.
 pub(crate) struct Rooms {
     server: Server,
+    /// Told where the data folder shall go.
+    moves: watch::Receiver<Option<Relocation>>,
     /// Where the local door is.
     pub(crate) door: PathBuf,
 }
@@ -39,7 +41,26 @@ impl Rooms {
     pub(crate) async fn open(source: SettingsSource, shell: AppShell) -> Result<Self, StartError> {
         let server = Server::open(source, Some(Arc::new(shell))).await?;
         let door = LocalDoor::of(server.data_directory()).path().to_owned();
-        Ok(Self { server, door })
+        let moves = server.moves();
+        Ok(Self { server, moves, door })
+    }
+
+    /// Waits until the person wants the data folder elsewhere.
+    pub(crate) async fn wants_to_move(&mut self) -> Relocation {
+        let wanted = self.moves.wait_for(Option::is_some).await.ok().and_then(|wanted| wanted.clone());
+        match wanted {
+            Some(wanted) => wanted,
+            // The server is gone, and with it all wishes.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Closes everything and carries the data folder to its new place, which the settings name afterwards.
+    ///
+    /// # Errors
+    /// Why it stays where it is, in words.
+    pub(crate) async fn carry(self, source: SettingsSource, way: Relocation) -> Result<(), String> {
+        relocate(self.server, source, way).await.map_err(|(_, words)| words)
     }
 
     /// Opens the port. Why it could not is a part of the server's state, which the tray shows.

@@ -4,9 +4,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use deskgrid_desktop::door::Door;
+use deskgrid_server::Relocation;
 use tokio::sync::mpsc;
 
-use crate::app::{App, Plan};
+use crate::app::{App, Ending, Moving, Plan};
 use crate::click::Click;
 use crate::known::Known;
 use crate::leave::LeaveSignals;
@@ -21,11 +22,12 @@ use crate::view::{Standing, view};
 const TRAY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Runs the app in a tray until the person leaves.
-pub(crate) async fn run(mut tray: TrayPort, plan: Plan) -> ExitCode {
+pub(crate) async fn run(mut tray: TrayPort, mut plan: Plan) -> ExitCode {
     let mut signals = match LeaveSignals::listen() {
         Ok(signals) => signals,
         Err(error) => return failure(&error),
     };
+    let mut left_behind = None;
     loop {
         tray.show(view(&Standing::Starting, &Known::default(), 0));
         let (orders, taken) = mpsc::unbounded_channel();
@@ -34,8 +36,15 @@ pub(crate) async fn run(mut tray: TrayPort, plan: Plan) -> ExitCode {
         let words = match opened {
             Ok(rooms) => match Door::at(&rooms.door) {
                 Ok(door) => {
-                    App::new(rooms, door, tray, taken, signals).await.run(plan).await;
-                    return ExitCode::SUCCESS;
+                    clear(left_behind.take()).await;
+                    let app = App::new(rooms, door, tray, taken, signals).await;
+                    match app.run(plan.clone()).await {
+                        Ending::Left => return ExitCode::SUCCESS,
+                        Ending::Moves(moving) => {
+                            (tray, signals, left_behind) = carry(*moving, &mut plan).await;
+                            continue;
+                        }
+                    }
                 }
                 Err(error) => error.to_string(),
             },
@@ -44,6 +53,30 @@ pub(crate) async fn run(mut tray: TrayPort, plan: Plan) -> ExitCode {
         if !wants_another(&mut tray, &mut signals, &words).await {
             return ExitCode::FAILURE;
         }
+    }
+}
+
+/// Carries the data folder to its new place, with the window showing how far that is, and gives what is to be removed
+/// when the rooms are open there.
+async fn carry(moving: Moving, plan: &mut Plan) -> (TrayPort, LeaveSignals, Option<Relocation>) {
+    let Moving { rooms, way, tray, signals, mut window } = moving;
+    let carried = rooms.carry(plan.source.clone(), way.clone()).await;
+    plan.hidden = !window.is_open();
+    plan.link = window.is_open().then(|| "#/settings".to_owned());
+    // It goes through a door that is not there any more.
+    window.close().await;
+    if let Err(words) = &carried {
+        let (mut notifier, _clicks) = Notifier::new();
+        notifier.send(notices::failed(words));
+        notifier.sent().await;
+    }
+    (tray, signals, carried.is_ok().then_some(way))
+}
+
+async fn clear(left_behind: Option<Relocation>) {
+    if let Some(way) = left_behind {
+        // What it cannot remove stays, and it says so.
+        let _ = tokio::task::spawn_blocking(move || way.clear_old_place()).await;
     }
 }
 

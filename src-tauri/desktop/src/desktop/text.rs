@@ -1,6 +1,7 @@
 //! Every word that the tray, its menu and the notifications say, in one place so that it can be translated. Words
 //! about what went wrong inside Deskgrid come from Deskgrid itself.
 
+use std::path::Path;
 use std::time::Duration;
 
 pub(crate) const NAME: &str = "Deskgrid";
@@ -41,6 +42,11 @@ pub(crate) const NOT_STARTED: &str = "Deskgrid could not start";
 const MOST_LABEL: usize = 48;
 /// A status line may say more.
 const MOST_STATUS: usize = 90;
+
+/// The data folder is on its way.
+pub(crate) fn moving(to: &Path) -> String {
+    status(&format!("Moving the data to {} …", to.display()))
+}
 
 /// `2 jobs`, `1 job`.
 fn jobs(count: usize) -> String {

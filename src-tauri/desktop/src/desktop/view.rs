@@ -1,6 +1,7 @@
 //! What the tray shows: one pure function from what is known to icon, tooltip and menu. It draws nothing; how a menu
 //! comes onto a screen is up to the systems in [`crate::tray`].
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::click::{AtQuit, AtStop, Click};
@@ -60,12 +61,15 @@ pub(crate) enum Standing {
     Open,
     /// It waits for running jobs before it leaves.
     Finishing,
+    /// Its data are on their way to this folder.
+    Moving(PathBuf),
 }
 
 /// What to show at the time `now`, in milliseconds since 1970.
 pub(crate) fn view(standing: &Standing, known: &Known, now: u64) -> View {
     match (standing, &known.desk) {
         (Standing::Failed(words), _) => failed(words),
+        (Standing::Moving(to), _) => moving(to),
         (Standing::Open, Some(desk)) => open(desk, known, now),
         (Standing::Finishing, Some(desk)) => finishing(desk, known, now),
         _ => starting(),
@@ -85,6 +89,11 @@ fn starting() -> View {
     let entries =
         vec![Entry::Words(text::STARTING.into()), Entry::Line, item(text::QUIT, Click::Quit(AtQuit::Keep))];
     View { icon: Icon::Idle, status: text::STARTING.into(), entries }
+}
+
+fn moving(to: &Path) -> View {
+    let status = text::moving(to);
+    View { icon: Icon::Stopped, entries: vec![Entry::Words(status.clone())], status }
 }
 
 fn failed(words: &str) -> View {
@@ -261,6 +270,13 @@ mod tests {
             Entry::Line => format!("{indent}---\n"),
         };
         entries.iter().map(line).collect()
+    }
+
+    #[test]
+    fn while_the_data_move_there_is_nothing_to_click_on() {
+        let view = view(&Standing::Moving("/new".into()), &Known::default(), NOW);
+        assert_eq!((view.icon, view.entries.len()), (Icon::Stopped, 1));
+        assert!(view.status.contains("/new"), "{}", view.status);
     }
 
     #[test]

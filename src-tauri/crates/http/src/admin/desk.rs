@@ -10,7 +10,7 @@ use deskgrid_worker::Release;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::premises::{DoorState, JobsAtQuit, Move, Shell};
+use super::premises::{Complaint, DoorState, JobsAtQuit, Move, Shell};
 use super::{refused, understood};
 use crate::Site;
 use crate::access::Administrator;
@@ -121,13 +121,31 @@ async fn move_data(
     JsonText(text): JsonText,
 ) -> Result<Json<Value>, HttpError> {
     let Destination { to } = understood(&text)?;
-    // Their containers hold folders of the old place.
-    if site.worker().everything().iter().any(|job| job.phase == Phase::Running) {
-        let words = "Jobs are running. Let them finish or cancel them, then move the data folder.";
-        return Err(refused(("jobs-run", words.to_owned())));
+    let premises = site.premises();
+    let was_open = premises.doors() != DoorState::Closed;
+    // First the door: no job is to start while we look whether one runs.
+    premises.close().await;
+    let planned = match is_at_rest(&site) {
+        Ok(()) => premises.move_data(to).await,
+        Err(complaint) => Err(complaint),
+    };
+    if let Err(complaint) = planned {
+        if was_open {
+            // Why it cannot be opened again, if so, is in the state.
+            let _ = premises.open().await;
+        }
+        return Err(refused(complaint));
     }
-    site.premises().move_data(to).await.map_err(refused)?;
     Ok(Json(json!({})))
+}
+
+/// Containers of running jobs hold folders of the data folder.
+fn is_at_rest(site: &Site) -> Result<(), Complaint> {
+    if !site.worker().everything().iter().any(|job| job.phase == Phase::Running) {
+        return Ok(());
+    }
+    let words = "Jobs are running. Let them finish or cancel them, then move the data folder.";
+    Err(("jobs-run", words.to_owned()))
 }
 
 fn shell(site: &Site) -> Result<&std::sync::Arc<dyn Shell>, HttpError> {

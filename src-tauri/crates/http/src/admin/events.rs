@@ -7,13 +7,13 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use deskgrid_job::JobId;
 use deskgrid_worker::{ChangedJobs, EngineState, Offer};
-use futures_util::Stream;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -23,6 +23,7 @@ use super::row::{LiveOf, Moment, Waiting};
 use crate::Site;
 use crate::access::Administrator;
 use crate::error::HttpError;
+use crate::serve::ThroughLocalDoor;
 
 /// Events reach one reader at most this often.
 const TICK: Duration = Duration::from_millis(100);
@@ -40,12 +41,18 @@ pub(super) fn routes() -> Router<Site> {
 async fn follow(
     _: Administrator,
     State(site): State<Site>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    is_local: Option<Extension<ThroughLocalDoor>>,
+) -> Response {
     let events = futures_util::stream::unfold(Reader::start(site), |mut reader| async move {
         let event = reader.next().await?;
-        Some((Ok(event), reader))
+        Some((Ok::<_, Infallible>(event), reader))
     });
-    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+    let events = Sse::new(events);
+    // A local door that breaks tells both sides, and what is idle shall sleep.
+    match is_local {
+        Some(_) => events.into_response(),
+        None => events.keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response(),
+    }
 }
 
 /// One reader's place.

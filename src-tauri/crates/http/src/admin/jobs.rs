@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 use deskgrid_job::phase::Withdrawal;
 use deskgrid_job::queue::Released;
 use deskgrid_job::{Caller, Hold, Job, JobId, Namespace, Outlook, Phase, QueueName};
-use deskgrid_store::{Change, LogKind, Most};
+use deskgrid_store::{Change, LogKind, Most, Synopsis};
 use deskgrid_wire::log;
 use deskgrid_worker::{Release, WorkerError};
 use serde::Deserialize;
@@ -42,9 +42,21 @@ pub(super) fn routes() -> Router<Site> {
         .route("/api/jobs/{id}/pin", post(pin))
 }
 
+#[derive(Deserialize)]
+struct Which {
+    /// Only jobs that run, for those who show no others.
+    #[serde(default)]
+    running: bool,
+}
+
 /// All jobs on record, the newest first.
-async fn list(_: Administrator, State(site): State<Site>) -> Result<Written, HttpError> {
-    let jobs = site.store().newest(MOST_ROWS).await?;
+async fn list(
+    _: Administrator,
+    State(site): State<Site>,
+    which: Result<Query<Which>, QueryRejection>,
+) -> Result<Written, HttpError> {
+    let Query(which) = which.map_err(|error| HttpError::bad("bad-query", error.body_text()))?;
+    let jobs = if which.running { running(&site).await? } else { site.store().newest(MOST_ROWS).await? };
     // Thousands of rows take some milliseconds, in which nobody else would be served.
     let written = tokio::task::spawn_blocking(move || {
         let moment = Moment::of(&site);
@@ -52,6 +64,11 @@ async fn list(_: Administrator, State(site): State<Site>) -> Result<Written, Htt
         json_text(&rows).map(|rows| format!(r#"{{"jobs":{rows}}}"#))
     });
     Ok(Written(written.await.map_err(|_| WorkerError::Stopping)??))
+}
+
+async fn running(site: &Site) -> Result<Vec<Synopsis>, HttpError> {
+    let running = site.worker().everything().into_iter().filter(|job| job.phase == Phase::Running);
+    Ok(site.store().synopses(running.map(|job| job.id.clone()).collect()).await?)
 }
 
 async fn show(
