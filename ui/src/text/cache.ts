@@ -29,7 +29,7 @@ export const cache = {
     separate: "in its own disk image",
     together: "on the same disk",
     usedOf: (used: string, limit: string) => `${used} of ${limit} used`,
-    usedSoFar: (used: string) => `${used} used, limit`,
+    usedSoFar: (used: string) => `${used} used`,
     free: (free: string, total: string) => `${free} free of ${total}`,
     other: "Other programs",
     freeSpace: "Free",
