@@ -24,8 +24,10 @@ pub mod raw;
 pub mod server;
 pub mod session;
 pub mod tray;
+pub mod ui;
 pub mod user;
 pub mod web;
+pub mod window;
 
 pub use command::{Outcome, deskgrid};
 pub use door::Door;

@@ -1,6 +1,8 @@
 //! The other end of notifications: a real notification service of a session, which keeps what it is sent and can press
 //! the buttons on it.
 
+#![allow(clippy::used_underscore_binding, reason = "the macro of the bus uses what we do not")]
+
 use std::collections::HashMap;
 
 use tokio::sync::watch;

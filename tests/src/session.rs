@@ -77,9 +77,9 @@ impl Session {
     /// Lets `command` take part in it.
     pub fn enter(&self, command: &mut Command) {
         command.envs(self.variables());
-        Self::FOREIGN.into_iter().for_each(|name| {
+        for name in Self::FOREIGN {
             command.env_remove(name);
-        });
+        }
     }
 
     /// Its person's home.

@@ -1,8 +1,9 @@
 //! The other end of the tray: a real `StatusNotifierWatcher`, which receives the app's icon, and a reader of its menu
 //! over `com.canonical.dbusmenu`, as a panel has them.
 
+#![allow(clippy::used_underscore_binding, reason = "the macro of the bus uses what we do not")]
+
 use std::collections::HashMap;
-use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tokio::sync::watch;
@@ -17,6 +18,11 @@ const WATCHER: &str = "org.kde.StatusNotifierWatcher";
 const ITEM: &str = "org.kde.StatusNotifierItem";
 const ITEM_PATH: &str = "/StatusNotifierItem";
 const MENU: &str = "com.canonical.dbusmenu";
+
+/// Width, height, and bytes in the order of the bus.
+type Picture = (i32, i32, Vec<u8>);
+/// An entry of a menu as the bus has it: id, properties, and entries of its own.
+type Layout = (i32, HashMap<String, OwnedValue>, Vec<OwnedValue>);
 
 /// A panel's tray in a session.
 pub struct Tray {
@@ -138,8 +144,8 @@ impl TrayIcon {
         let builder = builder.destination(self.service.clone()).expect("a name");
         let builder = builder.path(ITEM_PATH).expect("a path").interface(ITEM).expect("an interface");
         let item = builder.cache_properties(zbus::proxy::CacheProperties::No).build().await.expect("a proxy");
-        let pictures: Vec<(i32, i32, Vec<u8>)> = item.get_property("IconPixmap").await.expect("pictures");
-        let tooltip: (String, Vec<(i32, i32, Vec<u8>)>, String, String) =
+        let pictures: Vec<Picture> = item.get_property("IconPixmap").await.expect("pictures");
+        let tooltip: (String, Vec<Picture>, String, String) =
             item.get_property("ToolTip").await.expect("a tooltip");
         Shown {
             status: item.get_property("Status").await.expect("a status"),
@@ -152,7 +158,7 @@ impl TrayIcon {
 
     async fn entries(&self) -> Vec<Entry> {
         let nothing: &[&str] = &[];
-        let answer: (u32, (i32, HashMap<String, OwnedValue>, Vec<OwnedValue>)) =
+        let answer: (u32, Layout) =
             self.menu.call("GetLayout", &(0i32, -1i32, nothing)).await.expect("a menu");
         answer.1.2.into_iter().map(entry).collect()
     }
@@ -199,14 +205,6 @@ impl TrayIcon {
             !dbus.name_has_owner(name.clone()).await.unwrap_or(true)
         })
         .await;
-    }
-
-    /// Whether nothing changes for a while.
-    pub async fn is_quiet_for(&self, time: Duration) -> bool {
-        let rule =
-            MatchRule::builder().msg_type(Type::Signal).sender(self.service.clone()).expect("a name").build();
-        let mut changes = MessageStream::for_match_rule(rule, &self.bus, None).await.expect("a stream");
-        tokio::time::timeout(time, changes.next()).await.is_err()
     }
 }
 

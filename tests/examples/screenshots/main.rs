@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use deskgrid_tests::dashboard::Dashboard;
+use deskgrid_tests::ui::Ui;
 use deskgrid_tests::{BUSYBOX, Deskgrid, Options, PYTHON, Raw, main_job, shell, unique};
 use serde_json::{Value, json};
 

@@ -2,6 +2,7 @@
 
 use deskgrid_tests::browser::Browser;
 use deskgrid_tests::dashboard::Dashboard;
+use deskgrid_tests::ui::Ui;
 use deskgrid_tests::{BUSYBOX, Deskgrid, Options, PrivateEngine, Raw, eventually, shell, unique};
 use serde_json::{Value, json};
 
@@ -52,7 +53,7 @@ async fn a_site_that_asks_is_allowed_with_a_click() {
     dashboard.goes_to("sites").await;
     let ask = || Raw::new("GET", "/q/local").header("Origin", "https://lab.example");
     assert_eq!(ask().send(&dashboard.server).await.status, 403);
-    dashboard.reads("https://lab.example").await;
+    dashboard.reads("lab.example wants to run jobs").await;
     dashboard.clicks("site-allow").await;
     let server = &dashboard.server;
     eventually("the page may call", async || ask().send(server).await.status == 200).await;

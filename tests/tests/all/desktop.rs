@@ -4,3 +4,4 @@
 mod leaving;
 mod starting;
 mod tray;
+mod window;

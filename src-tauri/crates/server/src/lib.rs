@@ -14,6 +14,7 @@ pub mod settings;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use deskgrid_docker::EngineWatch;
 use deskgrid_http::{AccessRules, Admission, Invitations, Site, SiteInfo};
@@ -88,6 +89,9 @@ impl StartError {
         }
     }
 }
+
+/// Containers whose job is over are removed by then.
+const CLEAR_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A running server. Dropping it ends its tasks; containers go on and are taken over at the next start.
 pub struct Server {
@@ -248,6 +252,8 @@ impl Server {
             }
         };
         tokio::join!(self.porter.close(), local);
+        // What cannot be removed by then is swept at the next start.
+        let _ = tokio::time::timeout(CLEAR_TIMEOUT, self.running.cleared()).await;
         drop(self.running);
     }
 }

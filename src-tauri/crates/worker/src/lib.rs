@@ -166,6 +166,13 @@ impl Running {
     pub fn worker(&self) -> &Worker {
         &self.worker
     }
+
+    /// Waits until the runs that are over have removed their containers.
+    pub async fn cleared(&self) {
+        let clearing = &self.worker.0.kit.clearing;
+        clearing.close();
+        clearing.wait().await;
+    }
 }
 
 impl Drop for Running {

@@ -10,7 +10,7 @@ use deskgrid_server::settings::SettingsSource;
 use deskgrid_wire::sse::Event;
 use tokio::sync::mpsc;
 
-use crate::click::{AtQuit, AtStop, Click};
+use crate::click::{self, AtQuit, AtStop, Click};
 use crate::clipboard::Clipboard;
 use crate::errands::{Brought, Errands};
 use crate::follow::Follower;
@@ -95,7 +95,7 @@ impl App {
     ) -> Self {
         let (notifier, noticed) = Notifier::new();
         let notebook = Notebook::of(rooms.data_directory());
-        let remembered = on_disk(&notebook, |notebook| notebook.read()).await;
+        let remembered = on_disk(&notebook, Notebook::read).await;
         Self {
             follower: Follower::start(door.clone()),
             errands: Errands::through(door),
@@ -170,7 +170,7 @@ impl App {
             Happened::Heard(event) => {
                 let heard = self.known.hear(&event);
                 heard.wanted.into_iter().for_each(|wanted| self.errands.fetch(wanted));
-                self.tell(heard.news);
+                self.tell(&heard.news);
                 return self.course();
             }
             Happened::Brought(brought) => self.bring(brought),
@@ -207,7 +207,7 @@ impl App {
             Brought::Jobs(jobs) => self.known.take_jobs(jobs),
             Brought::Asking(asking) => {
                 let news = self.known.take_asking(asking);
-                self.tell(news);
+                self.tell(&news);
             }
             Brought::Wish(wish) => self.wish = wish,
             Brought::Dashboard(page) => {
@@ -220,7 +220,7 @@ impl App {
         }
     }
 
-    fn tell(&mut self, news: Vec<News>) {
+    fn tell(&mut self, news: &[News]) {
         let is_shown = self.window.is_shown();
         for notice in news.iter().filter_map(|news| notices::notice(news, self.wish, is_shown)) {
             self.notifier.send(notice);
@@ -238,7 +238,7 @@ impl App {
         if is_idle {
             return Course::Leave;
         }
-        self.errands.call(Click::Stop(stop).call().unwrap_or_else(|| unreachable!("stopping is a call")));
+        self.errands.call(click::stop(stop));
         self.standing = Standing::Finishing;
         self.patience = (stop == AtStop::Cancel).then(|| tokio::time::Instant::now() + CANCEL_TIMEOUT);
         Course::On

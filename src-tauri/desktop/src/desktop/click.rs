@@ -72,11 +72,9 @@ impl Click {
 
     /// The call that it is; none for what the app does by itself.
     pub(crate) fn call(&self) -> Option<Call> {
-        let post = |path: &str, body: Value| Call { method: Method::POST, path: path.to_owned(), body };
         Some(match self {
             Self::Start => post("/api/desk/start", json!({})),
-            Self::Stop(AtStop::Finish) => post("/api/desk/stop", json!({"running": "finish"})),
-            Self::Stop(AtStop::Cancel) => post("/api/desk/stop", json!({"running": "cancel"})),
+            Self::Stop(jobs) => stop(*jobs),
             Self::Cancel(id) => post(&format!("/api/jobs/{id}/cancel"), json!({})),
             Self::Allow(origin) => post("/api/sites/allow", json!({"origin": origin})),
             Self::AllowOnce(origin) => post("/api/sites/allow", json!({"origin": origin, "once": true})),
@@ -92,6 +90,19 @@ impl Click {
             | Self::TryAgain => return None,
         })
     }
+}
+
+/// Closes the port.
+pub(crate) fn stop(jobs: AtStop) -> Call {
+    let running = match jobs {
+        AtStop::Finish => "finish",
+        AtStop::Cancel => "cancel",
+    };
+    post("/api/desk/stop", json!({"running": running}))
+}
+
+fn post(path: &str, body: Value) -> Call {
+    Call { method: Method::POST, path: path.to_owned(), body }
 }
 
 #[cfg(test)]

@@ -130,6 +130,8 @@ pub(crate) struct Known {
     pub(crate) running: BTreeMap<String, Job>,
     /// The origins that ask, oldest first.
     pub(crate) asking: Vec<String>,
+    /// The engine was there and went.
+    has_lost_engine: bool,
 }
 
 /// What an event led to.
@@ -156,8 +158,14 @@ impl Known {
         let mut heard = Heard::default();
         let before = self.desk.as_ref().map(|desk| (desk.engine.ready, desk.counts.asking));
         match (before, desk.engine.ready) {
-            (Some((true, _)), false) => heard.news.push(News::EngineLost(desk.engine.words.clone())),
-            (Some((false, _)), true) => heard.news.push(News::EngineFound),
+            (Some((true, _)), false) => {
+                self.has_lost_engine = true;
+                heard.news.push(News::EngineLost(desk.engine.words.clone()));
+            }
+            // At the start it is only just being looked for.
+            (Some((false, _)), true) if std::mem::take(&mut self.has_lost_engine) => {
+                heard.news.push(News::EngineFound);
+            }
             _ => {}
         }
         if desk.counts.running != self.running.len() && before.is_none() {
@@ -242,13 +250,16 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_engine_that_goes_and_comes_is_news_and_one_that_never_was_there_is_none() {
+    fn an_engine_that_goes_and_comes_is_news_and_one_that_is_first_found_is_none() {
         let mut known = Known::default();
-        assert_eq!(known.hear(&event("desk", &desk("open", 0, 0, false))).news, []);
-        assert_eq!(known.hear(&event("desk", &desk("open", 0, 0, true))).news, [News::EngineFound]);
-        assert_eq!(known.hear(&event("desk", &desk("open", 0, 0, true))).news, []);
-        let lost = known.hear(&event("desk", &desk("open", 0, 0, false))).news;
-        assert!(matches!(lost.as_slice(), [News::EngineLost(words)] if words.contains("does not run")));
+        let mut hear = |ready| known.hear(&event("desk", &desk("open", 0, 0, ready))).news;
+        assert_eq!(hear(false), []);
+        assert_eq!(hear(true), []);
+        assert_eq!(hear(true), []);
+        assert!(
+            matches!(hear(false).as_slice(), [News::EngineLost(words)] if words.contains("does not run"))
+        );
+        assert_eq!(hear(true), [News::EngineFound]);
     }
 
     #[test]

@@ -66,8 +66,7 @@ struct Flags {
     /// Address of the container engine [default: found by itself]
     #[arg(long, value_name = "URL")]
     docker_host: Option<String>,
-    /// What to show, such as deskgrid://job/0f3a
-    #[arg(value_name = "LINK")]
+    #[arg(value_name = "LINK", help = "What to show, such as deskgrid://job/0f3a")]
     link: Option<String>,
 }
 

@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, watch};
 use crate::click::AtQuit;
 use crate::login;
 
-/// Stopping takes less than this; what hangs is left behind.
-const STOP_TIMEOUT: Duration = Duration::from_millis(1500);
+/// Stopping takes less than this, even where containers of jobs that are over have yet to be removed.
+const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// What somebody asked of the app through the API.
 #[derive(Clone, Debug, PartialEq, Eq)]

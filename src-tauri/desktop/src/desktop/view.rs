@@ -118,7 +118,7 @@ fn open(desk: &Desk, known: &Known, now: u64) -> View {
     for part in [sites(known), jobs(known, now), ways_in(desk), vec![login(desk), quit(desk)]] {
         if !part.is_empty() {
             entries.push(Entry::Line);
-            entries.extend(part.into_iter());
+            entries.extend(part);
         }
     }
     View { icon: icon(desk, known), status, entries }

@@ -95,6 +95,7 @@ pub(crate) fn open_external(url: &str) -> Result<(), String> {
 }
 
 #[tauri::command]
+#[allow(clippy::needless_pass_by_value, reason = "the page's calls bring it so")]
 pub(crate) fn initial_link(page: State<'_, Page>) -> Option<String> {
     page.link.lock().unwrap_or_else(PoisonError::into_inner).take()
 }

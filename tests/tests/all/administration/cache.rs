@@ -64,7 +64,7 @@ async fn what_is_deleted_is_hidden_at_once_comes_back_when_undone_and_else_goes_
 async fn a_pinned_result_is_neither_deleted_nor_pruned_until_it_is_let_go() {
     let server = Deskgrid::start().await;
     let desk = Desk::of(&server);
-    let (kept, other) = (with_output(&server, 2000).await, with_output(&server, 2000).await);
+    let (kept, other) = (with_output(&server, 2000).await, with_output(&server, 1000).await);
     let pin = |on: bool| json!({"kind": "result", "id": kept, "on": on});
     desk.done("/api/cache/pin", &pin(true)).await;
     assert_eq!(desk.row(&kept).await["pinned"], true);

@@ -164,9 +164,9 @@ async fn a_site_that_asks_is_answered_on_the_notification() {
     assert_eq!(ask_as(PAGE, &door).await, 403);
     let notification = notifications.until("lab.example wants to run jobs").await;
     notifications.press(&notification, "Block").await;
+    eventually("it is blocked", async || door.get("/api/sites").await["blocked"][0]["origin"] == json!(PAGE))
+        .await;
     icon.until("nobody asks", is_idle).await;
-    let sites = door.get("/api/sites").await;
-    assert_eq!(sites["blocked"][0]["origin"], json!(PAGE), "{sites}");
     // It was told once, however often it asked.
     assert_eq!(ask_as(PAGE, &door).await, 403);
     assert_eq!(notifications.count("wants to run jobs"), 1);

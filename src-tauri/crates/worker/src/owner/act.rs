@@ -6,10 +6,9 @@ use std::sync::Arc;
 use deskgrid_job::queue::{Effect, Objection};
 use deskgrid_job::{Caller, Failure, FailureCode, Job, JobId, Phase, RunResult};
 use deskgrid_store::Change;
-use tokio_util::sync::CancellationToken;
 
 use super::{Decided, Owner, Reply, due_now};
-use crate::run::{Beginning, Run};
+use crate::run::{Beginning, Run, Stop};
 
 /// The result of a job that never runs.
 pub(super) fn failed(id: JobId, objection: Objection) -> Change {
@@ -81,10 +80,10 @@ impl Owner {
     pub(super) fn begin(&mut self, id: &JobId, number: u32, beginning: Beginning) {
         let Some((_, allotment)) = self.queue.allotment(id) else { return };
         let job = self.queue.job(id).filter(|job| job.phase == Phase::Running && job.run == number);
-        let stop = CancellationToken::new();
+        let stop = Stop::default();
         if job.is_none() {
             // Withdrawn before its container was found again: the run only ends it.
-            stop.cancel();
+            stop.ask(&self.kit.clearing);
         }
         self.stops.insert((id.clone(), number), stop.clone());
         let run = Run {
@@ -102,7 +101,7 @@ impl Owner {
 
     fn stop(&mut self, id: &JobId, run: u32) {
         if let Some(stop) = self.stops.get(&(id.clone(), run)) {
-            stop.cancel();
+            stop.ask(&self.kit.clearing);
         }
     }
 }

@@ -17,13 +17,13 @@ use deskgrid_job::{Hold, JobId, Phase, Time};
 use deskgrid_store::{Change, PendingCall};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use self::kept::Kept;
 use crate::fetch::Fetcher;
 use crate::lists::Lists;
 use crate::live::Board;
-use crate::run::{Kit, Report};
+use crate::run::{Kit, Report, Stop};
 use crate::{Limits, Offer, Release, Running, Setup, Shared, Submission, Worker, WorkerError, cache, calls};
 
 /// Requests that wait for the owner; senders wait beyond that.
@@ -75,7 +75,7 @@ struct Owner {
     /// Runs, sweeps and webhooks; they end with the owner.
     tasks: JoinSet<()>,
     /// Ends a run whose result nobody wants any more.
-    stops: HashMap<(JobId, u32), CancellationToken>,
+    stops: HashMap<(JobId, u32), Stop>,
     /// Runs of an earlier life of this program that have not been found yet.
     orphans: HashSet<(JobId, u32)>,
     calls: mpsc::UnboundedSender<PendingCall>,
@@ -110,6 +110,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
         limits: limits.clone(),
         site_rules,
         reports: report_sender,
+        clearing: TaskTracker::new(),
     });
     let mut owner = Owner {
         queue,

@@ -198,7 +198,7 @@ impl<'a> Course<'a> {
         run.pulse.limit(spec.memory);
         let container = engine.create(&spec).await?;
         self.container = Some(container.clone());
-        if run.stop.is_cancelled() {
+        if run.stop.is_asked() {
             return Err(Interruption::Stopped);
         }
         if let Some(shipment) = placement.shipment {

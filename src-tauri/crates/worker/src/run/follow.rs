@@ -73,7 +73,7 @@ async fn follow_while_engine_lives<'a>(
         let mut both = pin!(try_join(journal.follow(output), wait));
         tokio::select! {
             biased;
-            () = run.stop.cancelled() => return Err(Interruption::Stopped),
+            () = run.stop.asked() => return Err(Interruption::Stopped),
             ended = &mut both => Over::Exited(ended?.1),
             () = tokio::time::sleep_until(deadline) => {
                 engine.kill(container).await?;

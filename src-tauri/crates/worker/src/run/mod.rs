@@ -11,7 +11,10 @@ mod inputs;
 mod journal;
 mod logs;
 mod outputs;
+mod stop;
 mod upload;
+
+pub(crate) use stop::Stop;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,7 +29,7 @@ use deskgrid_job::{
 };
 use deskgrid_store::{Change, Store};
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 pub(crate) use container::{ID_LABEL, RUN_LABEL};
 
@@ -52,6 +55,8 @@ pub(crate) struct Kit {
     pub(crate) limits: watch::Receiver<Limits>,
     pub(crate) site_rules: watch::Receiver<SiteRulesByCaller>,
     pub(crate) reports: mpsc::Sender<Report>,
+    /// Runs that are over for everyone else, and have yet to clear up.
+    pub(crate) clearing: TaskTracker,
 }
 
 /// How a run ended.
@@ -131,7 +136,7 @@ pub(crate) struct Run {
     /// Who wanted the job when the run began.
     pub(crate) callers: Vec<Caller>,
     pub(crate) allotment: Allotment,
-    pub(crate) stop: CancellationToken,
+    pub(crate) stop: Stop,
     /// Shows what it does.
     pub(crate) pulse: Pulse,
 }
@@ -163,6 +168,8 @@ impl Run {
             course: course_of_run,
             image: course.image_used(),
         };
+        // From the report on the job is over, and the program may be about to stop: it can wait for this.
+        let _clearing = self.kit.clearing.token();
         // Without an owner there is nobody to report to: the program is stopping.
         let _ = self.kit.reports.send(report).await;
         course.clear_up().await;
@@ -189,7 +196,7 @@ impl Run {
     ) -> Result<T, Interruption> {
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => Err(Interruption::Stopped),
+            () = self.stop.asked() => Err(Interruption::Stopped),
             result = work => result.map_err(Into::into),
         }
     }

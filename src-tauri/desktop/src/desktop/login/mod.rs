@@ -30,7 +30,10 @@ pub(crate) enum LoginError {
 impl LoginError {
     /// Stable across versions.
     pub(crate) fn code(&self) -> &'static str {
-        "login-list"
+        match self {
+            Self::List(_) => "login-list",
+            Self::Unknown(_) => "login-unknown",
+        }
     }
 }
 

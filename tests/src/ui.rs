@@ -1,0 +1,53 @@
+//! The user interface as a person uses it, in whatever shows it: a browser or the window of the app.
+
+#![allow(async_fn_in_trait, reason = "tests await these where they stand")]
+
+use serde_json::{Value, json};
+
+/// A page that shows the user interface.
+pub trait Ui {
+    /// The value of an expression on the page.
+    async fn value(&mut self, expression: &str) -> Value;
+
+    /// Waits until an expression on the page is true.
+    async fn until(&mut self, expression: &str);
+
+    /// Goes to a screen.
+    async fn goes_to(&mut self, place: &str) {
+        self.value(&format!("location.hash = '#/{place}'; 0")).await;
+    }
+
+    /// Waits until a part of the page is there.
+    async fn sees(&mut self, part: &str) {
+        self.until(&format!("document.querySelector('[data-testid=\"{part}\"]') !== null")).await;
+    }
+
+    /// Waits until a part of the page is gone.
+    async fn misses(&mut self, part: &str) {
+        self.until(&format!("document.querySelector('[data-testid=\"{part}\"]') === null")).await;
+    }
+
+    /// Clicks on a part of the page, once it is there and can be clicked on.
+    async fn clicks(&mut self, part: &str) {
+        let found = format!("document.querySelector('[data-testid=\"{part}\"]')");
+        self.until(&format!("{found} !== null && !{found}.disabled")).await;
+        self.value(&format!("{found}.click()")).await;
+    }
+
+    /// Waits until the page shows a text.
+    async fn reads(&mut self, text: &str) {
+        self.until(&format!("document.body.innerText.includes({})", json!(text))).await;
+    }
+
+    /// Chooses a text in a field, as leaving it does.
+    async fn writes(&mut self, part: &str, text: &str) {
+        self.sees(part).await;
+        let script = format!(
+            "(() => {{ const field = document.querySelector('[data-testid=\"{part}\"]'); field.focus(); \
+             field.value = {}; field.dispatchEvent(new Event('input', {{bubbles: true}})); \
+             field.dispatchEvent(new Event('change', {{bubbles: true}})); field.blur(); }})()",
+            json!(text)
+        );
+        self.value(&script).await;
+    }
+}
