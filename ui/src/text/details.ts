@@ -27,6 +27,8 @@ export const details = {
     label: "Log of the job",
     toEnd: "To the end",
     times: "Times",
+    wrap: "Wrap",
+    wrapHint: "Break long lines instead of scrolling sideways",
   },
 
   filesTab: {

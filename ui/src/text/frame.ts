@@ -73,7 +73,7 @@ export const frame = {
     tray: "Choose Open in browser in the menu of the tray icon.",
     terminal: "Or run this in a terminal:",
     command: "deskgrid dashboard",
-    paste: "Or paste the token. It is in the file token in the data folder.",
+    paste: "Or paste the token. It is in the file `token` in the data folder.",
     field: "Token",
     button: "Sign in",
     wrong: "This is not the token of this Deskgrid. Copy the whole line of the file.",

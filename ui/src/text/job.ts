@@ -63,7 +63,12 @@ export const job = {
     noMatch: "No job matches",
     noMatchWords: "Try fewer words, or another filter.",
     clear: "Clear search and filters",
-    keys: "↑ ↓ choose · Enter open · M menu · / search",
+    keys: [
+      { key: "↑ ↓", does: "choose" },
+      { key: "Enter", does: "open" },
+      { key: "M", does: "menu" },
+      { key: "/", does: "search" },
+    ],
   },
 
   job: {

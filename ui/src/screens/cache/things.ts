@@ -25,6 +25,11 @@ export function byKind(cache: Cache, where: "disk" | "engine"): { kind: CacheKin
   });
 }
 
+/** What Deskgrid uses of this disk for itself: which jobs there were, and what is known of them. */
+export function recordBytes(cache: Cache): number {
+  return Math.max(0, cache.disk.used - byKind(cache, "disk").reduce((sum, use) => sum + use.bytes, 0));
+}
+
 /** What else a bar of a disk shows besides what Deskgrid uses. */
 export function otherBytes({ disk }: Cache): number {
   return Math.max(0, disk.total - disk.free - disk.used);

@@ -7,6 +7,7 @@ import { nameOf } from "./name";
 import { isText, viewOf } from "./preview";
 import { linesOf, widthsOf } from "./table";
 import { piecesOf } from "./timeline";
+import { markOf } from "./trace";
 
 const file = (path: string, type = "application/octet-stream"): JobFile => ({ path, size: 1, hash: null, type, from: null });
 
@@ -71,6 +72,15 @@ describe("the timeline", () => {
   test("of a job that took no time at all is not broken", () => {
     expect(piecesOf([{ name: "queued", start: 5, end: 5, note: null }], 5)[0]?.width).toBe(100);
   });
+});
+
+describe("the axis of a run", () => {
+  test.each([
+    [0.5, 2, "0.5 s"],
+    [0, 118, "0:00"],
+    [70, 118, "1:10"],
+    [7500, 9000, "2:05 h"],
+  ])("marks %d s of %d s as %s", (seconds, longest, words) => expect(markOf(seconds, longest)).toBe(words));
 });
 
 describe("a table for a plot", () => {

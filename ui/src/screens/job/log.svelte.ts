@@ -4,6 +4,7 @@ import type { Client } from "../../api/client";
 import type { LogKind, LogLine } from "../../api/types";
 import { plainText } from "../../format/ansi";
 import { words } from "../../state/words";
+import { widthOf } from "./wrap";
 
 const PIECE = 5000;
 
@@ -12,8 +13,10 @@ export class Log {
   isFinal = $state(false);
   isLoaded = $state(false);
   problem = $state<string | null>(null);
-  /** The longest line, in letters: rows do not wrap. */
+  /** The longest line, in letters, for rows that do not wrap. */
   longest = $state(0);
+  /** The width of each line, in letters, for rows that do. */
+  widths: number[] = [];
   /** The same lines without colours, to search in. */
   plain: string[] = [];
 
@@ -63,7 +66,9 @@ export class Log {
   #add(lines: LogLine[]): void {
     const plain = lines.map(([text]) => plainText(text));
     this.plain = this.plain.concat(plain);
-    this.longest = plain.reduce((most, line) => Math.max(most, line.length), this.longest);
+    const widths = plain.map(widthOf);
+    this.widths = this.widths.concat(widths);
+    this.longest = widths.reduce((most, width) => Math.max(most, width), this.longest);
     this.lines = this.lines.concat(lines);
   }
 }

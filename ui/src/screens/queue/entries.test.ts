@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { NO_FILTER, sections } from "../../state/filter";
 import { row } from "../../state/rows.fixture";
-import { entriesOf, keyOf, step } from "./entries";
+import { needsWords, whyOf } from "./describe";
+import { entriesOf, heightOf, keyOf, step } from "./entries";
 
 const parts = sections([row({ id: "r", phase: "running" }), row({ id: "f" })], NO_FILTER);
 
@@ -18,4 +19,18 @@ test("the keyboard steps over headings and stops at the ends", () => {
   expect(step(entries, 3, -1)).toBe(1);
   expect(step(entries, entries.length, -1)).toBe(3);
   expect(step(entries, 1, -8)).toBe(1);
+});
+
+test("a failure in words has a line of its own, an exit code needs none", () => {
+  const failure = { code: "image-unavailable", message: "The image could not be fetched." };
+  const told = row({ reason: "Error", exitCode: null, failure });
+  const coded = row({ exitCode: 3, failure });
+  expect([whyOf(told), whyOf(coded), whyOf(row({}))]).toEqual([failure.message, null, null]);
+  expect(heightOf({ kind: "finished", row: told })).toBeGreaterThan(heightOf({ kind: "finished", row: coded }));
+});
+
+test("what a job does not claim is not said", () => {
+  expect(needsWords({ cpuMillis: 1000, memory: 0, gpus: 0 })).toBe("1 CPU");
+  expect(needsWords({ cpuMillis: 1500, memory: 2 * 1024 ** 3, gpus: 1 })).toBe("1.5 CPUs, 2 GB memory, 1 GPU");
+  expect(needsWords({ cpuMillis: 0, memory: 0, gpus: 0 })).toBe("");
 });

@@ -34,11 +34,10 @@ test("the field shows what was chosen, else says what is in force", () => {
 });
 
 test("what is left to Deskgrid says what came of it", () => {
-  const engine = { address: "unix:///run/docker.sock", cpus: 2, memory: 4 * 1024 ** 3 };
+  const engine = { cpus: 2, memory: 4 * 1024 ** 3 };
   const desk = { capacity: { cpuMillis: 1000, memory: 3 * 1024 ** 3, gpus: 0 }, engine };
   const words = (key: string, known = desk) => inForce(setting({ key }), known);
   expect([words("cpus"), words("memory")]).toEqual(["Automatic: 1 CPU", "Automatic: 3 GB"]);
-  expect(words("docker_host")).toBe("Automatic: unix:///run/docker.sock");
   expect(words("id")).toBe("Automatic");
   expect(inForce(setting({}), { ...desk, capacity: { ...desk.capacity, memory: null } })).toBe("Automatic");
   expect(inForce(setting({ key: "max_job_duration", value: "1h" }), desk)).toBe("Default: 1h");

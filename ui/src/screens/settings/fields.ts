@@ -7,7 +7,7 @@ import { text } from "../../text";
 export type Kind = "switch" | "choice" | "number" | "text" | "list" | "lines";
 export type Field = { key: string; kind: Kind; width?: "short" | "long"; isCode?: boolean };
 /** What the field needs to know of the server. */
-export type Known = Pick<Desk, "capacity"> & { engine: Pick<Desk["engine"], "address" | "cpus" | "memory"> };
+export type Known = Pick<Desk, "capacity"> & { engine: Pick<Desk["engine"], "cpus" | "memory"> };
 export type Group = keyof typeof text.settings.groups;
 
 export const GROUPS: { group: Group; fields: Field[] }[] = [
@@ -52,6 +52,8 @@ export function typed({ kind }: Field, setting: Setting): string {
 
 /** What is in force, as the field says it while nothing is chosen. */
 export function inForce({ key, value }: Setting, desk: Known | null): string {
+  // Its choices stand above the field.
+  if (key === "docker_host") return "";
   if (Array.isArray(value)) return value.length === 0 ? text.settings.none : value.join(", ");
   if (value === null || value === undefined || value === "") return text.settings.automatic(automatic(key, desk));
   if (key === "memory" && typeof value === "number") return text.settings.automatic(bytes(value));
@@ -62,10 +64,9 @@ export function inForce({ key, value }: Setting, desk: Known | null): string {
 function automatic(key: string, desk: Known | null): string | null {
   if (key === "listen") return text.settings.thisComputer;
   if (desk === null) return null;
-  const { capacity, engine } = desk;
+  const { capacity } = desk;
   if (key === "cpus") return text.job.needsCpus(capacity.cpuMillis);
-  if (key === "memory") return capacity.memory === null ? null : bytes(capacity.memory);
-  return key === "docker_host" ? engine.address : null;
+  return key === "memory" && capacity.memory !== null ? bytes(capacity.memory) : null;
 }
 
 /** How much there is to choose from, beside the words of a setting. */
