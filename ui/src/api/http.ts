@@ -10,6 +10,7 @@ const SILENCE = 45_000;
 export class HttpTransport implements Transport {
   readonly kind = "browser";
   readonly opensFolders = false;
+  readonly picksFolders = false;
 
   constructor(
     private readonly base: string,
@@ -61,6 +62,11 @@ export class HttpTransport implements Transport {
       if (!answer.ok) throw new Unreachable(`${answer.status}`);
       return answer.blob();
     });
+  }
+
+  async pickFolder(): Promise<string | null> {
+    // A browser does not tell where on the disk a folder is.
+    return null;
   }
 
   async openExternal(url: string): Promise<void> {

@@ -50,6 +50,13 @@ test("events come through a channel until it is lost, and no longer than wanted"
   expect(losses).toBe(1);
 });
 
+test("a folder is chosen in a dialog of the window, where there is one", async () => {
+  answer = () => "/mnt/big";
+  expect(await new TauriTransport().pickFolder()).toBe("/mnt/big");
+  answer = () => Promise.reject(new Error("Command pick_folder not found"));
+  await expect(new TauriTransport().pickFolder()).rejects.toThrow();
+});
+
 test("who closes the dialog has saved nothing", async () => {
   answer = () => null;
   expect(await new TauriTransport().save("/j/a/outputs/b", "b")).toBeNull();

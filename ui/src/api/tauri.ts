@@ -9,6 +9,7 @@ type Message = Heard | { event: "lost" };
 export class TauriTransport implements Transport {
   readonly kind = "window";
   readonly opensFolders = true;
+  readonly picksFolders = true;
 
   call(method: Method, path: string, body?: unknown): Promise<Answer> {
     return reach(invoke<Answer>("api", { method, path, body: body ?? null }));
@@ -43,6 +44,10 @@ export class TauriTransport implements Transport {
 
   async saveAll(jobId: string, files: Saving[]): Promise<Saved> {
     return place(await invoke<string | null>("save_all", { jobId, files, open: true }));
+  }
+
+  pickFolder(): Promise<string | null> {
+    return invoke("pick_folder");
   }
 
   openExternal(url: string): Promise<void> {

@@ -27,6 +27,10 @@ export interface Transport {
   saveAll(jobId: string, files: Saving[]): Promise<Saved>;
   /** Whether "save all" opens the folder it wrote. */
   readonly opensFolders: boolean;
+  /** Whether there may be a dialog to choose a folder with. */
+  readonly picksFolders: boolean;
+  /** `null` when the person thought better of it. Rejects where there is no such dialog after all. */
+  pickFolder(): Promise<string | null>;
   openExternal(url: string): Promise<void>;
   /** Links from outside, such as `deskgrid://job/…`; the one that started the program comes first. */
   links(hear: (link: string) => void): Promise<void>;

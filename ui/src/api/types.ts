@@ -4,6 +4,8 @@ export type Doors = "open" | "closed" | "blocked";
 export type Running = "finish" | "cancel" | "keep";
 
 export type Amount = { cpuMillis: number; memory: number; gpus: number };
+/** How much memory there is, only the engine knows. */
+export type Capacity = Omit<Amount, "memory"> & { memory: number | null };
 
 export type Advice = { text: string; command: string | null; link: string | null };
 
@@ -31,7 +33,7 @@ export type Desk = {
   address: string;
   port: number;
   engine: Engine;
-  capacity: Amount;
+  capacity: Capacity;
   taken: Amount;
   counts: { running: number; waiting: number; asking: number; finished: number };
   dataDirectory: string;

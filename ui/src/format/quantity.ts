@@ -31,6 +31,7 @@ export function count(amount: number): string {
 /** How long something took: two units at most, "0.4 s", "12 s", "3 min 5 s", "2 h 10 min", "3 d 4 h". */
 export function span(ms: number): string {
   const time = Math.max(0, ms);
+  if (time < SECOND / 200) return "0 s";
   if (time < SECOND) return `${(time / SECOND).toFixed(time < 100 ? 2 : 1)} s`;
   if (time < 10 * SECOND) return `${(Math.floor(time / 100) / 10).toFixed(1)} s`;
   if (time < MINUTE) return `${Math.floor(time / SECOND)} s`;

@@ -5,6 +5,7 @@ import type { Answer, Heard, Method, Saved, Transport } from "../api/transport";
 export class FakeTransport implements Transport {
   readonly kind = "browser";
   readonly opensFolders = false;
+  readonly picksFolders = false;
   readonly calls: string[] = [];
   answers: Record<string, unknown> = {};
   isDown = false;
@@ -37,6 +38,7 @@ export class FakeTransport implements Transport {
   save = async (): Promise<Saved> => null;
   saveText = async (): Promise<Saved> => null;
   saveAll = async (): Promise<Saved> => null;
+  pickFolder = async () => null;
   openExternal = async () => undefined;
   links = async () => undefined;
 }

@@ -32,8 +32,6 @@ export const frame = {
     quit: "Quit Deskgrid",
     menu: "Deskgrid menu",
     openInBrowser: "Open in browser",
-    engineReady: "Engine ready",
-    engineVersion: (version: string) => `Engine ${version}`,
     cpu: "CPU",
     memory: "Memory",
     gpus: "GPU",

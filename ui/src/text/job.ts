@@ -100,6 +100,7 @@ export const job = {
     tabs: { log: "Log", files: "Files", resources: "Resources", definition: "Definition" },
     tabsLabel: "Details of the job",
     needsCpus: (milli: number) => `${cpus(milli / 1000)} ${milli === 1000 ? "CPU" : "CPUs"}`,
+    needsMemory: (size: string) => `${size} memory`,
     needsGpus: (amount: number) => plural(amount, "GPU"),
   },
 

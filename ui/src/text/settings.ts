@@ -1,6 +1,6 @@
 // Settings.
 
-import { bytes, cpus } from "../format/quantity";
+import { bytes } from "../format/quantity";
 
 export const settings = {
   settings: {
@@ -12,8 +12,7 @@ export const settings = {
     undone: "Changed back",
     reset: "Use default",
     restart: "Takes effect at the next start",
-    fixed: { variable: "Set by an environment variable", flag: "Set by a flag" },
-    fixedHint: "Change it where it is set.",
+    fixed: "Set when Deskgrid was started (variable or flag). Change it there.",
     none: "None",
     groups: {
       general: "General",
@@ -62,13 +61,16 @@ export const settings = {
       id: "Containers of this Deskgrid carry this name.",
     } as Record<string, string>,
     notifications: { off: "Off", long: "Long jobs", all: "All jobs" },
-    automatic: (value: string) => `Automatic (${value})`,
-    allCpus: (most: number) => `of ${cpus(most)}`,
+    automatic: (value: string | null) => (value === null ? "Automatic" : `Automatic: ${value}`),
+    byDefault: (value: string) => `Default: ${value}`,
+    thisComputer: "this computer only",
+    engineHas: (amount: string) => `The engine has ${amount}.`,
     move: "Move…",
     moveTitle: "Move the data folder",
     moveWords: "Everything is copied and checked first; only then is the old folder removed. Running jobs go on.",
     moveField: "New folder",
     moveDo: "Move",
+    choose: "Choose…",
     moving: (to: string) => `Moving to ${to}`,
     moved: (done: number, total: number) => `${bytes(done)} of ${bytes(total)}`,
     moveFailed: "The folder was not moved. Everything is still where it was.",

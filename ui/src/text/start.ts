@@ -1,18 +1,15 @@
 // The first steps, and the check-up.
 
 import type { Engine } from "../api/types";
-import { bytes, cpus } from "../format/quantity";
 import { plural } from "./plural";
 
 export const start = {
   start: {
     title: "Start here",
     lead: "Three steps until web pages can compute on this computer.",
-    ready: "Everything is ready",
+    ready: "Everything is ready. Web pages can compute on this computer.",
     engineTitle: "Container engine",
-    engineReady: (words: string) => words,
     engineWaiting: "Looks again by itself. No need to reload.",
-    engineCpus: (count: number, memory: number) => `${cpus(count)} CPUs, ${bytes(memory)} memory`,
     engineCodes: {
       "engine-ready": "The engine is ready",
       "engine-not-installed": "No container engine is installed",

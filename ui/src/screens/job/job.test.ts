@@ -3,6 +3,7 @@ import type { JobFile } from "../../api/types";
 import { parseTable } from "../../format/csv";
 import { row } from "../../state/rows.fixture";
 import { failureOf } from "./failure";
+import { nameOf } from "./name";
 import { isText, viewOf } from "./preview";
 import { linesOf, widthsOf } from "./table";
 import { piecesOf } from "./timeline";
@@ -42,6 +43,15 @@ describe("a failure in words", () => {
     expect(failureOf(row({ exitCode: 127 }))?.advice).toContain("command");
     expect(failureOf(row({ reason: "TimedOut", exitCode: null }))?.title).toContain("time");
   });
+});
+
+describe("the name of a job", () => {
+  test("is the tag that the page gave it", () => expect(nameOf({ tags: { name: " Fit of\nrun 7 " } })).toBe("Fit of run 7"));
+
+  test.each([null, "text", {}, { tags: null }, { tags: { name: 7 } }, { tags: { name: " " } }, { tags: { name: "x".repeat(500) } }])(
+    "is none in %j",
+    (definition) => expect(nameOf(definition)).toBeNull(),
+  );
 });
 
 describe("the timeline", () => {

@@ -1,6 +1,6 @@
 // A job in a few words and a picture, the same in the queue and on its own page. Pure.
 
-import type { Live, Row } from "../../api/types";
+import type { Amount, Live, Row } from "../../api/types";
 import { bytes, share } from "../../format/quantity";
 import type { IconName } from "../../parts/icons";
 import { outcome } from "../../state/filter";
@@ -25,8 +25,24 @@ export function resultOf(row: Row): string | null {
   return lookOf(row).words;
 }
 
+/** Why a job failed, in the words of whoever knows; an exit code says it all. */
+export function whyOf(row: Row): string | null {
+  return row.failure !== null && !row.exitCode ? row.failure.message : null;
+}
+
 export function siteWords(site: string): string {
   return site === "program" ? text.queue.program : site.replace(/^https?:\/\//, "");
+}
+
+/** What a job claims; nothing is said of what it does not claim. */
+export function needsWords({ cpuMillis, memory, gpus }: Amount): string {
+  return [
+    cpuMillis > 0 ? text.job.needsCpus(cpuMillis) : "",
+    memory > 0 ? text.job.needsMemory(bytes(memory)) : "",
+    gpus > 0 ? text.job.needsGpus(gpus) : "",
+  ]
+    .filter(Boolean)
+    .join(", ");
 }
 
 export type Progress = { value: number | null; words: string | null };

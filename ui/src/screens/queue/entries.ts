@@ -3,12 +3,20 @@
 import type { Row } from "../../api/types";
 import type { Sections, Tab } from "../../state/filter";
 import { text } from "../../text";
+import { whyOf } from "./describe";
 
 export type Entry = { kind: "heading"; title: string; count: number } | { kind: keyof Sections; row: Row };
 
 const HEIGHTS: Record<Entry["kind"], number> = { heading: 40, running: 108, waiting: 60, finished: 56 };
 
-export const heightOf = (entry: Entry) => HEIGHTS[entry.kind];
+/** A failure has a line of its own. */
+const WHY = 22;
+
+export function heightOf(entry: Entry): number {
+  const hasWhy = entry.kind === "finished" && whyOf(entry.row) !== null;
+  return HEIGHTS[entry.kind] + (hasWhy ? WHY : 0);
+}
+
 export const keyOf = (entry: Entry) => (entry.kind === "heading" ? `#${entry.title}` : entry.row.id);
 
 /** Headings only where there is something to tell apart. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Setting } from "../../api/types";
-import { inForce, sent, typed } from "./fields";
+import { boundOf, inForce, sent, typed } from "./fields";
 
 const setting = (given: Partial<Setting>): Setting => ({
   key: "memory",
@@ -30,7 +30,23 @@ test("the field shows what was chosen, else says what is in force", () => {
   const memory = { key: "memory", kind: "text" } as const;
   expect(typed(memory, setting({ chosen: "8g" }))).toBe("8g");
   expect(typed(memory, setting({ value: 8 * 1024 ** 3 }))).toBe("");
-  expect(inForce(setting({ value: 8 * 1024 ** 3 }))).toBe("Automatic (8 GB)");
+  expect(inForce(setting({ value: 8 * 1024 ** 3 }), null)).toBe("Automatic: 8 GB");
+});
+
+test("what is left to Deskgrid says what came of it", () => {
+  const engine = { address: "unix:///run/docker.sock", cpus: 2, memory: 4 * 1024 ** 3 };
+  const desk = { capacity: { cpuMillis: 1000, memory: 3 * 1024 ** 3, gpus: 0 }, engine };
+  const words = (key: string, known = desk) => inForce(setting({ key }), known);
+  expect([words("cpus"), words("memory")]).toEqual(["Automatic: 1 CPU", "Automatic: 3 GB"]);
+  expect(words("docker_host")).toBe("Automatic: unix:///run/docker.sock");
+  expect(words("id")).toBe("Automatic");
+  expect(inForce(setting({}), { ...desk, capacity: { ...desk.capacity, memory: null } })).toBe("Automatic");
+  expect(inForce(setting({ key: "max_job_duration", value: "1h" }), desk)).toBe("Default: 1h");
+  expect([boundOf("cpus", desk), boundOf("memory", desk), boundOf("port", desk)]).toEqual([
+    "The engine has 2 CPUs.",
+    "The engine has 4 GB.",
+    null,
+  ]);
 });
 
 test("what a flag holds stands in the field", () => {

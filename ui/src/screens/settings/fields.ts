@@ -1,11 +1,13 @@
 // Which settings there are, in which groups, and how each is typed in and sent. Pure.
 
-import type { Setting } from "../../api/types";
+import type { Desk, Setting } from "../../api/types";
 import { bytes } from "../../format/quantity";
 import { text } from "../../text";
 
 export type Kind = "switch" | "choice" | "number" | "text" | "list" | "lines";
 export type Field = { key: string; kind: Kind; width?: "short" | "long"; isCode?: boolean };
+/** What the field needs to know of the server. */
+export type Known = Pick<Desk, "capacity"> & { engine: Pick<Desk["engine"], "address" | "cpus" | "memory"> };
 export type Group = keyof typeof text.settings.groups;
 
 export const GROUPS: { group: Group; fields: Field[] }[] = [
@@ -49,12 +51,28 @@ export function typed({ kind }: Field, setting: Setting): string {
 }
 
 /** What is in force, as the field says it while nothing is chosen. */
-export function inForce(setting: Setting): string {
-  const { key, value } = setting;
-  if (value === null || value === undefined || value === "") return "";
+export function inForce({ key, value }: Setting, desk: Known | null): string {
   if (Array.isArray(value)) return value.length === 0 ? text.settings.none : value.join(", ");
-  const words = key === "memory" && typeof value === "number" ? bytes(value) : String(value);
-  return key === "cpus" || key === "memory" ? text.settings.automatic(words) : words;
+  if (value === null || value === undefined || value === "") return text.settings.automatic(automatic(key, desk));
+  if (key === "memory" && typeof value === "number") return text.settings.automatic(bytes(value));
+  return key === "cpus" ? text.settings.automatic(text.job.needsCpus(Number(value) * 1000)) : text.settings.byDefault(String(value));
+}
+
+/** What Deskgrid made of a setting that is left to it, where it tells. */
+function automatic(key: string, desk: Known | null): string | null {
+  if (key === "listen") return text.settings.thisComputer;
+  if (desk === null) return null;
+  const { capacity, engine } = desk;
+  if (key === "cpus") return text.job.needsCpus(capacity.cpuMillis);
+  if (key === "memory") return capacity.memory === null ? null : bytes(capacity.memory);
+  return key === "docker_host" ? engine.address : null;
+}
+
+/** How much there is to choose from, beside the words of a setting. */
+export function boundOf(key: string, desk: Known | null): string | null {
+  const { cpus, memory } = desk?.engine ?? { cpus: null, memory: null };
+  if (key === "cpus" && cpus !== null) return text.settings.engineHas(text.job.needsCpus(cpus * 1000));
+  return key === "memory" && memory !== null ? text.settings.engineHas(bytes(memory)) : null;
 }
 
 /** What is sent; `null` asks for the default. Whether it is any good is the server's to say. */
