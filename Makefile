@@ -8,13 +8,14 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 LOCKED := $(if $(CI),--locked)
 
 .DEFAULT_GOAL := help
-.PHONY: help run ui build-desktop bundle test fuzz fuzz-smoke demo screenshots bench fmt lint doc check-targets clean clean-cache
+.PHONY: help run ui build-desktop bundle test-package test fuzz fuzz-smoke demo screenshots bench fmt lint doc check-targets clean clean-cache
 
 help:
 	@echo 'make run            set up this machine, build, and start the app, or the server where there is no display'
 	@echo 'make ui             build the user interface'
 	@echo 'make build-desktop  build the release programs of the desktop app'
 	@echo 'make bundle         pack the app into installers, .deb and .rpm'
+	@echo 'make test-package   install the .deb on a fresh Debian in a folder, run a job, remove it again'
 	@echo 'make test           set up this machine and run every test with a real Docker engine'
 	@echo 'make fuzz           feed each parser of foreign bytes with invented ones, FUZZ_SECONDS=120 each'
 	@echo 'make fuzz-smoke     the same few inputs each time, to see that every target works'
@@ -41,6 +42,12 @@ build-desktop:
 
 bundle:
 	@setup/bundle $(ARGS)
+
+# The file's name holds version and machine.
+test-package:
+	@setup/packages test
+	@setup/bundle deb
+	@setup/engine with bash -c 'setup/images && setup/package-test "$$(ls -t target/release/bundle/deb/*.deb | head -n 1)"'
 
 test:
 	@setup/test-bed debug cargo test --workspace $(LOCKED) $(ARGS)

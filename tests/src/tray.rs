@@ -144,6 +144,8 @@ impl TrayIcon {
         let builder = builder.destination(self.service.clone()).expect("a name");
         let builder = builder.path(ITEM_PATH).expect("a path").interface(ITEM).expect("an interface");
         let item = builder.cache_properties(zbus::proxy::CacheProperties::No).build().await.expect("a proxy");
+        // The menu first: what is read after it is never older, so that a changed menu comes with its icon.
+        let menu = self.entries().await;
         let pictures: Vec<Picture> = item.get_property("IconPixmap").await.expect("pictures");
         let tooltip: (String, Vec<Picture>, String, String) =
             item.get_property("ToolTip").await.expect("a tooltip");
@@ -152,7 +154,7 @@ impl TrayIcon {
             title: item.get_property("Title").await.expect("a title"),
             tooltip: tooltip.3,
             picture: pictures.into_iter().flat_map(|(_, _, bytes)| bytes).collect(),
-            menu: self.entries().await,
+            menu,
         }
     }
 

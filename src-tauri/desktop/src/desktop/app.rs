@@ -202,9 +202,7 @@ impl App {
                 self.open_window(link.and_then(|link| link::place(&link).ok()), false).await;
             }
             Happened::Heard(event) => {
-                let heard = self.known.hear(&event);
-                heard.wanted.into_iter().for_each(|wanted| self.errands.fetch(wanted));
-                self.tell(&heard.news);
+                self.hear(&event);
                 return self.course();
             }
             Happened::Brought(brought) => self.bring(brought),
@@ -253,9 +251,17 @@ impl App {
                     self.notifier.send(notices::failed(&text::no_browser(&error.to_string())));
                 }
             }
-            Brought::Done => {}
+            Brought::Answered(event) => self.hear(&event),
+            Brought::Nothing => {}
             Brought::Failed(words) => self.notifier.send(notices::failed(&words)),
         }
+    }
+
+    /// Takes an event in; what it does not know is left out there.
+    fn hear(&mut self, event: &Event) {
+        let heard = self.known.hear(event);
+        heard.wanted.into_iter().for_each(|wanted| self.errands.fetch(wanted));
+        self.tell(&heard.news);
     }
 
     fn tell(&mut self, news: &[News]) {

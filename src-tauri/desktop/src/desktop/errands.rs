@@ -2,10 +2,10 @@
 //! do with it is up to [`crate::app`].
 
 use deskgrid_desktop::door::{Door, DoorError};
+use deskgrid_wire::sse::Event;
 use reqwest::Method;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::click::Call;
@@ -28,8 +28,10 @@ pub(crate) enum Brought {
     },
     /// A page that the browser may open.
     Dashboard(String),
-    /// What was asked for is done.
-    Done,
+    /// What was asked for is done; this is the answer to it.
+    Answered(Event),
+    /// There is nothing to do.
+    Nothing,
     /// It did not work, in words.
     Failed(String),
 }
@@ -57,7 +59,7 @@ struct Sheet {
 #[derive(Deserialize)]
 struct Setting {
     key: String,
-    value: serde_json::Value,
+    value: Value,
 }
 
 #[derive(Deserialize)]
@@ -97,7 +99,7 @@ impl Errands {
             fetched.unwrap_or_else(|error| {
                 // Nobody asked for it, and the next event brings another chance.
                 tracing::warn!(%error, ?wanted, "the tray could not be brought up to date");
-                Brought::Done
+                Brought::Nothing
             })
         });
     }
@@ -106,8 +108,12 @@ impl Errands {
     pub(crate) fn call(&mut self, call: Call) {
         let door = self.door.clone();
         self.open.spawn(async move {
-            let called = door.call::<IgnoredAny>(call.method, &call.path, Some(&call.body)).await;
-            called.map_or_else(|error| Brought::Failed(error.to_string()), |_| Brought::Done)
+            let called = door.call::<Value>(call.method, &call.path, Some(&call.body)).await;
+            match called {
+                // The answer of the desk is its new state, as events tell it too.
+                Ok(answer) => Brought::Answered(Event { name: "desk".to_owned(), data: answer.to_string() }),
+                Err(error) => Brought::Failed(error.to_string()),
+            }
         });
     }
 
