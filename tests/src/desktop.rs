@@ -76,7 +76,7 @@ impl Desktop {
     /// Starts it with its data folder in the settings file, where it can be changed.
     pub fn start_with_movable_data(session: &Session) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let settings = format!("data_directory = {:?}\n", folder.path().join("data"));
+        let settings = format!("data_directory = '{}'\n", folder.path().join("data").display());
         std::fs::write(folder.path().join("settings.toml"), settings).expect("a temporary file");
         let args = vec!["--hidden".to_owned()];
         let process = launch(session, folder.path(), &args);
