@@ -60,7 +60,7 @@ impl Watcher {
 }
 
 /// A line of the menu.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     id: i32,
     /// Its words; empty for a line between others.
@@ -139,12 +139,21 @@ pub struct TrayIcon {
 impl TrayIcon {
     /// What it shows now.
     pub async fn shown(&self) -> Shown {
+        // It is asked for piece by piece and may change in between; then the pieces would not fit together.
+        loop {
+            let shown = self.pieces().await;
+            if shown.menu == self.entries().await {
+                return shown;
+            }
+        }
+    }
+
+    async fn pieces(&self) -> Shown {
         // Anew each time: a proxy remembers properties whose change these items tell in a way of their own.
         let builder: zbus::proxy::Builder<'_, Proxy<'_>> = zbus::proxy::Builder::new(&self.bus);
         let builder = builder.destination(self.service.clone()).expect("a name");
         let builder = builder.path(ITEM_PATH).expect("a path").interface(ITEM).expect("an interface");
         let item = builder.cache_properties(zbus::proxy::CacheProperties::No).build().await.expect("a proxy");
-        // The menu first: what is read after it is never older, so that a changed menu comes with its icon.
         let menu = self.entries().await;
         let pictures: Vec<Picture> = item.get_property("IconPixmap").await.expect("pictures");
         let tooltip: (String, Vec<Picture>, String, String) =
