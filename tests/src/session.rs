@@ -27,6 +27,7 @@ impl Session {
             std::fs::create_dir(&path).expect("a folder");
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).expect("it is ours");
         }
+        // A display that nobody uses for a moment would start anew, and turn away whoever comes just then.
         let (screen, number) = said(Command::new("Xvfb").args([
             "-displayfd",
             "1",
