@@ -36,6 +36,7 @@ impl Session {
             "1280x800x24",
             "-nolisten",
             "tcp",
+            "-noreset",
         ]));
         let address = format!("--address=unix:path={}", folder.path().join("run/bus").display());
         let (daemon, bus) = said(Command::new("dbus-daemon").args([
