@@ -43,11 +43,9 @@ build-desktop:
 bundle:
 	@setup/bundle $(ARGS)
 
-# The file's name holds version and machine.
 test-package:
 	@setup/packages test
-	@setup/bundle deb
-	@setup/engine with bash -c 'setup/images && setup/package-test "$$(ls -t target/release/bundle/deb/*.deb | head -n 1)"'
+	@deb=$$(setup/bundle deb) && setup/engine with bash -c 'setup/images busybox && setup/package-test "$$0"' "$$deb"
 
 test:
 	@setup/test-bed debug cargo test --workspace $(LOCKED) $(ARGS)

@@ -102,6 +102,7 @@ async fn login(
     let shell = shell(&site)?.clone();
     let changed = tokio::task::spawn_blocking(move || shell.start_at_login(on)).await;
     changed.map_err(|_| deskgrid_worker::WorkerError::Stopping)?.map_err(refused)?;
+    site.news().shell_changed();
     Ok(Json(state(&site)))
 }
 

@@ -218,12 +218,14 @@ struct Around {
     doors: watch::Receiver<DoorState>,
     engine: watch::Receiver<EngineState>,
     offer: watch::Receiver<Offer>,
+    shell: watch::Receiver<u64>,
 }
 
 impl Around {
     fn of(site: &Site) -> Self {
         let worker = site.worker();
-        Self { doors: site.premises().changed(), engine: worker.engine(), offer: worker.offer() }
+        let (doors, shell) = (site.premises().changed(), site.news().shell());
+        Self { doors, engine: worker.engine(), offer: worker.offer(), shell }
     }
 
     async fn changed(&mut self) {
@@ -231,6 +233,7 @@ impl Around {
             () = changed(&mut self.doors) => {}
             () = changed(&mut self.engine) => {}
             () = changed(&mut self.offer) => {}
+            () = changed(&mut self.shell) => {}
         }
     }
 }
