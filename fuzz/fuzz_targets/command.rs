@@ -6,10 +6,6 @@ use std::collections::BTreeMap;
 use deskgrid_job::Command;
 use deskgrid_wire::command::split;
 
-// The program is no library; its quoting stands alone in this file.
-#[path = "../../src-tauri/src/quote.rs"]
-mod quote;
-
 libfuzzer_sys::fuzz_target!(|text: &str| {
     let env = BTreeMap::from(
         [("A", "x y"), ("B", ""), ("a.b", "$A"), ("1", "'\"")]
@@ -24,6 +20,6 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
 });
 
 fn assert_splits_back(words: Vec<String>) {
-    let joined = quote::join(&words);
+    let joined = deskgrid_job::shell::join(&words);
     assert_eq!(split(&joined, &BTreeMap::new()), Some(Command::Words(words)), "{joined:?}");
 }

@@ -1,11 +1,7 @@
 //! The stream of events that the command line program reads from a server, which need not be ours.
 #![no_main]
 
-// The program is no library; the reader stands alone in this file.
-#[path = "../../src-tauri/src/sse.rs"]
-mod sse;
-
-use sse::{Event, Parser};
+use deskgrid_wire::sse::{Event, Parser};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let whole = Parser::default().push(bytes);

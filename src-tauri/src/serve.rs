@@ -133,10 +133,15 @@ async fn serve(source: SettingsSource) -> Result<ExitCode, CliError> {
     // Scripts wait for this line, so it must not stay in a buffer; that nobody reads it is no reason not to serve.
     let mut stdout = std::io::stdout();
     let _ = writeln!(stdout, "Deskgrid listens on {}", server.address());
-    if stdout.is_terminal() {
-        // A ticket is for the person who reads this, and not for whoever keeps the logs of a service.
-        let _ = server.dashboard().map(|address| writeln!(stdout, "Its window in your browser: {address}"));
-    }
+    // A ticket is for the person who reads this, and not for whoever keeps the logs of a service.
+    let _ = match server.dashboard().filter(|_| stdout.is_terminal()) {
+        Some(address) => writeln!(stdout, "Its window in your browser: {address}"),
+        None => writeln!(
+            stdout,
+            "Its window in your browser: {}/dashboard/ (deskgrid dashboard signs you in)",
+            server.address()
+        ),
+    };
     let _ = stdout.flush();
     if signals.next().await == Stop::Interrupt {
         eprintln!("Stopping. Running containers keep running; Ctrl-C again leaves at once.");

@@ -1,4 +1,4 @@
-//! The dashboard of a server in a real browser, signed in and used as a person does.
+//! The dashboard of a server in a real browser, signed in.
 
 use serde_json::Value;
 

@@ -72,3 +72,19 @@ async fn a_setting_takes_effect_at_once_and_is_taken_back() {
     dashboard.writes("input-memory", "lots").await;
     dashboard.sees("setting-problem").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deleted_from_the_cache_comes_back_when_it_is_undone() {
+    let mut dashboard = Dashboard::open().await;
+    let script = format!("head -c 100000 /dev/urandom > /outputs/noise; echo {}", unique());
+    dashboard.server.run(&shell(&script)).await;
+    dashboard.goes_to("cache").await;
+    dashboard.sees("cache-row").await;
+    let door = dashboard.door.clone();
+    let count = async || door.get("/api/cache").await["items"].as_array().map_or(0, Vec::len);
+    let before = count().await;
+    dashboard.clicks("cache-delete").await;
+    eventually("it is hidden", async || count().await < before).await;
+    dashboard.clicks("toast-action").await;
+    eventually("it is back", async || count().await == before).await;
+}
