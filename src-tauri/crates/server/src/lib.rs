@@ -251,7 +251,7 @@ impl Server {
                 let _ = door.await;
             }
         };
-        tokio::join!(self.porter.close(), local);
+        tokio::join!(self.porter.close_and_see_out(), local);
         // What cannot be removed by then is swept at the next start.
         let _ = tokio::time::timeout(CLEAR_TIMEOUT, self.running.cleared()).await;
         drop(self.running);

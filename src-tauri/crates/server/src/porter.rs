@@ -73,6 +73,13 @@ impl Porter {
         let _ = self.commands.send(Command::Close(reply)).await;
         let _ = answer.await;
     }
+
+    /// Closes the port, and returns when those who were in have been told and are out.
+    pub(crate) async fn close_and_see_out(&self) {
+        self.close().await;
+        // Commands are carried out one after the other, so this one is answered when the first is over.
+        self.close().await;
+    }
 }
 
 /// The open port.
