@@ -252,8 +252,8 @@ fn pull_problem(said: &str) -> ImageProblem {
                 "no basic auth credentials",
                 "denied:",
                 "forbidden",
-                "401",
-                "403",
+                ": 401",
+                ": 403",
             ],
         ),
         (
@@ -278,7 +278,10 @@ fn pull_problem(said: &str) -> ImageProblem {
                 "service unavailable",
                 "gateway timeout",
                 "broken pipe",
-                "eof",
+                "closed idle connection",
+                "closed network connection",
+                ": eof",
+                "unexpected eof",
             ],
         ),
     ];

@@ -64,6 +64,16 @@ pub enum FailureCode {
     CannotStart,
     /// The image could not be brought here.
     ImageUnavailable,
+    /// There is no such image.
+    ImageNotFound,
+    /// The registry wants to know who asks, or refuses the image to who asks.
+    ImageNoAccess,
+    /// The image is not made for this kind of computer.
+    ImageWrongPlatform,
+    /// The image's registry cannot be reached.
+    RegistryUnreachable,
+    /// The engine's disk has no room for the image.
+    EngineNoSpace,
     /// An input could not be fetched.
     InputUnavailable,
     /// More CPUs, memory or GPUs than this computer offers.
@@ -78,10 +88,15 @@ pub enum FailureCode {
 
 impl FailureCode {
     /// Every code.
-    pub const ALL: [FailureCode; 8] = [
+    pub const ALL: [FailureCode; 13] = [
         Self::BadDefinition,
         Self::CannotStart,
         Self::ImageUnavailable,
+        Self::ImageNotFound,
+        Self::ImageNoAccess,
+        Self::ImageWrongPlatform,
+        Self::RegistryUnreachable,
+        Self::EngineNoSpace,
         Self::InputUnavailable,
         Self::TooLarge,
         Self::EngineLost,
@@ -95,6 +110,11 @@ impl FailureCode {
             Self::BadDefinition => "bad-definition",
             Self::CannotStart => "cannot-start",
             Self::ImageUnavailable => "image-unavailable",
+            Self::ImageNotFound => "image-not-found",
+            Self::ImageNoAccess => "image-no-access",
+            Self::ImageWrongPlatform => "image-wrong-platform",
+            Self::RegistryUnreachable => "registry-unreachable",
+            Self::EngineNoSpace => "engine-no-space",
             Self::InputUnavailable => "input-unavailable",
             Self::TooLarge => "too-large",
             Self::EngineLost => "engine-lost",

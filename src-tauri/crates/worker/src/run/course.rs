@@ -1,6 +1,6 @@
 //! The steps of a run in their order, and what it holds in its hands between them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -21,9 +21,11 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::container::{self, Bounds, Purpose};
 use super::counter::Counter;
+use super::emulation::Emulation;
 use super::follow::{self, Over};
 use super::inputs::{self, Files};
 use super::journal::{self, Journal};
+use super::pace::Pace;
 use super::{Interruption, Run, disk, outputs};
 use crate::lists::{News, Step};
 use crate::owner;
@@ -31,8 +33,6 @@ use crate::sites::Permits;
 
 /// The exit code of a container whose main process was killed outright.
 const KILLED: i64 = 137;
-/// Lines about one layer's progress in the build log are at least this far apart.
-const BETWEEN_COUNTS: Duration = Duration::from_millis(500);
 
 /// A run on its way.
 pub(super) struct Course<'a> {
@@ -44,11 +44,14 @@ pub(super) struct Course<'a> {
     memory: Option<u64>,
     /// The image that it has in the engine.
     image: Option<String>,
+    /// Where that is made for another kind of computer.
+    emulation: Option<Emulation>,
 }
 
 impl<'a> Course<'a> {
     pub(super) fn new(run: &'a Run) -> Self {
-        Self { run, container: None, scratch: None, inputs: BTreeMap::new(), memory: None, image: None }
+        let inputs = BTreeMap::new();
+        Self { run, container: None, scratch: None, inputs, memory: None, image: None, emulation: None }
     }
 
     /// From the definition to the result.
@@ -59,11 +62,19 @@ impl<'a> Course<'a> {
         let limit = self.time_limit(&definition);
         let mut engine = run.engine()?;
         let gather = async { inputs::gather(run, definition.clone()).await.map_err(Interruption::from) };
-        let image = self.image(&engine, &definition);
+        let image = async {
+            let image = self.image(&engine, &definition).await?;
+            let emulation = Emulation::of(&engine, &image);
+            if let Some(emulation) = &emulation {
+                emulation.warn(run).await?;
+            }
+            Ok((image, emulation))
+        };
         // Together they are larger than all that follows, and gone by then.
         let image = Box::pin(during(run, StageName::Image, image));
         let gather = Box::pin(during(run, StageName::Inputs, gather));
-        let (image, files) = run.unless_stopped(try_join(image, gather)).await?;
+        let ((image, emulation), files) = run.unless_stopped(try_join(image, gather)).await?;
+        self.emulation = emulation;
         self.inputs = inputs::blobs(&files);
         if let ImageSource::Reference(reference) = &definition.image {
             self.image = Some(reference.clone());
@@ -139,6 +150,14 @@ impl<'a> Course<'a> {
         Ok(image)
     }
 
+    /// Says what else there is to say about why the run does not go on.
+    pub(super) fn explain(&self, interruption: Interruption) -> Interruption {
+        match &self.emulation {
+            Some(emulation) => emulation.explain(interruption),
+            None => interruption,
+        }
+    }
+
     /// What is noted of the image when the run is over.
     pub(super) fn image_used(&self) -> Option<Change> {
         self.image.clone().map(|image| Change::ImageUsed(image, Time::now()))
@@ -151,12 +170,21 @@ impl<'a> Course<'a> {
         mut progress: mpsc::UnboundedReceiver<PullProgress>,
     ) -> Result<bool, Interruption> {
         let mut journal = Journal::new(self.run, Step::Pull);
-        let mut was_pulled = false;
-        let mut written: HashMap<String, Instant> = HashMap::new();
-        while let Some(progress) = progress.recv().await {
+        let (mut was_pulled, mut pace) = (false, Pace::default());
+        loop {
+            let due = pace.due();
+            let next = tokio::select! {
+                next = progress.recv() => next,
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    let ripe = pace.ripe(Instant::now()).into_iter();
+                    journal.write(ripe.map(|text| line(text, false)).collect()).await?;
+                    continue;
+                }
+            };
+            let Some(progress) = next else { break };
             was_pulled = true;
-            if is_worth_a_line(&progress, &mut written) {
-                journal.write(vec![line(progress.line.clone(), false)]).await?;
+            if let Some(text) = pace.take(&progress, Instant::now()) {
+                journal.write(vec![line(text, false)]).await?;
             }
             let total = Some(progress.total).filter(|total| *total > 0);
             self.run.pulse.progress(StageName::Image, Some(&progress.line), progress.done, total);
@@ -369,17 +397,6 @@ async fn during<T>(run: &Run, stage: StageName, work: impl Future<Output = T>) -
     let done = work.await;
     run.pulse.leave(stage);
     done
-}
-
-/// A layer's bytes are counted many times a second; the log tells of them now and then, and of all else always.
-fn is_worth_a_line(progress: &PullProgress, written: &mut HashMap<String, Instant>) -> bool {
-    let Some(layer) = &progress.layer else { return true };
-    let now = Instant::now();
-    let due = written.get(&layer.id).is_none_or(|last| now - *last >= BETWEEN_COUNTS);
-    if due {
-        written.insert(layer.id.clone(), now);
-    }
-    due
 }
 
 fn line(text: String, is_stderr: bool) -> LogLine {

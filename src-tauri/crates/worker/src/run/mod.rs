@@ -6,11 +6,13 @@
 mod container;
 mod counter;
 mod course;
+mod emulation;
 mod follow;
 mod inputs;
 mod journal;
 mod logs;
 mod outputs;
+mod pace;
 mod stop;
 mod upload;
 
@@ -20,7 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deskgrid_docker::{Engine, EngineError, EngineState, OurContainer};
+use deskgrid_docker::{Engine, EngineError, EngineState, ImageProblem, OurContainer};
 use deskgrid_job::phase::Ending;
 use deskgrid_job::queue::{Allotment, RunEnd};
 use deskgrid_job::{
@@ -108,10 +110,24 @@ impl From<EngineError> for Interruption {
             }
             _ if error.is_engine_lost() => return Self::EngineLost,
             EngineError::CannotStart { .. } => FailureCode::CannotStart,
-            EngineError::Image { .. } => FailureCode::ImageUnavailable,
+            EngineError::Image { problem, .. } => image_failure(*problem),
             _ => FailureCode::EngineRefused,
         };
         Self::Failed(Failure::new(code, error.to_string()))
+    }
+}
+
+fn image_failure(problem: ImageProblem) -> FailureCode {
+    match problem {
+        ImageProblem::BadName => FailureCode::BadDefinition,
+        ImageProblem::NotFound => FailureCode::ImageNotFound,
+        ImageProblem::NoAccess => FailureCode::ImageNoAccess,
+        ImageProblem::WrongPlatform => FailureCode::ImageWrongPlatform,
+        ImageProblem::Unreachable => FailureCode::RegistryUnreachable,
+        ImageProblem::NoSpace => FailureCode::EngineNoSpace,
+        ImageProblem::Untrusted | ImageProblem::RateLimited | ImageProblem::Other => {
+            FailureCode::ImageUnavailable
+        }
     }
 }
 
@@ -150,6 +166,7 @@ impl Run {
             Beginning::TakeOver(container) => course.take_over(container).await,
             Beginning::NothingLeft => Err(Interruption::ContainerLost),
         };
+        let outcome = outcome.map_err(|interruption| course.explain(interruption));
         if matches!(outcome, Err(Interruption::EngineLost | Interruption::TakenDown)) {
             self.until_loss_is_known().await;
         }
