@@ -57,6 +57,14 @@ impl Engine {
         })
     }
 
+    /// The image of this name, when it is in the engine.
+    ///
+    /// # Errors
+    /// When the name is none, or the engine does not answer.
+    pub async fn image(&self, name: &str) -> Result<Option<Image>, EngineError> {
+        self.local_image(&Reference::parse(name)?).await
+    }
+
     async fn local_image(&self, wanted: &Reference) -> Result<Option<Image>, EngineError> {
         let name = wanted.full();
         match self.call("looking for an image", QUESTION, self.docker().inspect_image(&name)).await {
@@ -131,12 +139,14 @@ async fn credentials(wanted: &Reference) -> Option<bollard::auth::DockerCredenti
 
 /// Engines read the credentials in the alphabet of base64 that is made for URLs and ignore them without a word when
 /// they are in the common one, in which bollard writes them.
-fn with_url_safe_credentials(mut request: BollardRequest) -> BollardRequest {
-    if let Some(value) = request.headers_mut().get_mut("X-Registry-Auth")
-        && let Ok(common) = value.to_str()
-        && let Ok(safe) = common.replace('+', "-").replace('/', "_").parse()
-    {
-        *value = safe;
+pub(crate) fn with_url_safe_credentials(mut request: BollardRequest) -> BollardRequest {
+    for name in ["X-Registry-Auth", "X-Registry-Config"] {
+        if let Some(value) = request.headers_mut().get_mut(name)
+            && let Ok(common) = value.to_str()
+            && let Ok(safe) = common.replace('+', "-").replace('/', "_").parse()
+        {
+            *value = safe;
+        }
     }
     request
 }
