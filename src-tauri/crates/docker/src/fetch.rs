@@ -121,11 +121,13 @@ impl Fetching<'_> {
 /// Engines read the credentials in the alphabet of base64 that is made for URLs and ignore them without a word when
 /// they are in the common one, in which bollard writes them.
 pub(crate) fn with_url_safe_credentials(mut request: BollardRequest) -> BollardRequest {
-    if let Some(value) = request.headers_mut().get_mut("X-Registry-Auth")
-        && let Ok(common) = value.to_str()
-        && let Ok(safe) = common.replace('+', "-").replace('/', "_").parse()
-    {
-        *value = safe;
+    for name in ["X-Registry-Auth", "X-Registry-Config"] {
+        if let Some(value) = request.headers_mut().get_mut(name)
+            && let Ok(common) = value.to_str()
+            && let Ok(safe) = common.replace('+', "-").replace('/', "_").parse()
+        {
+            *value = safe;
+        }
     }
     request
 }

@@ -52,6 +52,14 @@ impl Engine {
         })
     }
 
+    /// The image of this name, when it is in the engine.
+    ///
+    /// # Errors
+    /// When the name is none, or the engine does not answer.
+    pub async fn image(&self, name: &str) -> Result<Option<Image>, EngineError> {
+        self.local_image(&Reference::parse(name)?).await
+    }
+
     async fn local_image(&self, wanted: &Reference) -> Result<Option<Image>, EngineError> {
         let name = wanted.full();
         match self.call("looking for an image", QUESTION, self.docker().inspect_image(&name)).await {

@@ -9,6 +9,7 @@
 mod address;
 mod advice;
 mod archive;
+mod build;
 mod census;
 mod cli_config;
 mod confinement;
@@ -39,6 +40,7 @@ mod watch;
 
 pub use address::Address;
 pub use advice::Advice;
+pub use build::{BUILD_LABEL, BuildOrder, BuildProgress, Built};
 pub use census::engines;
 pub use confinement::Confinement;
 pub use container::{ContainerId, Exit, OurContainer, Start};
@@ -49,7 +51,7 @@ pub use error::{EngineError, ImageProblem};
 pub use image::Image;
 pub use network::NETWORK;
 pub use output::{Chunk, LogStream};
-pub use progress::{LayerProgress, PullProgress};
+pub use progress::{LayerProgress, Pace, PullProgress};
 pub use reach::Reach;
 pub use spec::{Bind, ContainerSpec, Network, VolumeMount};
 pub use state::{EngineState, Trouble};
