@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// Writes a line, waits until a file appears in the shared cache, writes another and an output.
-fn in_two_halves(mark: &str) -> Value {
+pub(crate) fn in_two_halves(mark: &str) -> Value {
     shell(&format!(
         "echo first {mark}; while [ ! -e /job-cache/{mark} ]; do sleep 0.1; done; rm /job-cache/{mark}; \
          echo second {mark}; echo result > /outputs/file; exit 4"
@@ -14,7 +14,7 @@ fn in_two_halves(mark: &str) -> Value {
 }
 
 /// Lets the second half of such a job run.
-async fn go_on(server: &Deskgrid, mark: &str) {
+pub(crate) async fn go_on(server: &Deskgrid, mark: &str) {
     let done = server.run(&shell(&format!("touch /job-cache/{mark}; echo {}", unique()))).await;
     assert_eq!(done["finished"]["result"]["StatusCode"], 0, "{done}");
 }

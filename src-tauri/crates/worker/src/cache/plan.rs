@@ -30,7 +30,12 @@ fn may_go(item: &Item, now: Time) -> bool {
     matches!(item.kind, Kind::Result | Kind::Blob)
         && item.obstacle.is_none()
         && !item.is_pinned
-        && item.used_at.is_none_or(|used_at| now.since(used_at) > FRESH)
+        && !item.used_at.is_some_and(|used_at| is_fresh(used_at, now))
+}
+
+/// What was used in the future was so by a clock that was ahead. It counts as the newest, but not as fresh for years.
+fn is_fresh(used_at: Time, now: Time) -> bool {
+    now.since(used_at) <= FRESH && used_at.since(now) <= FRESH
 }
 
 #[cfg(test)]
@@ -65,6 +70,14 @@ mod tests {
         let needed = Item { obstacle: Some("a job needs it"), ..item("needed", 90, 1) };
         let fresh = item("fresh", 90, NOW.0 - 1000);
         assert_eq!(going(&[pinned, needed, fresh, item("rest", 1, 5)], 0), ["rest"]);
+    }
+
+    #[test]
+    fn what_a_clock_that_was_ahead_left_goes_last_and_does_not_stay_for_years() {
+        let ahead = item("ahead", 40, NOW.0 * 10);
+        let items = [ahead, item("old", 40, 100), item("new", 40, 200)];
+        assert_eq!(going(&items, 40), ["old", "new"]);
+        assert_eq!(going(&items, 39), ["old", "new", "ahead"]);
     }
 
     #[test]
