@@ -31,6 +31,7 @@ mod lock;
 mod logs;
 mod platform;
 mod removal;
+mod room;
 mod scratch;
 mod token;
 mod worker_id;
@@ -43,8 +44,9 @@ use deskgrid_job::{BlobHash, Course, FilePath, Hold, Job, JobId, RunResult, Time
 pub use blobs::{Batch, BlobFile, Blobs, Incoming, Stored};
 pub use database::{CacheRecords, Change, KeptFile, KeptResult, PendingCall, Synopsis, Usage};
 pub use error::StoreError;
-pub use holdings::{GRACE, Holding, Holdings, Room};
+pub use holdings::{GRACE, Holding, Holdings};
 pub use logs::{Cut, Excerpt, LogKind, LogSlice, LogWriter, Logs, Most, Opening, Place};
+pub use room::{Room, usual_reserve};
 pub use scratch::Scratch;
 pub use token::Token;
 
