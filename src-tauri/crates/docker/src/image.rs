@@ -5,14 +5,17 @@ use bollard::errors::Error as Bollard;
 use bollard::models::ImageInspect;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::{FutureExt, StreamExt};
-use tokio::sync::broadcast;
 
 use crate::cli_config;
 use crate::engine::{Engine, QUESTION, WORK};
 use crate::error::{EngineError, ImageProblem, pull_failure};
+use crate::joint::{Joint, Said};
 use crate::progress::{Meter, PullProgress};
 use crate::reference::Reference;
 use crate::surroundings::Surroundings;
+
+/// The pulls in progress, by image and platform.
+pub(crate) type Pulls = Joint<(Reference, Option<String>), PullProgress, Result<(), EngineError>>;
 
 /// An image in the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,9 +93,10 @@ impl Engine {
             });
         }
         let key = (wanted.clone(), platform.map(str::to_owned));
-        let share = self.pulls().join(key.clone(), |messages| {
+        // With the last waiter the work is dropped, which closes the connection and so ends the pull in the engine.
+        let share = self.pulls().join(key.clone(), |said| {
             let engine = self.clone();
-            async move { engine.pull_once(&key.0, key.1.as_deref(), &messages).await }.boxed()
+            async move { engine.pull_once(&key.0, key.1.as_deref(), &said).await }.boxed()
         });
         let result = share.finish(progress).await;
         self.doubt_after(&result);
@@ -103,7 +107,7 @@ impl Engine {
         &self,
         wanted: &Reference,
         platform: Option<&str>,
-        messages: &broadcast::Sender<PullProgress>,
+        said: &Said<PullProgress>,
     ) -> Result<(), EngineError> {
         const DOING: &str = "fetching an image";
         let options = CreateImageOptionsBuilder::new().from_image(wanted.name()).tag(wanted.version());
@@ -122,8 +126,7 @@ impl Engine {
                 Ok(Ok(Some(message))) => message,
             };
             if let Some(progress) = meter.next(message) {
-                // Nobody listens when every waiter has left, and then this work is dropped as well.
-                let _ = messages.send(progress);
+                said.tell(progress);
             }
         }
     }

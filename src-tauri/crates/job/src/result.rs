@@ -64,6 +64,10 @@ pub enum FailureCode {
     CannotStart,
     /// The image could not be brought here.
     ImageUnavailable,
+    /// The image could not be built; the same build fails again.
+    BuildFailed,
+    /// The files that the image is built from could not be had.
+    ContextUnavailable,
     /// An input could not be fetched.
     InputUnavailable,
     /// More CPUs, memory or GPUs than this computer offers.
@@ -78,10 +82,12 @@ pub enum FailureCode {
 
 impl FailureCode {
     /// Every code.
-    pub const ALL: [FailureCode; 8] = [
+    pub const ALL: [FailureCode; 10] = [
         Self::BadDefinition,
         Self::CannotStart,
         Self::ImageUnavailable,
+        Self::BuildFailed,
+        Self::ContextUnavailable,
         Self::InputUnavailable,
         Self::TooLarge,
         Self::EngineLost,
@@ -95,6 +101,8 @@ impl FailureCode {
             Self::BadDefinition => "bad-definition",
             Self::CannotStart => "cannot-start",
             Self::ImageUnavailable => "image-unavailable",
+            Self::BuildFailed => "build-failed",
+            Self::ContextUnavailable => "build-context-unavailable",
             Self::InputUnavailable => "input-unavailable",
             Self::TooLarge => "too-large",
             Self::EngineLost => "engine-lost",
@@ -111,7 +119,7 @@ impl FailureCode {
     /// Whether this computer was the cause, so that the same job is run again when submitted again
     /// (protocol section 3, **Better**).
     pub fn is_this_computer(self) -> bool {
-        !matches!(self, Self::BadDefinition | Self::CannotStart)
+        !matches!(self, Self::BadDefinition | Self::CannotStart | Self::BuildFailed)
     }
 }
 
