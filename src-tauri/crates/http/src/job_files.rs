@@ -52,6 +52,7 @@ async fn output(
     let Some(file) = result.and_then(|result| result.outputs.get(&path).copied()) else {
         return Ok(no_file("output", &path));
     };
+    site.worker().note_file_read(file.hash);
     download::blob(site.store(), file.hash, path.as_str(), download::content_type(path.as_str()), &headers)
         .await
 }
