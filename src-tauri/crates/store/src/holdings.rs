@@ -1,4 +1,4 @@
-//! What lies on the disk: every stored file and every log with its size, how much room there is, and the removal of
+//! What lies on the disk: every stored file and every log with its size, and the removal of
 //! what nobody needs. Who needs what is not decided here.
 
 use std::collections::HashMap;
@@ -40,32 +40,12 @@ pub struct Holdings {
     pub records: u64,
 }
 
-/// How much room there is on the disk of the data folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
-    /// Bytes in all.
-    pub total: u64,
-    /// Bytes that we can still write.
-    pub free: u64,
-}
-
 impl Store {
     /// Looks at every file. It takes some microseconds for each.
     pub async fn holdings(&self) -> Result<Holdings, StoreError> {
         let folder = self.shared.folder.clone();
         blocking(move || {
             Ok(Holdings { blobs: blobs(&folder), logs: logs(&folder), records: records(&folder) })
-        })
-        .await
-    }
-
-    /// How much room there is.
-    pub async fn room(&self) -> Result<Room, StoreError> {
-        let folder = self.shared.folder.clone();
-        blocking(move || {
-            let path = folder.root();
-            let disk = fs4::statvfs(path).map_err(failed("measure the disk of", path))?;
-            Ok(Room { total: disk.total_space(), free: disk.available_space() })
         })
         .await
     }

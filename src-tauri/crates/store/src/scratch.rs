@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use deskgrid_job::JobId;
@@ -78,6 +78,24 @@ impl Scratch {
     pub fn remove_blocking(self) -> Result<(), StoreError> {
         removal::remove(&self.folder, &self.root)
     }
+}
+
+/// The bytes of the disk that all below `folder` takes. What goes away or cannot be read counts for nothing.
+pub(crate) fn size_below(folder: &Path) -> u64 {
+    let mut folders = vec![folder.to_owned()];
+    let mut bytes = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            // Links are not followed.
+            let Ok(facts) = entry.metadata() else { continue };
+            if facts.is_dir() {
+                folders.push(entry.path());
+            } else {
+                bytes += platform::bytes_on_disk(&facts);
+            }
+        }
+    }
+    bytes
 }
 
 /// Removes all scratch but `keep`.

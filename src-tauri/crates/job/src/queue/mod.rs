@@ -44,6 +44,8 @@ pub struct Queue {
     capacity: Capacity,
     taken: Taken,
     open: bool,
+    /// Bytes that have to be free on the disk and are not.
+    lacks_room: Option<u64>,
     next_turn: u64,
     /// Runs of all jobs are numbered together: what an erased job's run still clears up is never taken for that of
     /// the same job's next life.
@@ -70,6 +72,7 @@ impl Queue {
             capacity,
             taken: Taken::default(),
             open: false,
+            lacks_room: None,
             next_turn: 1,
             last_run: 0,
         }
@@ -107,6 +110,7 @@ impl Queue {
             Event::Again(again) => self.again(again, now, &mut effects),
             Event::Ended { id, run, end } => self.ended(&id, run, end, now, &mut effects),
             Event::Open(open) => self.open = open,
+            Event::Room(lacking) => self.lacks_room = lacking,
             Event::Resize(capacity) => self.resize(capacity, now, &mut effects),
             Event::Tick => {}
         }
@@ -134,6 +138,11 @@ impl Queue {
     pub fn next_tick(&self) -> Option<Time> {
         let leaving = self.leaving.first().map(|(time, _)| *time);
         [leaving, self.slots.next_due()].into_iter().flatten().min()
+    }
+
+    /// Whether a job waits for its turn.
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     fn submit(&mut self, submission: Submission, now: Time, effects: &mut Vec<Effect>) {

@@ -26,6 +26,19 @@ pub fn plan(items: &[Item], limit: u64, now: Time) -> Vec<Item> {
     going
 }
 
+/// The least recently used of `items` with which `bytes` of the disk become free. Nothing where all that may go is not
+/// enough: it would be lost in vain.
+pub(super) fn plan_for_room(items: &[Item], bytes: u64, now: Time) -> Vec<Item> {
+    if bytes == 0 {
+        return Vec::new();
+    }
+    let total: u64 = items.iter().filter(|item| item.kind.is_on_disk()).map(|item| item.bytes).sum();
+    let Some(limit) = total.checked_sub(bytes) else { return Vec::new() };
+    let going = plan(items, limit, now);
+    let freed: u64 = going.iter().map(|item| item.bytes + item.log_bytes).sum();
+    if freed >= bytes { going } else { Vec::new() }
+}
+
 fn may_go(item: &Item, now: Time) -> bool {
     matches!(item.kind, Kind::Result | Kind::Blob)
         && item.obstacle.is_none()
@@ -78,6 +91,21 @@ mod tests {
         let items = [ahead, item("old", 40, 100), item("new", 40, 200)];
         assert_eq!(going(&items, 40), ["old", "new"]);
         assert_eq!(going(&items, 39), ["old", "new", "ahead"]);
+    }
+
+    #[test]
+    fn for_want_of_room_the_least_used_goes_when_that_is_enough_and_nothing_when_it_is_not() {
+        let ids = |bytes| {
+            let items = [
+                item("new", 40, 300),
+                item("old", 40, 100),
+                Item { is_pinned: true, ..item("pinned", 90, 1) },
+            ];
+            plan_for_room(&items, bytes, NOW).into_iter().map(|item| item.id).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(40), ["old"]);
+        assert_eq!(ids(80), ["old", "new"]);
+        assert!(ids(81).is_empty() && ids(0).is_empty() && ids(1000).is_empty());
     }
 
     #[test]

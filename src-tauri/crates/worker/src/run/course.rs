@@ -12,7 +12,7 @@ use deskgrid_job::{
 };
 use deskgrid_outputs::Outputs;
 use deskgrid_outputs::archive::ArchiveError;
-use deskgrid_store::{Change, Scratch};
+use deskgrid_store::{Change, Origin, Scratch};
 use futures_util::TryStreamExt as _;
 use futures_util::future::try_join;
 use tokio::sync::mpsc;
@@ -142,7 +142,7 @@ impl<'a> Course<'a> {
         };
         let (image, was_pulled) = try_join(pull, self.tell_of_pull(receiver)).await?;
         if was_pulled {
-            let pulled = Change::Pulled(reference.clone(), Time::now());
+            let pulled = Change::ImageBrought(reference.clone(), Origin::Pulled, Time::now());
             self.run.kit.store.commit(vec![pulled]).await.map_err(disk)?;
         } else {
             self.run.pulse.note(StageName::Image, "It was here already");

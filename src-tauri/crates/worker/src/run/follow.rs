@@ -60,6 +60,7 @@ async fn follow_while_engine_lives<'a>(
         None => engine.logs(container),
     };
     let mut journal = Journal::new(run, Step::Run);
+    let mut watched = run.kit.writers.watch((run.id.clone(), run.number), container.clone());
     let wait = async {
         // Ends with the wait: nothing is measured while nothing runs.
         let (measure, wait) = (pin!(measure(run, engine, container)), pin!(engine.wait(container)));
@@ -74,6 +75,7 @@ async fn follow_while_engine_lives<'a>(
         tokio::select! {
             biased;
             () = run.stop.asked() => return Err(Interruption::Stopped),
+            why = watched.stopped() => return Err(Interruption::Failed(why)),
             ended = &mut both => Over::Exited(ended?.1),
             () = time.until_up() => {
                 engine.kill(container).await?;

@@ -35,9 +35,11 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use container::{ID_LABEL, RUN_LABEL};
 
+use crate::disk::{self, DiskTrouble};
 use crate::fetch::Fetcher;
 use crate::lists::Lists;
 use crate::live::{Board, Pulse};
+use crate::room::Writers;
 use crate::{Limits, SiteRulesByCaller};
 
 /// An engine that was found gone and is not known to be after this long is there still.
@@ -50,6 +52,7 @@ pub(crate) struct Kit {
     pub(crate) board: Board,
     pub(crate) cache: crate::cache::Control,
     pub(crate) fetcher: Fetcher,
+    pub(crate) writers: Writers,
     pub(crate) worker: WorkerId,
     pub(crate) base_url: watch::Receiver<String>,
     pub(crate) read_definition: fn(&str) -> Result<Definition, String>,
@@ -124,8 +127,8 @@ impl From<Failure> for Interruption {
 }
 
 /// Our own disk refused.
-fn disk(error: impl std::fmt::Display) -> Interruption {
-    Interruption::Failed(Failure::new(FailureCode::DiskFailed, error.to_string()))
+fn disk(error: impl DiskTrouble) -> Interruption {
+    Interruption::Failed(disk::failure(error))
 }
 
 /// A run and all it has in its hands.

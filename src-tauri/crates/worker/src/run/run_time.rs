@@ -106,9 +106,8 @@ impl Note {
         let ran = Duration::from_millis(words.next()?.parse().ok()?);
         let wall = Time(words.next()?.parse().ok()?);
         let steady = words.next().zip(words.next());
-        let steady = steady.and_then(|(millis, boot)| {
-            Some(Reading { millis: millis.parse().ok()?, boot: boot.to_owned() })
-        });
+        let steady = steady
+            .and_then(|(millis, boot)| Some(Reading { millis: millis.parse().ok()?, boot: boot.to_owned() }));
         Some(Self { ran, wall, steady })
     }
 

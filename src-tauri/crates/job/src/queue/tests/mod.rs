@@ -402,7 +402,11 @@ fn a_clock_that_was_set_back_keeps_a_replaced_job_no_longer_than_it_may_settle()
     queue.apply(Event::Tick, Time(5));
     assert_eq!(phase_of(&queue, "old"), Some(Phase::Running));
     queue.apply(Event::Tick, Time(5).plus(slots::SETTLE));
-    assert_eq!(phase_of(&queue, "new"), Some(Phase::Queued), "it waits for the container of the older one to go");
+    assert_eq!(
+        phase_of(&queue, "new"),
+        Some(Phase::Queued),
+        "it waits for the container of the older one to go"
+    );
     assert_ne!(phase_of(&queue, "old"), Some(Phase::Running));
 }
 
