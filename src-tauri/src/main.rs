@@ -8,6 +8,7 @@ mod client;
 mod console;
 mod dashboard;
 mod doctor;
+mod door;
 mod error;
 mod follow;
 mod inputs;
