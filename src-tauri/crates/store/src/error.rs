@@ -42,6 +42,18 @@ pub enum StoreError {
         /// What they really are.
         found: BlobHash,
     },
+    /// A stored file has not the bytes any more that its name promises.
+    #[error(
+        "the stored file {hash} was damaged on the disk. It was set aside as {}; bring it again, or run the job again \
+         that made it",
+        aside.display()
+    )]
+    DamagedFile {
+        /// The file.
+        hash: BlobHash,
+        /// Where it is now.
+        aside: PathBuf,
+    },
     /// No room is left.
     #[error("the disk that holds {} is full; free some space and try again", path.display())]
     DiskFull {
@@ -112,6 +124,7 @@ impl StoreError {
             Self::InUse { .. } => "data-folder-in-use",
             Self::Newer { .. } => "data-folder-newer",
             Self::HashMismatch { .. } => "hash-mismatch",
+            Self::DamagedFile { .. } => "file-damaged",
             Self::DiskFull { .. } | Self::LowOnDisk { .. } => "disk-full",
             Self::NotWritable { .. } => "not-writable",
             Self::File { .. } => "disk-failed",

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use deskgrid_job::{BlobHash, JobId};
 use sha2::{Digest, Sha256};
 
+use crate::blobs::Proofs;
 use crate::error::{StoreError, failed};
 use crate::logs::LogKind;
 use crate::platform;
@@ -30,6 +31,7 @@ pub(crate) struct Folder {
     /// Held for reading while files are given their names, and for writing while one is removed.
     pub(crate) comings: RwLock<()>,
     pub(crate) reserve: Reserve,
+    pub(crate) proofs: Proofs,
 }
 
 impl Folder {
@@ -38,7 +40,13 @@ impl Folder {
         platform::create_private_folder(root).map_err(failed("create the data folder", root))?;
         // Containers are given paths below it, and the engine takes absolute ones only.
         let root = std::path::absolute(root).map_err(failed("find", root))?;
-        Ok(Self { root, next: AtomicU64::new(0), comings: RwLock::new(()), reserve: Reserve::default() })
+        Ok(Self {
+            root,
+            next: AtomicU64::new(0),
+            comings: RwLock::new(()),
+            reserve: Reserve::default(),
+            proofs: Proofs::default(),
+        })
     }
 
     /// Creates the folders inside, and removes temporary files of an earlier process.
@@ -105,6 +113,11 @@ impl Folder {
 
     pub(crate) fn blob(&self, hash: BlobHash) -> PathBuf {
         self.blobs().join(format!("{:02x}", hash.0[0])).join(hash.to_string())
+    }
+
+    /// Where files are that were found damaged.
+    pub(crate) fn damaged(&self) -> PathBuf {
+        self.root.join("damaged")
     }
 
     pub(crate) fn incoming(&self) -> PathBuf {

@@ -11,6 +11,7 @@
 //! ├── worker-id            names this worker on its containers
 //! ├── token                opens the administration, 0600
 //! ├── blobs/ab/<64 hex>    bytes by their SHA-256, 0444, complete and on the disk before they have this name
+//! ├── damaged/             what was found damaged: stored files by their name, databases by the day
 //! ├── incoming/<n>         blobs on their way in; swept at the next start
 //! ├── logs/ab/<job>.run.jsonl, <job>.build.jsonl
 //! └── runs/<job>.<run>/    scratch of one run, gone after it
@@ -34,6 +35,7 @@ mod removal;
 mod room;
 mod scratch;
 mod token;
+mod verify;
 mod worker_id;
 
 use std::path::Path;
@@ -41,7 +43,7 @@ use std::sync::Arc;
 
 use deskgrid_job::{BlobHash, Course, FilePath, Hold, Job, JobId, RunResult, Time, WorkerId};
 
-pub use blobs::{Batch, BlobFile, Blobs, Incoming, Stored};
+pub use blobs::{Batch, BlobFile, Blobs, CheckedReader, Incoming, Stored};
 pub use database::{CacheRecords, Change, KeptFile, KeptResult, PendingCall, Synopsis, Usage};
 pub use error::StoreError;
 pub use holdings::{GRACE, Holding, Holdings};
@@ -49,6 +51,7 @@ pub use logs::{Cut, Excerpt, LogKind, LogSlice, LogWriter, Logs, Most, Opening, 
 pub use room::{Room, usual_reserve};
 pub use scratch::Scratch;
 pub use token::Token;
+pub use verify::{Fault, Findings, VerifyCount, VerifyProgress, Wrong};
 
 /// What is in the data folder for a running program only, and need not go along when the folder moves.
 pub const PASSING: [&str; 4] = ["deskgrid.lock", "deskgrid.sock", "incoming", "runs"];

@@ -201,6 +201,11 @@ impl Database {
         .await
     }
 
+    /// What is wrong with the structure of the database, in its own words; nothing when it is sound.
+    pub(crate) async fn quick_check(&self) -> Result<Vec<String>, StoreError> {
+        self.read(schema::quick_check).await
+    }
+
     /// 32 random hexadecimal digits; the database has a good source of them at hand.
     pub(crate) async fn random_name(&self) -> Result<String, StoreError> {
         self.read(|from| Ok(from.query_row("SELECT lower(hex(randomblob(16)))", [], |row| row.get(0))?)).await

@@ -52,6 +52,28 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// What is wrong with the structure of the database, in its own words; nothing when it is sound. It reads all of it.
+pub(super) fn quick_check(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let checked = connection.prepare("PRAGMA quick_check(20)").and_then(|mut statement| {
+        let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
+        lines.collect::<rusqlite::Result<Vec<_>>>()
+    });
+    match checked {
+        Ok(lines) if lines == ["ok"] => Ok(Vec::new()),
+        Ok(lines) => Ok(lines),
+        Err(error) if is_damage(&error) => Ok(vec![error.to_string()]),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the file itself is at fault.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+    )
+}
+
 fn migrate(connection: &mut Connection, done: u32) -> Result<(), StoreError> {
     for (form, step) in STEPS.iter().filter(|(form, _)| *form > done) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
