@@ -15,6 +15,7 @@ mod sample;
 mod settings;
 mod sites;
 mod ticket;
+mod verify;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -31,6 +32,7 @@ use crate::error::HttpError;
 pub(crate) use log_places::LogPlaces;
 pub use news::News;
 pub(crate) use removals::Removals;
+pub(crate) use verify::Verification;
 
 pub(crate) fn routes() -> Router<Site> {
     Router::new()
@@ -41,6 +43,7 @@ pub(crate) fn routes() -> Router<Site> {
         .merge(settings::routes())
         .merge(sites::routes())
         .merge(ticket::routes())
+        .merge(verify::routes())
         .merge(cache::routes())
 }
 
