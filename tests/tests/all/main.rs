@@ -8,6 +8,7 @@ mod bounds;
 mod callers;
 mod cancel;
 mod clients;
+mod clock;
 mod command_line;
 mod dashboard;
 mod desk;

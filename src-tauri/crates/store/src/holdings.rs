@@ -13,7 +13,7 @@ use deskgrid_job::{BlobHash, JobId, Time};
 use crate::error::{StoreError, failed};
 use crate::folder::Folder;
 use crate::logs::LogKind;
-use crate::{Store, blocking};
+use crate::{Store, blocking, platform};
 
 /// A file that was brought here or asked for so lately is never removed: someone may be about to refer to it.
 pub const GRACE: Duration = Duration::from_secs(120);
@@ -91,6 +91,10 @@ fn remove_blob(folder: &Folder, hash: BlobHash, before: Time) -> bool {
     // Whoever brings the same bytes either finds them and says so before this, or finds them gone and brings them.
     let _alone = folder.comings.write().unwrap_or_else(PoisonError::into_inner);
     let used_at = fs::metadata(&path).ok().and_then(|facts| facts.modified().ok()).map(time);
+    if used_at.is_some_and(|used_at| used_at > Time::now()) {
+        // By a clock that was ahead. Its time of grace begins now, and does not last until then.
+        let _ = platform::touch(&path);
+    }
     used_at.is_some_and(|used_at| used_at < before) && fs::remove_file(&path).is_ok()
 }
 
@@ -166,6 +170,18 @@ mod tests {
         assert!(store.room().await.unwrap().total > 0);
         store.remove_logs(&id).await.unwrap();
         assert!(store.holdings().await.unwrap().logs.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_a_clock_used_that_was_ahead_has_its_time_of_grace_from_now_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let hash = stored(&store, b"ahead").await;
+        let in_a_year = SystemTime::now() + Duration::from_secs(365 * 24 * 3600);
+        fs::File::open(store.blobs().path(hash)).unwrap().set_modified(in_a_year).unwrap();
+        let removed = async |before| store.remove_blobs(vec![hash], before).await.unwrap();
+        assert_eq!(removed(Time::now().minus(GRACE)).await, []);
+        assert_eq!(removed(Time::now().plus(Duration::from_secs(1))).await, [hash]);
     }
 
     #[tokio::test]

@@ -44,7 +44,10 @@ use std::sync::Arc;
 use deskgrid_job::{BlobHash, Course, FilePath, Hold, Job, JobId, RunResult, Time, WorkerId};
 
 pub use blobs::{Batch, BlobFile, Blobs, CheckedReader, Incoming, Stored};
-pub use database::{CacheRecords, Change, KeptFile, KeptResult, PendingCall, Synopsis, Usage};
+pub use database::{
+    CacheRecords, Change, ContextRecord, ImageRecord, KeptFile, KeptResult, Origin, PendingCall, Synopsis,
+    Usage,
+};
 pub use error::StoreError;
 pub use holdings::{GRACE, Holding, Holdings};
 pub use logs::{Cut, Excerpt, LogKind, LogSlice, LogWriter, Logs, Most, Opening, Place};
@@ -160,6 +163,16 @@ impl Store {
     /// What the records say of all that is kept, at one moment.
     pub async fn cache_records(&self) -> Result<CacheRecords, StoreError> {
         self.shared.database.cache_records().await
+    }
+
+    /// The image of a job's latest run.
+    pub async fn job_image(&self, id: &JobId) -> Result<Option<String>, StoreError> {
+        self.shared.database.job_image(id.clone()).await
+    }
+
+    /// What is kept of a download for builds.
+    pub async fn context(&self, key: &str) -> Result<Option<ContextRecord>, StoreError> {
+        self.shared.database.context(key.to_owned()).await
     }
 
     /// Which bytes an input of a job had.

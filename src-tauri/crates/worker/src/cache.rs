@@ -140,7 +140,12 @@ pub(crate) struct Control {
 
 impl Default for Control {
     fn default() -> Self {
-        Self { limit: watch::Sender::new(None), version: watch::Sender::new(0), low: Notify::new(), left: Mutex::default() }
+        Self {
+            limit: watch::Sender::new(None),
+            version: watch::Sender::new(0),
+            low: Notify::new(),
+            left: Mutex::default(),
+        }
     }
 }
 

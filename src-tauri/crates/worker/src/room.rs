@@ -141,7 +141,8 @@ async fn sizes(kit: &Kit) -> HashMap<RunKey, u64> {
 /// The run that grew most since the look before, with all that it has written; one that was not looked at before
 /// grew by all of it.
 fn culprit(before: &HashMap<RunKey, u64>, now: &HashMap<RunKey, u64>) -> Option<(RunKey, u64)> {
-    let growth = |key: &RunKey, bytes: u64| bytes.saturating_sub(before.get(key).copied().unwrap_or_default());
+    let growth =
+        |key: &RunKey, bytes: u64| bytes.saturating_sub(before.get(key).copied().unwrap_or_default());
     let most = now.iter().max_by_key(|(key, bytes)| growth(key, **bytes))?;
     (growth(most.0, *most.1) >= LITTLE).then(|| (most.0.clone(), *most.1))
 }

@@ -283,12 +283,23 @@ impl Queue {
         for (id, hold) in self.slots.due(now) {
             self.let_go(&id, &[hold], Withdrawal::Replace, now, effects);
         }
+        self.bring_nearer(now);
         while self.leaving.first().is_some_and(|(time, _)| *time <= now) {
             let Some((_, id)) = self.leaving.pop_first() else { return };
             if let Some(job) = self.jobs.remove(&id) {
                 let outlooks = job.outlooks();
                 effects.push(Effect::Hide(job, outlooks));
             }
+        }
+    }
+
+    /// A job that would leave later than the rule has it ended when the clock was ahead; it leaves as one that ends now.
+    fn bring_nearer(&mut self, now: Time) {
+        let latest = now.plus(LISTED_AFTER_END);
+        while self.leaving.last().is_some_and(|(time, _)| *time > latest)
+            && let Some((_, id)) = self.leaving.pop_last()
+        {
+            self.leaving.insert((latest, id));
         }
     }
 

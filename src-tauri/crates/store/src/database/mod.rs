@@ -5,6 +5,7 @@
 mod cache_rows;
 mod change;
 mod course_row;
+mod image_row;
 mod job_row;
 mod result_row;
 mod schema;
@@ -19,6 +20,7 @@ use tokio::sync::Semaphore;
 
 pub use cache_rows::{CacheRecords, KeptFile, KeptResult, Usage};
 pub use change::{Change, PendingCall};
+pub use image_row::{ContextRecord, ImageRecord, Origin};
 pub use synopsis_row::Synopsis;
 
 use crate::error::StoreError;
@@ -166,6 +168,14 @@ impl Database {
             Ok(from.prepare_cached(SQL)?.query_row(values, |row| row.get(0).map(BlobHash)).optional()?)
         })
         .await
+    }
+
+    pub(crate) async fn context(&self, key: String) -> Result<Option<ContextRecord>, StoreError> {
+        self.read(move |from| image_row::context(from, &key)).await
+    }
+
+    pub(crate) async fn job_image(&self, id: JobId) -> Result<Option<String>, StoreError> {
+        self.read(move |from| image_row::job_image(from, &id)).await
     }
 
     pub(crate) async fn named_blob(&self, name: String) -> Result<Option<BlobHash>, StoreError> {

@@ -11,7 +11,8 @@ use crate::error::StoreError;
 
 /// Each step brings the tables to the form of that number. Released steps are never changed: a new form is a new
 /// step.
-const STEPS: [(u32, &str); 2] = [(1, include_str!("schema.sql")), (2, include_str!("overview.sql"))];
+const STEPS: [(u32, &str); 3] =
+    [(1, include_str!("schema.sql")), (2, include_str!("overview.sql")), (3, include_str!("images.sql"))];
 
 /// The last form that this program knows.
 const KNOWN: u32 = STEPS[STEPS.len() - 1].0;
@@ -125,7 +126,12 @@ mod tests {
              ) STRICT",
             "CREATE TABLE course ( job TEXT PRIMARY KEY, json TEXT NOT NULL ) STRICT",
             "CREATE TABLE pin ( kind TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (kind, id) ) STRICT, WITHOUT ROWID",
-            "CREATE TABLE pulled_image ( name TEXT PRIMARY KEY, used_at INTEGER NOT NULL ) STRICT, WITHOUT ROWID",
+            "CREATE TABLE image ( name TEXT PRIMARY KEY, -- 'pulled' or 'built'. origin TEXT NOT NULL, \
+             used_at INTEGER NOT NULL ) STRICT, WITHOUT ROWID",
+            "CREATE TABLE job_image ( job TEXT PRIMARY KEY, image TEXT NOT NULL ) STRICT, WITHOUT ROWID",
+            "CREATE TABLE context ( -- The address without credentials. key TEXT PRIMARY KEY, etag TEXT, \
+             -- Whether what the address stands for never changes. pinned INTEGER NOT NULL, hash BLOB NOT NULL, \
+             used_at INTEGER NOT NULL ) STRICT, WITHOUT ROWID",
         ];
         assert_eq!(found, expected);
     }
@@ -139,7 +145,7 @@ mod tests {
         drop(connection);
         let before = std::fs::read(&path).unwrap();
         let error = open(&path).unwrap_err();
-        assert!(matches!(error, StoreError::Newer { found: 9, known: 2, .. }), "{error}");
+        assert!(matches!(error, StoreError::Newer { found: 9, known: 3, .. }), "{error}");
         assert!(error.to_string().contains("newer Deskgrid"), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }
@@ -173,6 +179,23 @@ mod tests {
         assert_eq!(row, (held, 3, 2005, "disk-failed".to_owned(), 12));
         let all: i64 = connection.query_row("SELECT count(*) FROM synopsis", [], |row| row.get(0)).unwrap();
         assert_eq!(all, 2);
+    }
+
+    #[test]
+    fn images_of_a_database_of_the_second_form_are_known_as_pulled() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let old = Connection::open(&path).unwrap();
+        STEPS[..2].iter().for_each(|(_, step)| old.execute_batch(step).unwrap());
+        old.execute_batch("PRAGMA user_version = 2; INSERT INTO pulled_image VALUES ('a', 7);").unwrap();
+        drop(old);
+        let row: (String, String, i64) = open(&path)
+            .unwrap()
+            .query_row("SELECT name, origin, used_at FROM image", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .unwrap();
+        assert_eq!(row, ("a".to_owned(), "pulled".to_owned(), 7));
     }
 
     #[test]

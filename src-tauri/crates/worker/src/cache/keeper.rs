@@ -52,7 +52,11 @@ async fn look(worker: &Worker) -> Result<(), WorkerError> {
     }
     let bytes = remove(worker, going).await?;
     if bytes > 0 {
-        tracing::info!(bytes, limit, "the cache was over its limit, or the disk nearly full; what was used least went");
+        tracing::info!(
+            bytes,
+            limit,
+            "the cache was over its limit, or the disk nearly full; what was used least went"
+        );
     }
     Ok(())
 }

@@ -43,7 +43,12 @@ fn may_go(item: &Item, now: Time) -> bool {
     matches!(item.kind, Kind::Result | Kind::Blob)
         && item.obstacle.is_none()
         && !item.is_pinned
-        && item.used_at.is_none_or(|used_at| now.since(used_at) > FRESH)
+        && !item.used_at.is_some_and(|used_at| is_fresh(used_at, now))
+}
+
+/// What was used in the future was so by a clock that was ahead. It counts as the newest, but not as fresh for years.
+fn is_fresh(used_at: Time, now: Time) -> bool {
+    now.since(used_at) <= FRESH && used_at.since(now) <= FRESH
 }
 
 #[cfg(test)]
@@ -81,9 +86,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_clock_that_was_ahead_left_goes_last_and_does_not_stay_for_years() {
+        let ahead = item("ahead", 40, NOW.0 * 10);
+        let items = [ahead, item("old", 40, 100), item("new", 40, 200)];
+        assert_eq!(going(&items, 40), ["old", "new"]);
+        assert_eq!(going(&items, 39), ["old", "new", "ahead"]);
+    }
+
+    #[test]
     fn for_want_of_room_the_least_used_goes_when_that_is_enough_and_nothing_when_it_is_not() {
         let ids = |bytes| {
-            let items = [item("new", 40, 300), item("old", 40, 100), Item { is_pinned: true, ..item("pinned", 90, 1) }];
+            let items = [
+                item("new", 40, 300),
+                item("old", 40, 100),
+                Item { is_pinned: true, ..item("pinned", 90, 1) },
+            ];
             plan_for_room(&items, bytes, NOW).into_iter().map(|item| item.id).collect::<Vec<_>>()
         };
         assert_eq!(ids(40), ["old"]);

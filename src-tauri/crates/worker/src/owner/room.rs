@@ -31,7 +31,10 @@ impl Owner {
     /// Looks how much room there is, if a job may be about to start.
     pub(super) async fn look_at_room(&mut self, inputs: &[Input], decided: &mut Decided) {
         let brings_a_job = |input: &Input| {
-            matches!(input, Input::Request(Request::Submit(..) | Request::Again { .. }) | Input::EngineChanged)
+            matches!(
+                input,
+                Input::Request(Request::Submit(..) | Request::Again { .. }) | Input::EngineChanged
+            )
         };
         let is_due = self.room.looked_at.is_none_or(|at| at.elapsed() >= LOOK);
         if !is_due || !(self.queue.has_waiting() || inputs.iter().any(brings_a_job)) {
@@ -45,7 +48,12 @@ impl Owner {
         }
         if self.room.is_low != room.is_low() {
             self.room.is_low = room.is_low();
-            tracing::info!(free = room.free, reserve = room.reserve, is_low = room.is_low(), "the room on the disk");
+            tracing::info!(
+                free = room.free,
+                reserve = room.reserve,
+                is_low = room.is_low(),
+                "the room on the disk"
+            );
             self.apply(Event::Room(room.is_low().then_some(room.reserve)), decided);
         }
     }

@@ -11,6 +11,8 @@ mod inputs;
 mod journal;
 mod logs;
 mod outputs;
+mod run_time;
+mod steady;
 mod stop;
 mod upload;
 
