@@ -193,9 +193,7 @@ fn show_progress(bar: &ProgressBar, bytes: Count) {
 }
 
 fn as_json(state: &State, faults: &[Fault], records: &[String]) -> serde_json::Value {
-    let fault = |fault: &Fault| {
-        json!({ "hash": fault.hash, "wrong": fault.wrong, "jobs": fault.jobs, "names": fault.names })
-    };
+    let fault = |fault: &Fault| json!({ "hash": fault.hash, "wrong": fault.wrong, "jobs": fault.jobs, "names": fault.names });
     json!({
         "files": state.files.done,
         "bytes": state.bytes.done,
@@ -212,7 +210,8 @@ fn report(state: &State, faults: &[Fault], records: &[String]) -> String {
         lines.extend(records.iter().map(|record| format!("  {record}")));
     }
     let files = words::count(usize::try_from(state.files.done).unwrap_or(usize::MAX), "file");
-    let stopped = if state.cancelled { format!(" of {}; stopped early", state.files.total) } else { String::new() };
+    let stopped =
+        if state.cancelled { format!(" of {}; stopped early", state.files.total) } else { String::new() };
     let verdict = match faults.len() {
         0 => "all are sound".to_owned(),
         wrong => format!("something is wrong with {wrong}"),
@@ -230,7 +229,9 @@ fn fault_line(fault: &Fault) -> String {
     let name = fault.names.first().map_or(String::new(), |name| format!(" ({name})"));
     let jobs = match fault.jobs.as_slice() {
         [] => String::new(),
-        jobs => format!("; needed by {}", jobs.iter().map(|job| words::short(job)).collect::<Vec<_>>().join(", ")),
+        jobs => {
+            format!("; needed by {}", jobs.iter().map(|job| words::short(job)).collect::<Vec<_>>().join(", "))
+        }
     };
     format!("{}{name} {what}{jobs}", fault.hash)
 }
@@ -241,7 +242,14 @@ mod tests {
 
     fn state(cancelled: bool) -> State {
         let count = |done, total| Count { done, total };
-        State { running: false, cancelled, files: count(2, 3), bytes: count(2048, 4096), findings: None, problem: None }
+        State {
+            running: false,
+            cancelled,
+            files: count(2, 3),
+            bytes: count(2048, 4096),
+            findings: None,
+            problem: None,
+        }
     }
 
     #[test]
@@ -253,7 +261,10 @@ mod tests {
             names: vec!["data.csv".into()],
         };
         let text = report(&state(false), &[fault], &[]);
-        assert!(text.starts_with("ab (data.csv) was damaged and has been set aside; needed by 0123456789ab\n"), "{text}");
+        assert!(
+            text.starts_with("ab (data.csv) was damaged and has been set aside; needed by 0123456789ab\n"),
+            "{text}"
+        );
         assert!(text.ends_with("2 files, 2.0 KiB: something is wrong with 1.\n"), "{text}");
     }
 

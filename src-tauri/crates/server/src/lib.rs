@@ -128,10 +128,7 @@ pub fn token(data_directory: &std::path::Path) -> Result<Option<Token>, StoreErr
 ///
 /// # Errors
 /// [`StoreError::InUse`] when one does: it has to be asked then.
-pub async fn verify(
-    data_directory: PathBuf,
-    progress: Arc<VerifyProgress>,
-) -> Result<Findings, StoreError> {
+pub async fn verify(data_directory: PathBuf, progress: Arc<VerifyProgress>) -> Result<Findings, StoreError> {
     let opened = tokio::task::spawn_blocking(move || Store::open(&data_directory));
     opened.await.map_err(|_| StoreError::Stopped)??.verify(progress).await
 }

@@ -98,6 +98,15 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
+    /// The database file is damaged.
+    #[error(
+        "the job records on disk are damaged ({why}). Start Deskgrid again: it sets the damaged file aside, and \
+         rebuilds the records from its second copies"
+    )]
+    RecordsDamaged {
+        /// What the database program says.
+        why: String,
+    },
     /// The job records could not be read or written.
     #[error("the job records on disk could not be read or written: {0}")]
     Database(#[source] rusqlite::Error),
@@ -128,6 +137,7 @@ impl StoreError {
             Self::DiskFull { .. } | Self::LowOnDisk { .. } => "disk-full",
             Self::NotWritable { .. } => "not-writable",
             Self::File { .. } => "disk-failed",
+            Self::RecordsDamaged { .. } => "records-damaged",
             Self::Database(_) => "records-failed",
             Self::Damaged { .. } => "record-damaged",
             Self::Stopped => "store-stopped",
@@ -143,6 +153,9 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DiskFull) => Self::DiskFull { path: "deskgrid.sqlite3".into() },
+            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+                Self::RecordsDamaged { why: error.to_string() }
+            }
             _ => Self::Database(error),
         }
     }

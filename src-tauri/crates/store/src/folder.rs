@@ -99,6 +99,31 @@ impl Folder {
         self.root.join("deskgrid.sqlite3")
     }
 
+    /// A new database that is being made in place of a damaged one.
+    pub(crate) fn rebuilt_database(&self) -> PathBuf {
+        self.root.join("deskgrid.rebuilt.sqlite3")
+    }
+
+    /// Says that the database was found damaged by a program that went on.
+    pub(crate) fn suspicion(&self) -> PathBuf {
+        self.root.join("deskgrid.sqlite3.damaged")
+    }
+
+    pub(crate) fn records(&self) -> PathBuf {
+        self.root.join("records")
+    }
+
+    /// The second copy of a job's record.
+    pub(crate) fn record(&self, id: &JobId) -> PathBuf {
+        let stem = stem(id);
+        self.records().join(&stem[..2]).join(format!("{stem}.json"))
+    }
+
+    /// Says that every job has a second copy of its record.
+    pub(crate) fn records_complete(&self) -> PathBuf {
+        self.records().join("complete")
+    }
+
     pub(crate) fn worker_id(&self) -> PathBuf {
         self.root.join("worker-id")
     }

@@ -10,6 +10,7 @@
 //! ├── deskgrid.sock        the local door of the running server
 //! ├── worker-id            names this worker on its containers
 //! ├── token                opens the administration, 0600
+//! ├── records/ab/<job>.json  second copies of the job records, from which a damaged database is rebuilt
 //! ├── blobs/ab/<64 hex>    bytes by their SHA-256, 0444, complete and on the disk before they have this name
 //! ├── damaged/             what was found damaged: stored files by their name, databases by the day
 //! ├── incoming/<n>         blobs on their way in; swept at the next start
@@ -45,8 +46,8 @@ use deskgrid_job::{BlobHash, Course, FilePath, Hold, Job, JobId, RunResult, Time
 
 pub use blobs::{Batch, BlobFile, Blobs, CheckedReader, Incoming, Stored};
 pub use database::{
-    CacheRecords, Change, ContextRecord, ImageRecord, KeptFile, KeptResult, Origin, PendingCall, Synopsis,
-    Usage,
+    CacheRecords, Change, ContextRecord, ImageRecord, KeptFile, KeptResult, Origin, PendingCall, Rebuilt,
+    Synopsis, Usage,
 };
 pub use error::StoreError;
 pub use holdings::{GRACE, Holding, Holdings};
@@ -92,6 +93,16 @@ impl Store {
         let database = Database::open(&folder)?;
         folder.prepare()?;
         Ok(Self { shared: Arc::new(Shared { database, folder, _lock: lock }) })
+    }
+
+    /// What was done about damaged records when the folder was opened.
+    pub fn rebuilt(&self) -> Option<&Rebuilt> {
+        self.shared.database.rebuilt()
+    }
+
+    /// Whether the records were found damaged since then; the next start rebuilds them.
+    pub fn has_damaged_records(&self) -> bool {
+        self.shared.folder.has_damaged_records()
     }
 
     /// Makes all `changes` of the records or none; they are on the disk when this returns. Commits take effect in

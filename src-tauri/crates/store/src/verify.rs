@@ -161,7 +161,8 @@ fn referred(known: &CacheRecords) -> BTreeSet<BlobHash> {
 }
 
 fn fault(hash: BlobHash, wrong: Wrong, known: &CacheRecords) -> Fault {
-    let jobs: BTreeSet<_> = known.files.iter().filter(|file| file.hash == hash).map(|file| &file.job).collect();
+    let jobs: BTreeSet<_> =
+        known.files.iter().filter(|file| file.hash == hash).map(|file| &file.job).collect();
     let names = known.named.iter().filter(|(_, named)| *named == hash).map(|(name, _)| name.clone());
     Fault { hash, wrong, jobs: jobs.into_iter().cloned().collect(), names: names.collect() }
 }

@@ -18,8 +18,8 @@ use deskgrid_job::{BlobHash, BlobKey};
 
 pub use batch::Batch;
 pub use incoming::Incoming;
-pub(crate) use proof::Proofs;
 pub use proof::CheckedReader;
+pub(crate) use proof::Proofs;
 
 use crate::error::{StoreError, failed};
 use crate::{Change, Shared, blocking};

@@ -95,7 +95,9 @@ impl Folder {
                 .or_else(|_| fs::remove_file(&place));
             match moved {
                 Ok(()) => tracing::error!(%hash, "a stored file was damaged on the disk; it was set aside"),
-                Err(error) => tracing::error!(%hash, %error, "a stored file is damaged, and cannot be set aside"),
+                Err(error) => {
+                    tracing::error!(%hash, %error, "a stored file is damaged, and cannot be set aside")
+                }
             }
         }
         StoreError::DamagedFile { hash, aside }
@@ -303,7 +305,8 @@ mod tests {
         }
 
         fn is_set_aside(&self) -> bool {
-            !self.blobs.path(self.hash).exists() && self.dir.path().join("damaged").join(self.hash.to_string()).exists()
+            !self.blobs.path(self.hash).exists()
+                && self.dir.path().join("damaged").join(self.hash.to_string()).exists()
         }
 
         async fn read_to_end(&self) -> (usize, Option<StoreError>) {

@@ -22,7 +22,8 @@ pub(super) fn shelve(folder: &Folder, finished: Vec<Finished>) -> Result<(), Sto
     // The names of those already there may not be on the disk yet: another thread may be about to see to it.
     let folders = folders_of(by_place.keys());
     // The bytes of those already there count only when they are still the right ones.
-    let there = by_place.iter().filter(|(place, blob)| is_there(place, blob)).map(|(_, blob)| blob.stored.hash);
+    let there =
+        by_place.iter().filter(|(place, blob)| is_there(place, blob)).map(|(_, blob)| blob.stored.hash);
     let sound: HashSet<BlobHash> = there.filter(|hash| folder.is_sound(*hash)).collect();
     let staying = folder.comings.read().unwrap_or_else(PoisonError::into_inner);
     by_place.retain(|_, blob| !sound.contains(&blob.stored.hash) || !is_kept(folder, blob.stored.hash));

@@ -88,7 +88,9 @@ async fn content(
             }
         }
         DataRef::Key(key) => {
-            let found = stored(store, [key.clone()]).await.map_err(|error| unusable(path, &key.to_string(), error))?;
+            let found = stored(store, [key.clone()])
+                .await
+                .map_err(|error| unusable(path, &key.to_string(), error))?;
             found.ok_or_else(|| missing(path, &key.to_string()))?
         }
     };
