@@ -8,6 +8,7 @@ mod events;
 mod jobs;
 mod log_places;
 mod news;
+mod notices;
 mod premises;
 mod removals;
 mod row;
@@ -31,6 +32,7 @@ use crate::error::HttpError;
 
 pub(crate) use log_places::LogPlaces;
 pub use news::News;
+pub(crate) use notices::Read as ReadNotices;
 pub(crate) use removals::Removals;
 pub(crate) use verify::Verification;
 
@@ -39,6 +41,7 @@ pub(crate) fn routes() -> Router<Site> {
         .merge(desk::routes())
         .merge(events::routes())
         .merge(jobs::routes())
+        .merge(notices::routes())
         .merge(sample::routes())
         .merge(settings::routes())
         .merge(sites::routes())

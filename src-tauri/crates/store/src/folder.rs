@@ -142,7 +142,7 @@ impl Folder {
 
     /// Where files are that were found damaged.
     pub(crate) fn damaged(&self) -> PathBuf {
-        self.root.join("damaged")
+        self.root.join(crate::DAMAGED)
     }
 
     pub(crate) fn incoming(&self) -> PathBuf {

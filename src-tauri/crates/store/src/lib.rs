@@ -60,6 +60,9 @@ pub use verify::{Fault, Findings, VerifyCount, VerifyProgress, Wrong};
 /// What is in the data folder for a running program only, and need not go along when the folder moves.
 pub const PASSING: [&str; 4] = ["deskgrid.lock", "deskgrid.sock", "incoming", "runs"];
 
+/// The folder of what was found damaged, in the data folder.
+pub const DAMAGED: &str = "damaged";
+
 use database::Database;
 use folder::Folder;
 use lock::Lock;
@@ -98,6 +101,11 @@ impl Store {
     /// What was done about damaged records when the folder was opened.
     pub fn rebuilt(&self) -> Option<&Rebuilt> {
         self.shared.database.rebuilt()
+    }
+
+    /// How many stored files were found damaged, and set aside, since then.
+    pub fn damaged_files(&self) -> u64 {
+        self.shared.folder.proofs.damaged()
     }
 
     /// Whether the records were found damaged since then; the next start rebuilds them.

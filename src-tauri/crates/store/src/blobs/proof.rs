@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -40,11 +41,15 @@ impl Stamp {
 
 /// The files that were found sound, as they were then.
 #[derive(Debug, Default)]
-pub(crate) struct Proofs(Mutex<HashMap<BlobHash, Stamp>>);
+pub(crate) struct Proofs {
+    sound: Mutex<HashMap<BlobHash, Stamp>>,
+    /// Files that were set aside since the start.
+    damaged: AtomicU64,
+}
 
 impl Proofs {
     fn lock(&self) -> MutexGuard<'_, HashMap<BlobHash, Stamp>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sound.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note(&self, hash: BlobHash, facts: &Metadata) {
@@ -57,6 +62,11 @@ impl Proofs {
 
     fn holds(&self, hash: BlobHash, facts: &Metadata) -> bool {
         self.lock().get(&hash) == Some(&Stamp::of(facts))
+    }
+
+    /// Files that were set aside since the start.
+    pub(crate) fn damaged(&self) -> u64 {
+        self.damaged.load(Ordering::Relaxed)
     }
 
     fn forget(&self, hash: BlobHash) {
@@ -93,10 +103,11 @@ impl Folder {
                 .and_then(|()| fs::rename(&place, &aside))
                 // Where it cannot be kept, it must not stay under its name.
                 .or_else(|_| fs::remove_file(&place));
+            self.proofs.damaged.fetch_add(1, Ordering::Relaxed);
             match moved {
                 Ok(()) => tracing::error!(%hash, "a stored file was damaged on the disk; it was set aside"),
                 Err(error) => {
-                    tracing::error!(%hash, %error, "a stored file is damaged, and cannot be set aside")
+                    tracing::error!(%hash, %error, "a stored file is damaged, and cannot be set aside");
                 }
             }
         }

@@ -154,13 +154,12 @@ fn record_files(folder: &Folder) -> (BTreeMap<u32, Vec<PathBuf>>, HashSet<String
     let (mut by_form, mut known) = (BTreeMap::<u32, Vec<PathBuf>>::new(), HashSet::new());
     for file in files_below(&folder.records()) {
         let path = file.path();
-        match JobRecord::load(&path) {
-            Some(record) => {
-                known.insert(record.job);
-                by_form.entry(record.form).or_default().push(path);
-            }
-            None => tracing::warn!(path = %path.display(), "a record of a job does not read back"),
-        }
+        let Some(record) = JobRecord::load(&path) else {
+            tracing::warn!(path = %path.display(), "a record of a job does not read back");
+            continue;
+        };
+        known.insert(record.job);
+        by_form.entry(record.form).or_default().push(path);
     }
     (by_form, known)
 }

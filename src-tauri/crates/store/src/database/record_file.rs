@@ -72,7 +72,7 @@ impl JobTables {
         let mut tables = BTreeMap::new();
         for Table { name, condition } in &self.tables {
             let mut statement = from.prepare_cached(&format!("SELECT * FROM {name} WHERE {condition}"))?;
-            let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+            let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
             let mut rows = statement.query([job])?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {

@@ -43,8 +43,8 @@ impl RecordKeeper {
         folder: &Folder,
         changes: impl Iterator<Item = &'a Change>,
     ) {
-        let changed: BTreeSet<&JobId> = changes.filter_map(changed_job).collect();
-        for id in changed {
+        let jobs: BTreeSet<&JobId> = changes.filter_map(changed_job).collect();
+        for id in jobs {
             if let Err(error) = self.write(database, folder, id) {
                 tracing::warn!(job = %id, %error, "could not write the second copy of a job's record");
                 let _ = fs::remove_file(folder.records_complete());

@@ -125,8 +125,10 @@ fn the_fixtures_have_the_tables_that_the_released_steps_make() {
     }
 }
 
-/// Each way in which a file comes to harm.
-fn harms() -> Vec<(&'static str, fn(&Path))> {
+/// A way in which a file comes to harm.
+type Harm = (&'static str, fn(&Path));
+
+fn harms() -> Vec<Harm> {
     fn flip(path: &Path, range: impl Fn(usize) -> std::ops::Range<usize>) {
         let mut bytes = fs::read(path).unwrap();
         let range = range(bytes.len());
