@@ -25,6 +25,7 @@ mod signals;
 mod sites;
 mod status;
 mod upload;
+mod verify;
 mod words;
 
 use std::process::ExitCode;
@@ -59,6 +60,7 @@ enum Command {
     Result(result::ShowResult),
     Sites(sites::Sites),
     Dashboard(dashboard::Dashboard),
+    Verify(verify::Verify),
     Doctor(doctor::Doctor),
 }
 
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         Command::Result(command) => wait_for(command.execute()),
         Command::Sites(command) => wait_for(command.execute()),
         Command::Dashboard(command) => wait_for(command.execute()),
+        Command::Verify(command) => wait_for(command.execute()),
         Command::Doctor(command) => wait_for(command.execute()),
     };
     outcome.unwrap_or_else(|error| {
