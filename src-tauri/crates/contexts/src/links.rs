@@ -63,9 +63,8 @@ impl<'a> Walker<'a> {
         while let Some(segment) = ahead.pop_front() {
             self.steps = self.steps.checked_sub(1).ok_or_else(too_many)?;
             match segment.as_str() {
-                "" | "." => continue,
                 ".." if place.pop().is_none() => return Ok(End::Outside),
-                ".." => continue,
+                "" | "." | ".." => continue,
                 _ => place.push(segment),
             }
             if let Some(Kind::Link(next)) = self.kind(&place) {
