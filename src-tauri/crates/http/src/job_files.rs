@@ -11,7 +11,7 @@ use deskgrid_wire::definition;
 use crate::Site;
 use crate::body::understand;
 use crate::error::HttpError;
-use crate::files::download;
+use crate::files::{download, preview};
 use crate::names::Named;
 
 pub(crate) fn routes() -> Router<Site> {
@@ -35,11 +35,14 @@ async fn input(
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     let kind = download::content_type(path.as_str());
-    match find_input(&site, &id, &path).await? {
-        Some(Bytes::Here(bytes)) => Ok(download::inline(bytes, path.as_str(), &kind)),
-        Some(Bytes::Stored(hash)) => download::blob(site.store(), hash, path.as_str(), kind, &headers).await,
-        None => Ok(no_file("input", &path)),
-    }
+    let answer = match find_input(&site, &id, &path).await? {
+        Some(Bytes::Here(bytes)) => download::inline(bytes, path.as_str(), &kind),
+        Some(Bytes::Stored(hash)) => {
+            download::blob(site.store(), hash, path.as_str(), kind, &headers).await?
+        }
+        None => return Ok(no_file("input", &path)),
+    };
+    Ok(preview::shown(answer, &headers))
 }
 
 async fn output(
@@ -52,8 +55,9 @@ async fn output(
     let Some(file) = result.and_then(|result| result.outputs.get(&path).copied()) else {
         return Ok(no_file("output", &path));
     };
-    download::blob(site.store(), file.hash, path.as_str(), download::content_type(path.as_str()), &headers)
-        .await
+    let kind = download::content_type(path.as_str());
+    let answer = download::blob(site.store(), file.hash, path.as_str(), kind, &headers).await?;
+    Ok(preview::shown(answer, &headers))
 }
 
 /// 404 as clients know it: plain text.
