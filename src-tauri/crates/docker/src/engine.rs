@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::address::Address;
 use crate::delivery::{self, Delivery};
 use crate::error::EngineError;
+use crate::image::Pulls;
 use crate::network::NetworkOnce;
-use crate::pull::Pulls;
 
 /// For questions that an engine answers from memory. Long, since a busy disk holds them up too.
 pub(crate) const QUESTION: Duration = Duration::from_secs(60);

@@ -57,6 +57,9 @@ pub struct BuildBlock {
     pub image: String,
     /// The address of the files that the build may use, with the credentials that it came with.
     pub context: Option<String>,
+    /// The key of the context, when its address is that of a file of a server like ours; looked for here before
+    /// anything is fetched.
+    pub context_key: Option<BlobKey>,
     /// The folder of the context that is built.
     pub build_context: Option<String>,
     /// The Dockerfile in that folder.

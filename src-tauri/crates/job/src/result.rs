@@ -74,6 +74,10 @@ pub enum FailureCode {
     RegistryUnreachable,
     /// The engine's disk has no room for the image.
     EngineNoSpace,
+    /// The image could not be built; the same build fails again.
+    BuildFailed,
+    /// The files that the image is built from could not be had.
+    ContextUnavailable,
     /// An input could not be fetched.
     InputUnavailable,
     /// More CPUs, memory or GPUs than this computer offers.
@@ -92,7 +96,7 @@ pub enum FailureCode {
 
 impl FailureCode {
     /// Every code.
-    pub const ALL: [FailureCode; 15] = [
+    pub const ALL: [FailureCode; 17] = [
         Self::BadDefinition,
         Self::CannotStart,
         Self::ImageUnavailable,
@@ -101,6 +105,8 @@ impl FailureCode {
         Self::ImageWrongPlatform,
         Self::RegistryUnreachable,
         Self::EngineNoSpace,
+        Self::BuildFailed,
+        Self::ContextUnavailable,
         Self::InputUnavailable,
         Self::TooLarge,
         Self::EngineLost,
@@ -121,6 +127,8 @@ impl FailureCode {
             Self::ImageWrongPlatform => "image-wrong-platform",
             Self::RegistryUnreachable => "registry-unreachable",
             Self::EngineNoSpace => "engine-no-space",
+            Self::BuildFailed => "build-failed",
+            Self::ContextUnavailable => "build-context-unavailable",
             Self::InputUnavailable => "input-unavailable",
             Self::TooLarge => "too-large",
             Self::EngineLost => "engine-lost",
@@ -139,7 +147,7 @@ impl FailureCode {
     /// Whether this computer was the cause, so that the same job is run again when submitted again
     /// (protocol section 3, **Better**).
     pub fn is_this_computer(self) -> bool {
-        !matches!(self, Self::BadDefinition | Self::CannotStart)
+        !matches!(self, Self::BadDefinition | Self::CannotStart | Self::BuildFailed)
     }
 }
 

@@ -235,6 +235,11 @@ impl Store {
         Scratch::create(&self.shared.folder, id, run)
     }
 
+    /// The folder for what lives no longer than this program; what a crash leaves there is swept at the next start.
+    pub fn passing_folder(&self) -> std::path::PathBuf {
+        self.shared.folder.runs()
+    }
+
     /// Removes the scratch folders of all runs but `keep`. What cannot be removed is told to the log only, since it
     /// harms nobody but the disk's free space.
     pub async fn sweep_runs(&self, keep: &[(JobId, u32)]) -> Result<(), StoreError> {

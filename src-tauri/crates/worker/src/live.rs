@@ -177,7 +177,7 @@ impl Pulse {
     /// Lines were written; `count` is how many the log has now.
     pub(crate) fn wrote(&self, step: Step, lines: &[LogLine], count: u64) {
         self.change(|live| match step {
-            Step::Pull => live.build_lines = count,
+            Step::Pull | Step::Context | Step::Build => live.build_lines = count,
             Step::Run => {
                 live.lines = count;
                 let said = lines.iter().rev().find(|line| !line.text.trim().is_empty());

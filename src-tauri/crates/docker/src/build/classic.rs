@@ -1,9 +1,11 @@
 //! What the classic builder writes: text in pieces, steps by their number, and the messages of pulls.
 
 use bollard::models::{BuildInfo, CreateImageInfo};
+use tokio::time::Instant;
 
 use super::{BuildProgress, Reader};
-use crate::progress::{Meter, Pace};
+use crate::pace::Pace;
+use crate::progress::Meter;
 
 /// The builder paints what a step writes to its standard error in this colour.
 const RED: &str = "\u{1b}[91m";
@@ -75,9 +77,9 @@ impl Text {
             ..CreateImageInfo::default()
         };
         if let Some(progress) = self.meter.next(message)
-            && self.pace.allows(&progress)
+            && let Some(text) = self.pace.take(&progress, Instant::now())
         {
-            told.push(self.line(&progress.line, false));
+            told.push(self.line(&text, false));
         }
     }
 }

@@ -112,7 +112,7 @@ mod tests {
         BuildOrder {
             image: "deskgrid/build:x".into(),
             dockerfile: "Dockerfile".into(),
-            text: String::new(),
+            text: None,
             target: Some("nope".into()),
             args: [].into(),
             platform: None,

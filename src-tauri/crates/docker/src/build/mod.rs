@@ -19,6 +19,7 @@ use bytes::Bytes;
 use futures_util::stream::Stream;
 use tokio::sync::mpsc;
 
+use crate::cli_config;
 use crate::engine::{Engine, EngineInfo};
 use crate::error::EngineError;
 use crate::image::Image;
@@ -34,8 +35,8 @@ pub struct BuildOrder {
     pub image: String,
     /// The Dockerfile within the archive.
     pub dockerfile: String,
-    /// Its text: the registries that it names are asked with the person's credentials.
-    pub text: String,
+    /// Its text, where that is known: then only the registries that it names get the person's credentials.
+    pub text: Option<String>,
     /// The stage that becomes the image; none for the last.
     pub target: Option<String>,
     /// Values for its `ARG`s.
@@ -142,7 +143,11 @@ impl Engine {
         let read = move || {
             let around = Surroundings::of_this_computer();
             let builder = Builder::of(&info, &around);
-            (builder, registries::named(&text, &args))
+            let named = match text {
+                Some(text) => registries::named(&text, &args),
+                None => cli_config::registries(&around).into_iter().collect(),
+            };
+            (builder, named)
         };
         let Ok((builder, named)) = tokio::task::spawn_blocking(read).await else {
             return (Builder::Classic, HashMap::new());

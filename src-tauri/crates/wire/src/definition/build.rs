@@ -16,9 +16,11 @@ pub(super) fn parse(build: &Field) -> Result<Option<BuildBlock>, DefinitionError
     let Some(members) = build.object()? else { return Ok(None) };
     let Some(hash) = job_id::build_hash(members) else { return Ok(None) };
     let text = |name: &str| Ok(build.member(members, name).text()?.map(str::to_owned));
+    let context = context(build, members)?;
     let block = BuildBlock {
         image: format!("{NAME_SPACE}:{hash}"),
-        context: context(build, members)?,
+        context_key: context.as_deref().and_then(url::own_file_key),
+        context,
         build_context: inside(&build.member(members, "buildContext"))?,
         filename: inside(&build.member(members, "filename"))?,
         target: text("target")?,
@@ -150,6 +152,13 @@ mod tests {
             let error = refused(&build);
             assert!(error.starts_with(wanted) && !error.contains("ecret"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_context_that_is_a_file_of_ours_is_known_by_its_key() {
+        let key = |context: &str| block(&json!({ "context": context })).context_key;
+        assert_eq!(key("http://localhost:8000/f/abc"), Some(deskgrid_job::BlobKey::Name("abc".into())));
+        assert_eq!(key("https://github.com/o/r"), None);
     }
 
     #[test]

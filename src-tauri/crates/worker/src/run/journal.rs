@@ -63,6 +63,16 @@ impl<'a> Journal<'a> {
         Self { opening: Opening::Append, ..Self::new(run, step) }
     }
 
+    /// The step that what is written belongs to.
+    pub(super) fn step(&self) -> Step {
+        self.step
+    }
+
+    /// What is written from now on belongs to `step`, in the same log.
+    pub(super) fn go_on_as(&mut self, step: Step) {
+        self.step = step;
+    }
+
     /// Stores `lines` and tells of them.
     pub(super) async fn write(&mut self, lines: Vec<LogLine>) -> Result<(), Interruption> {
         let lines = self.room.keep(lines);
@@ -194,7 +204,7 @@ fn told(lines: &[LogLine]) -> &[LogLine] {
 
 fn kind(step: Step) -> LogKind {
     match step {
-        Step::Pull => LogKind::Build,
+        Step::Pull | Step::Context | Step::Build => LogKind::Build,
         Step::Run => LogKind::Run,
     }
 }
