@@ -82,6 +82,9 @@ pub(crate) struct Serve {
     /// Disk that results and files may take, such as 20g [default: 20 GB, or a tenth of the disk]
     #[arg(long, value_name = "SIZE")]
     cache_limit: Option<String>,
+    /// Disk that stays free: below it uploads are refused and jobs wait [default: 2 GB, or a twentieth of the disk]
+    #[arg(long, value_name = "SIZE")]
+    disk_reserve: Option<String>,
     /// Settings file to read instead of the usual one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -117,6 +120,7 @@ impl Serve {
             (Key::Listen, one(&self.listen)),
             (Key::TrustUnknownPrograms, one(&self.trust_unknown_programs)),
             (Key::CacheLimit, one(&self.cache_limit)),
+            (Key::DiskReserve, one(&self.disk_reserve)),
         ])?)
     }
 }

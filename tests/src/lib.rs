@@ -10,6 +10,7 @@
 )]
 
 pub mod browser;
+pub mod clock;
 pub mod command;
 pub mod dashboard;
 pub mod desktop;
@@ -29,6 +30,7 @@ pub mod user;
 pub mod web;
 pub mod window;
 
+pub use clock::WallClock;
 pub use command::{Outcome, deskgrid};
 pub use door::Door;
 pub use engine::{EngineClient, PrivateEngine};

@@ -119,7 +119,8 @@ impl Deskgrid {
         self.address = address;
     }
 
-    async fn signal(&self, name: &str) {
+    /// Sends it the signal of this name.
+    pub async fn signal(&self, name: &str) {
         let id = self.process.id().expect("it runs").to_string();
         let sent = Command::new("kill").args([&format!("-{name}"), &id]).status().await;
         assert!(sent.is_ok_and(|status| status.success()));

@@ -9,18 +9,18 @@ use deskgrid_tests::Deskgrid;
 use serde_json::Value;
 
 /// Speaks to the administration as its owner does.
-struct Desk<'a> {
+pub(crate) struct Desk<'a> {
     server: &'a Deskgrid,
     token: String,
 }
 
 impl<'a> Desk<'a> {
-    fn of(server: &'a Deskgrid) -> Self {
+    pub(crate) fn of(server: &'a Deskgrid) -> Self {
         let token = std::fs::read_to_string(server.data().join("token")).unwrap().trim().to_owned();
         Self { server, token }
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let request = self.server.http().get(self.server.url(path)).bearer_auth(&self.token);
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 200, "{path}");

@@ -10,7 +10,8 @@ use deskgrid_tests::{Deskgrid, EngineClient, Options};
 use serde_json::{Value, json};
 
 /// The two builders of the engine, by the word by which the docker command line chooses them.
-const BUILDERS: [(&str, &str); 2] = [("BuildKit", "DOCKER_BUILDKIT=1"), ("the classic builder", "DOCKER_BUILDKIT=0")];
+const BUILDERS: [(&str, &str); 2] =
+    [("BuildKit", "DOCKER_BUILDKIT=1"), ("the classic builder", "DOCKER_BUILDKIT=0")];
 
 /// A server that builds as `choice` says.
 async fn server_with(choice: &str) -> Deskgrid {

@@ -9,6 +9,7 @@ mod builds;
 mod callers;
 mod cancel;
 mod clients;
+mod clock;
 mod command_line;
 mod dashboard;
 mod desk;

@@ -58,6 +58,8 @@ pub struct EngineInfo {
     pub rights: Rights,
     /// Whether it is Docker Desktop or `OrbStack`, which run it in a machine that shares our folders.
     pub is_desktop: bool,
+    /// The folder in which it keeps its containers, on the computer that it runs on.
+    pub root: String,
     /// Whether containers go on running while it is restarted ("live restore").
     pub keeps_containers: bool,
     /// Which limits it can keep.
@@ -99,6 +101,7 @@ impl EngineInfo {
             rights: Rights::of(&security),
             is_desktop: product.contains("Docker Desktop") || product.contains("OrbStack"),
             product,
+            root: info.docker_root_dir.unwrap_or_default(),
             keeps_containers: info.live_restore_enabled.unwrap_or(false),
             limits: Limits {
                 cpus: info.cpu_cfs_quota.unwrap_or(true),

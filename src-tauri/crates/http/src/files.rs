@@ -31,6 +31,7 @@ async fn receive(
     body: Body,
 ) -> Result<Response, HttpError> {
     let mut allowance = site.bounds().uploads.begin(&caller, announced(&headers))?;
+    site.worker().make_room(announced(&headers)).await?;
     let _under_way = site.gauges().upload();
     let blobs = site.store().blobs();
     let expected = match &key {

@@ -78,11 +78,15 @@ pub enum FailureCode {
     EngineRefused,
     /// Our own disk refused.
     DiskFailed,
+    /// No room is left on the disk, or less than is held in reserve.
+    DiskFull,
+    /// A stored input is not the file any more that was put there.
+    InputDamaged,
 }
 
 impl FailureCode {
     /// Every code.
-    pub const ALL: [FailureCode; 10] = [
+    pub const ALL: [FailureCode; 12] = [
         Self::BadDefinition,
         Self::CannotStart,
         Self::ImageUnavailable,
@@ -93,6 +97,8 @@ impl FailureCode {
         Self::EngineLost,
         Self::EngineRefused,
         Self::DiskFailed,
+        Self::DiskFull,
+        Self::InputDamaged,
     ];
 
     /// The stable text of the code.
@@ -108,6 +114,8 @@ impl FailureCode {
             Self::EngineLost => "engine-lost",
             Self::EngineRefused => "engine-refused",
             Self::DiskFailed => "disk-failed",
+            Self::DiskFull => "disk-full",
+            Self::InputDamaged => "input-damaged",
         }
     }
 

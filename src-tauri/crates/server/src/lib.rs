@@ -161,6 +161,7 @@ impl Server {
             Setup { store, engine: engine_state, id, read_definition, base_url, on, limits, site_rules };
         let running = Running::start(setup).await?;
         running.worker().set_cache_limit(settings.cache_limit);
+        running.worker().set_disk_reserve(settings.disk_reserve);
         let post = Post {
             settings: watch.subscribe(),
             access: access_sender.clone(),

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{StoreError, failed};
 use crate::logs::LogKind;
 use crate::platform;
+use crate::room::Reserve;
 
 const CACHE_TAG: &str = "CACHEDIR.TAG";
 /// The first line is fixed by the convention, so that backup programs know the folder.
@@ -28,6 +29,7 @@ pub(crate) struct Folder {
     next: AtomicU64,
     /// Held for reading while files are given their names, and for writing while one is removed.
     pub(crate) comings: RwLock<()>,
+    pub(crate) reserve: Reserve,
 }
 
 impl Folder {
@@ -36,7 +38,7 @@ impl Folder {
         platform::create_private_folder(root).map_err(failed("create the data folder", root))?;
         // Containers are given paths below it, and the engine takes absolute ones only.
         let root = std::path::absolute(root).map_err(failed("find", root))?;
-        Ok(Self { root, next: AtomicU64::new(0), comings: RwLock::new(()) })
+        Ok(Self { root, next: AtomicU64::new(0), comings: RwLock::new(()), reserve: Reserve::default() })
     }
 
     /// Creates the folders inside, and removes temporary files of an earlier process.

@@ -31,6 +31,7 @@ mod lock;
 mod logs;
 mod platform;
 mod removal;
+mod room;
 mod scratch;
 mod token;
 mod worker_id;
@@ -46,8 +47,9 @@ pub use database::{
     Usage,
 };
 pub use error::StoreError;
-pub use holdings::{GRACE, Holding, Holdings, Room};
+pub use holdings::{GRACE, Holding, Holdings};
 pub use logs::{Cut, Excerpt, LogKind, LogSlice, LogWriter, Logs, Most, Opening, Place};
+pub use room::{Room, usual_reserve};
 pub use scratch::Scratch;
 pub use token::Token;
 

@@ -18,7 +18,8 @@ pub(super) fn write(folder: &Path, name: &str, bytes: &[u8]) {
 
 /// A gzip-compressed tar of these files.
 pub(super) fn gzip(files: &[(&str, &str)]) -> Vec<u8> {
-    let mut archive = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    let mut archive =
+        tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
     for (name, text) in files {
         append(&mut archive, name.as_bytes(), text.as_bytes());
     }
@@ -61,9 +62,12 @@ async fn gzip_and_zip_wrapped_and_bare_are_told_apart_by_their_bytes() {
     let server = Deskgrid::start().await;
     let folder = tempfile::tempdir().unwrap();
     let web = Web::folder(folder.path()).await;
-    for (name, prefix, is_zip) in
-        [("bare", "", false), ("wrapped", "top-1.0/", false), ("bare-zip", "", true), ("wrapped-zip", "top/", true)]
-    {
+    for (name, prefix, is_zip) in [
+        ("bare", "", false),
+        ("wrapped", "top-1.0/", false),
+        ("bare-zip", "", true),
+        ("wrapped-zip", "top/", true),
+    ] {
         let (text, dockerfile) = (format!("data of {name}"), dockerfile());
         let (data, recipe) = (format!("{prefix}data"), format!("{prefix}Dockerfile"));
         let files = [(recipe.as_str(), dockerfile.as_str()), (&data, &text)];
@@ -169,7 +173,11 @@ async fn links_that_lead_out_of_the_context_are_left_out_and_said() {
     let server = Deskgrid::start().await;
     let folder = tempfile::tempdir().unwrap();
     let mut archive = tar::Builder::new(Vec::new());
-    append(&mut archive, b"Dockerfile", format!("FROM {BUSYBOX}\nCOPY . /all\nLABEL test={}", unique()).as_bytes());
+    append(
+        &mut archive,
+        b"Dockerfile",
+        format!("FROM {BUSYBOX}\nCOPY . /all\nLABEL test={}", unique()).as_bytes(),
+    );
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Symlink);
     header.set_size(0);
@@ -185,7 +193,8 @@ async fn links_that_lead_out_of_the_context_are_left_out_and_said() {
 #[tokio::test]
 async fn a_bomb_is_refused_before_it_goes_off() {
     let server = Deskgrid::start_with_args(&["--build-context-size", "1m"]).await;
-    let mut archive = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    let mut archive =
+        tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
     append(&mut archive, b"Dockerfile", dockerfile().as_bytes());
     append(&mut archive, b"bomb", &vec![0; 64 << 20]);
     let error = refusal(&server, archive.into_inner().unwrap().finish().unwrap()).await;

@@ -10,7 +10,8 @@ async fn a_failing_step_is_named_with_its_exit_code_by_either_builder() {
     for (builder, choice) in BUILDERS {
         let server = server_with(choice).await;
         let word = unique();
-        let build = json!({"dockerfile": format!("FROM {BUSYBOX}\nRUN echo said {word}; exit 7\nRUN echo never\n")});
+        let build =
+            json!({"dockerfile": format!("FROM {BUSYBOX}\nRUN echo said {word}; exit 7\nRUN echo never\n")});
         let definition = job(&build, "true");
         let id = server.submit(&definition).await;
         let finished = server.finished(&id).await;
@@ -19,11 +20,18 @@ async fn a_failing_step_is_named_with_its_exit_code_by_either_builder() {
         assert!(error.contains(&format!("RUN echo said {word}")), "{builder}: {error}");
         assert_eq!(finished["finished"]["result"]["logs"], json!([]), "{builder}");
         let log = build_log(&server, &id).await;
-        assert!(log.contains(&format!("RUN echo said {word}; exit 7")) && log.contains(error), "{builder}: {log}");
+        assert!(
+            log.contains(&format!("RUN echo said {word}; exit 7")) && log.contains(error),
+            "{builder}: {log}"
+        );
         assert!(!log.contains("echo never"), "{builder}: {log}");
         assert!(!has_image(&server.engine(), &image_of(&build)).await, "{builder}");
         // The Dockerfile is at fault: the same one fails again, and is not tried again.
-        assert_eq!(server.run(&definition).await["finished"]["time"], finished["finished"]["time"], "{builder}");
+        assert_eq!(
+            server.run(&definition).await["finished"]["time"],
+            finished["finished"]["time"],
+            "{builder}"
+        );
     }
 }
 
@@ -36,7 +44,10 @@ async fn what_is_wrong_with_a_dockerfile_is_told_in_the_same_words_by_either_bui
             (json!({"dockerfile": text("FROB")}), "parse error line 2: unknown instruction: FROB"),
             (json!({"dockerfile": text("RUN"), "target": "nope"}), "has no stage \"nope\""),
             (json!({"dockerfile": text("COPY nothing")}), "step 2/"),
-            (json!({"dockerfile": format!("FROM localhost:1/x{}", std::process::id())}), "registry cannot be reached"),
+            (
+                json!({"dockerfile": format!("FROM localhost:1/x{}", std::process::id())}),
+                "registry cannot be reached",
+            ),
         ] {
             let finished = server.run(&job(&build, "true")).await;
             assert!(error_of(&finished).contains(wanted), "{builder}: {finished}");

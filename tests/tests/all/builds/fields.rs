@@ -16,7 +16,8 @@ async fn every_field_has_its_effect_with_either_builder() {
              FROM wanted\nRUN echo unwanted {} >> /data\n",
             unique()
         );
-        let files = [("top/app/data", "from the context\n"), ("top/app/docker/Special", &dockerfile), ("top/x", "")];
+        let files =
+            [("top/app/data", "from the context\n"), ("top/app/docker/Special", &dockerfile), ("top/x", "")];
         write(folder.path(), "context.tar.gz", &gzip(&files));
         let web = Web::folder(folder.path()).await;
         let build = json!({
@@ -30,7 +31,11 @@ async fn every_field_has_its_effect_with_either_builder() {
         assert!(!log.contains("unwanted"), "{builder}: {log}");
         let image = server.engine().get(&format!("/images/{}/json", image_of(&build))).await;
         let labels = &image["Config"]["Labels"];
-        assert_eq!(labels["deskgrid.build"], image_of(&build).rsplit_once(':').unwrap().1, "{builder}: {image}");
+        assert_eq!(
+            labels["deskgrid.build"],
+            image_of(&build).rsplit_once(':').unwrap().1,
+            "{builder}: {image}"
+        );
         assert_eq!(labels["container.mtfm.io/worker"], server.worker_id(), "{builder}");
     }
 }
@@ -60,7 +65,8 @@ async fn lines_arrive_under_the_protocols_step_names_while_the_build_goes_on() {
     let id = unique();
     page.submit(&id, &job(&json!({"context": web.url("/c.tgz")}), "true"), &json!({})).await;
     page.until(&id, "Finished").await;
-    let steps: Vec<_> = page.lines.iter().filter(|line| line.job == id).map(|line| line.step.as_str()).collect();
+    let steps: Vec<_> =
+        page.lines.iter().filter(|line| line.job == id).map(|line| line.step.as_str()).collect();
     assert!(steps.contains(&"cloning repo") && steps.contains(&"docker build"), "{steps:?}");
     let first_build = steps.iter().position(|step| *step == "docker build");
     assert!(steps.iter().rposition(|step| *step == "cloning repo") < first_build, "{steps:?}");

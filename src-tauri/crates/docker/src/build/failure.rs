@@ -118,6 +118,7 @@ mod tests {
             args: [].into(),
             platform: None,
             has_network: true,
+            worker: "w".into(),
         }
     }
 

@@ -9,7 +9,7 @@ mod registries;
 mod session;
 mod trace;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
 use bollard::errors::Error as Bollard;
@@ -19,6 +19,7 @@ use bytes::Bytes;
 use futures_util::stream::Stream;
 use tokio::sync::mpsc;
 
+use crate::LABEL_WORKER;
 use crate::cli_config;
 use crate::engine::{Engine, EngineInfo};
 use crate::error::EngineError;
@@ -45,6 +46,8 @@ pub struct BuildOrder {
     pub platform: Option<String>,
     /// Whether its steps can reach the internet.
     pub has_network: bool,
+    /// The worker that has it built, as on its containers.
+    pub worker: String,
 }
 
 /// Something that a builder said.
@@ -147,9 +150,11 @@ impl Engine {
                 Some(text) => registries::named(&text, &args),
                 None => cli_config::registries(&around).into_iter().collect(),
             };
-            (builder, registries::credentials(&around, &named))
+            (builder, named)
         };
-        tokio::task::spawn_blocking(read).await.unwrap_or((Builder::Classic, HashMap::new()))
+        let read = tokio::task::spawn_blocking(read).await;
+        let (builder, named) = read.unwrap_or_else(|_| (Builder::Classic, BTreeSet::new()));
+        (builder, registries::credentials(named).await)
     }
 }
 
@@ -192,7 +197,7 @@ impl BuildOrder {
             .rm(true)
             .forcerm(true)
             .buildargs(&args)
-            .labels(&HashMap::from([(BUILD_LABEL, tag)]))
+            .labels(&HashMap::from([(BUILD_LABEL, tag), (LABEL_WORKER, self.worker.as_str())]))
             .networkmode(if self.has_network { "default" } else { "none" })
             .platform(self.platform.as_deref().unwrap_or_default())
             .target(self.target.as_deref().unwrap_or_default())

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bollard::auth::DockerCredentials;
+
 use super::Credentials;
-use crate::cli_config;
+use crate::credentials;
 use crate::reference::Reference;
-use crate::surroundings::Surroundings;
 
 /// `BuildKit` asks for the credentials of the default registry under this name.
 const DEFAULT_HOST: &str = "registry-1.docker.io";
@@ -81,24 +82,23 @@ fn filled_in(word: &str, known: &BTreeMap<String, String>) -> String {
 }
 
 /// What the person has stored for `registries`, by the names under which either builder looks.
-pub(super) fn credentials(around: &Surroundings, registries: &BTreeSet<String>) -> Credentials {
+pub(super) async fn credentials(registries: BTreeSet<String>) -> Credentials {
     let mut found = Credentials::new();
     for registry in registries {
-        let Some(credentials) = cli_config::credentials(around, registry) else { continue };
-        if registry == "docker.io" {
-            found.insert(DEFAULT_HOST.to_owned(), credentials.clone());
-        }
-        let key = credentials.serveraddress.clone().unwrap_or_else(|| registry.clone());
-        found.insert(registry.clone(), credentials.clone());
-        found.insert(key, credentials);
+        let Some(credentials) = credentials::find(&registry).await.found else { continue };
+        found.extend(names(registry, &credentials).map(|name| (name, credentials.clone())));
     }
     found
+}
+
+fn names(registry: String, credentials: &DockerCredentials) -> impl Iterator<Item = String> {
+    let by_buildkit = (registry == "docker.io").then(|| DEFAULT_HOST.to_owned());
+    by_buildkit.into_iter().chain(credentials.serveraddress.clone()).chain([registry])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::discovery::tests::computer;
 
     fn of(text: &str, args: &[(&str, &str)]) -> Vec<String> {
         let args = args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -125,13 +125,9 @@ mod tests {
 
     #[test]
     fn credentials_are_given_under_the_names_that_builders_look_for() {
-        let config = r#"{"auths":{"https://index.docker.io/v1/":{"auth":"bWU6cw=="},
-                         "r.example:5000":{"username":"u","password":"p"}}}"#;
-        let around = computer(&[], &[("/home/me/.docker/config.json", config)]);
-        let registries = ["docker.io", "r.example:5000", "other.example"].map(str::to_owned).into();
-        let mut names: Vec<_> = credentials(&around, &registries).into_keys().collect();
-        names.sort();
-        let wanted = ["docker.io", "https://index.docker.io/v1/", "r.example:5000", "registry-1.docker.io"];
-        assert_eq!(names, wanted);
+        let key = Some("https://index.docker.io/v1/".to_owned());
+        let credentials = DockerCredentials { serveraddress: key, ..DockerCredentials::default() };
+        let found: Vec<_> = names("docker.io".to_owned(), &credentials).collect();
+        assert_eq!(found, ["registry-1.docker.io", "https://index.docker.io/v1/", "docker.io"]);
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use super::Credentials;
 use crate::address::Address;
-use crate::image::with_url_safe_credentials;
+use crate::fetch::with_url_safe_credentials;
 
 /// Messages that wait for a slow reader.
 const WAITING: usize = 64;

@@ -113,7 +113,12 @@ fn timeline(job: &Synopsis, stages: &[Stage]) -> Vec<Span> {
     let is_over = matches!(job.phase, Phase::Finished(_));
     let first = stages.first().map(|stage| stage.start);
     let left = job.started_at.or(first).or(is_over.then_some(job.changed_at));
-    let queued = Span { name: "queued", start: job.queued_at.0, end: left.map(|time| time.0), note: None };
+    let queued = Span {
+        name: "queued",
+        start: job.queued_at.0,
+        end: left.map(|time| time.max(job.queued_at).0),
+        note: None,
+    };
     let stages = stages.iter().map(|stage| Span {
         name: stage.name.as_str(),
         start: stage.start.0,

@@ -13,7 +13,6 @@ use deskgrid_outputs::archive::ArchiveError;
 use deskgrid_store::Scratch;
 use futures_util::TryStreamExt as _;
 use futures_util::future::try_join;
-use tokio::time::Instant;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::container::{self, Bounds, Purpose};
@@ -21,6 +20,7 @@ use super::counter::Counter;
 use super::follow::{self, Over};
 use super::inputs::{self, Files};
 use super::journal::{self, Journal};
+use super::run_time::{self, Note, RunTime};
 use super::{Interruption, Run, disk, image, line, outputs};
 use crate::{cache, owner};
 
@@ -66,11 +66,11 @@ impl<'a> Course<'a> {
             Start::AtOnce => Some(output),
             Start::Again => None,
         };
-        let started = Instant::now();
+        let mut time = RunTime::from(Duration::ZERO, Some(limit), self.scratch.clone());
         run.pulse.leave(StageName::Create);
         run.pulse.enter(StageName::Run);
-        let end = follow::follow(run, &mut engine, &container, output, started + limit).await?;
-        self.finish(engine, &container, end, started.elapsed()).await
+        let end = follow::follow(run, &mut engine, &container, output, &mut time).await?;
+        self.finish(engine, &container, end, time.read()).await
     }
 
     /// From a container that an earlier life of this program started.
@@ -81,15 +81,25 @@ impl<'a> Course<'a> {
         self.container = Some(container.clone());
         self.scratch = Some(run.kit.store.scratch(&run.id, run.number).map_err(disk)?);
         let Some(started_at) = found.started_at else { return Err(Interruption::ContainerLost) };
-        run.pulse.take_up(started_at);
+        let note = self.note().await;
+        let (noted, ran) = note.unwrap_or_else(|| (Duration::ZERO, Time::now().since(started_at)));
+        run.pulse.take_up(ran);
         let definition = self.definition().await?;
         self.image = Some(definition.image.image().to_owned());
-        let age = Time::now().since(started_at);
-        let deadline = Instant::now() + self.time_limit(&definition).saturating_sub(age);
-        let end = follow::follow(run, &mut engine, &container, None, deadline).await?;
-        let ended_at = engine.inspect(&container).await.ok().and_then(|now| now.finished_at);
-        let duration = ended_at.unwrap_or_else(Time::now).since(started_at);
+        // One that has ended meanwhile has ended in time: nobody was there to stop it.
+        let limit = found.running.then(|| self.time_limit(&definition));
+        let mut time = RunTime::from(ran, limit, self.scratch.clone());
+        let end = follow::follow(run, &mut engine, &container, None, &mut time).await?;
+        let by_wall = found.finished_at.map(|ended_at| ended_at.since(started_at));
+        let duration = if found.running { time.read() } else { run_time::of_ended(by_wall, noted, ran) };
         self.finish(engine, &container, end, duration).await
+    }
+
+    /// How long the container had run when an earlier life noted it, and how long it has now if it still does.
+    async fn note(&self) -> Option<(Duration, Duration)> {
+        let scratch = self.scratch.clone()?;
+        let read = move || Note::of(&scratch).map(|note| (note.ran(), note.ran_until_now()));
+        tokio::task::spawn_blocking(read).await.ok().flatten()
     }
 
     async fn definition(&self) -> Result<Definition, Interruption> {

@@ -17,6 +17,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::Run;
 use super::upload::{Parcel, Shipment};
+use crate::disk;
 use crate::fetch::Fetcher;
 
 /// Files up to this size are copied and may be written to by the job.
@@ -88,7 +89,7 @@ async fn content(
             stored(store, [key.clone()]).await?.ok_or_else(|| missing(path, &key.to_string()))?
         }
     };
-    let size = store.blobs().size(hash).await.map_err(disk)?;
+    let size = store.blobs().size(hash).await.map_err(disk::failure)?;
     let size = size.ok_or_else(|| missing(path, &hash.to_string()))?;
     Ok(Content::Blob { hash, size, path: store.blobs().path(hash) })
 }
@@ -96,7 +97,7 @@ async fn content(
 /// The first of `keys` that is stored here.
 async fn stored(store: &Store, keys: impl IntoIterator<Item = BlobKey>) -> Result<Option<BlobHash>, Failure> {
     for key in keys {
-        if let Some(found) = store.blobs().find(&key).await.map_err(disk)? {
+        if let Some(found) = store.blobs().find(&key).await.map_err(disk::failure)? {
             store.blobs().note_use(found.hash).await;
             return Ok(Some(found.hash));
         }
@@ -114,10 +115,6 @@ fn missing(path: &ConfigPath, key: &str) -> Failure {
     )
 }
 
-fn disk(error: impl std::fmt::Display) -> Failure {
-    Failure::new(FailureCode::DiskFailed, error.to_string())
-}
-
 /// How the files of a job reach its container.
 #[derive(Debug, Default)]
 pub(super) struct Placement {
@@ -133,7 +130,7 @@ pub(super) struct Placement {
 /// When our own disk refuses.
 pub(super) fn place(files: Files, delivery: Delivery, scratch: &Scratch) -> Result<Placement, Failure> {
     match delivery {
-        Delivery::Bind => place_in_folders(files, scratch).map_err(disk),
+        Delivery::Bind => place_in_folders(files, scratch).map_err(disk::failure),
         Delivery::ArchiveWithBinds => Ok(place_in_archive(files, COPIED_UP_TO)),
         Delivery::Archive => Ok(place_in_archive(files, u64::MAX)),
     }

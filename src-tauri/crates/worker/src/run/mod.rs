@@ -14,6 +14,8 @@ mod inputs;
 mod journal;
 mod logs;
 mod outputs;
+mod run_time;
+mod steady;
 mod stop;
 mod upload;
 
@@ -37,9 +39,11 @@ use tokio_util::task::TaskTracker;
 pub(crate) use build::Builds;
 pub(crate) use container::{ID_LABEL, RUN_LABEL};
 
+use crate::disk::{self, DiskTrouble};
 use crate::fetch::Fetcher;
 use crate::lists::Lists;
 use crate::live::{Board, Pulse};
+use crate::room::Writers;
 use crate::sites::Permits;
 use crate::{Limits, SiteRulesByCaller};
 
@@ -56,6 +60,7 @@ pub(crate) struct Kit {
     pub(crate) contexts: deskgrid_contexts::Downloads,
     /// The builds in progress.
     pub(crate) builds: build::Builds,
+    pub(crate) writers: Writers,
     pub(crate) worker: WorkerId,
     pub(crate) base_url: watch::Receiver<String>,
     pub(crate) read_definition: fn(&str) -> Result<Definition, String>,
@@ -137,8 +142,8 @@ fn line(text: String, is_stderr: bool) -> LogLine {
 }
 
 /// Our own disk refused.
-fn disk(error: impl std::fmt::Display) -> Interruption {
-    Interruption::Failed(Failure::new(FailureCode::DiskFailed, error.to_string()))
+fn disk(error: impl DiskTrouble) -> Interruption {
+    Interruption::Failed(disk::failure(error))
 }
 
 /// A run and all it has in its hands.
