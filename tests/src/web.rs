@@ -29,7 +29,7 @@ impl Web {
     }
 
     /// Answers each request by its path and the entity tag that the client knows.
-    async fn start(give: impl Fn(&str, &str) -> Vec<u8> + Send + 'static) -> Self {
+    async fn start(give: impl Fn(&str, &str) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = format!("http://{}", listener.local_addr().expect("an address"));
         let requests = Arc::new(AtomicUsize::new(0));

@@ -192,7 +192,7 @@ async fn links_that_lead_out_of_the_context_are_left_out_and_said() {
 
 #[tokio::test]
 async fn a_bomb_is_refused_before_it_goes_off() {
-    let server = Deskgrid::start_with_args(&["--build-context-size", "1m"]).await;
+    let server = Deskgrid::start_with_args(&["--context-size", "8m"]).await;
     let mut archive =
         tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
     append(&mut archive, b"Dockerfile", dockerfile().as_bytes());

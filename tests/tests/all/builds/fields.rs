@@ -65,8 +65,8 @@ async fn lines_arrive_under_the_protocols_step_names_while_the_build_goes_on() {
     let id = unique();
     page.submit(&id, &job(&json!({"context": web.url("/c.tgz")}), "true"), &json!({})).await;
     page.until(&id, "Finished").await;
-    let steps: Vec<_> =
-        page.lines.iter().filter(|line| line.job == id).map(|line| line.step.as_str()).collect();
+    let frames = page.frames.iter().filter(|frame| frame["payload"]["jobId"] == id);
+    let steps: Vec<_> = frames.filter_map(|frame| frame["payload"]["step"].as_str()).collect();
     assert!(steps.contains(&"cloning repo") && steps.contains(&"docker build"), "{steps:?}");
     let first_build = steps.iter().position(|step| *step == "docker build");
     assert!(steps.iter().rposition(|step| *step == "cloning repo") < first_build, "{steps:?}");
