@@ -2,6 +2,7 @@
 //! as counts of bytes.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use bollard::models::CreateImageInfo;
 
@@ -32,6 +33,26 @@ pub struct LayerProgress {
     pub total: u64,
 }
 
+/// A layer's bytes are counted many times a second: lines about one layer are worth telling only now and then.
+#[derive(Debug, Default)]
+pub struct Pace(HashMap<String, Instant>);
+
+/// Between two lines about one layer's progress.
+const BETWEEN_COUNTS: Duration = Duration::from_millis(500);
+
+impl Pace {
+    /// Whether it is time for a line about this message; for one that counts nothing it always is.
+    pub fn allows(&mut self, progress: &PullProgress) -> bool {
+        let Some(layer) = &progress.layer else { return true };
+        let now = Instant::now();
+        let due = self.0.get(&layer.id).is_none_or(|last| now - *last >= BETWEEN_COUNTS);
+        if due {
+            self.0.insert(layer.id.clone(), now);
+        }
+        due
+    }
+}
+
 /// Adds up the layers of one pull.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
@@ -51,9 +72,18 @@ impl Meter {
             self.count(id, &status, amounts);
         }
         let layer = id.clone().zip(amounts).map(|(id, (done, total))| LayerProgress { id, done, total });
-        let (done, total) =
-            self.layers.values().fold((0, 0), |(done, total), layer| (done + layer.0, total + layer.1));
+        let (done, total) = self.sums();
         Some(PullProgress { line: line(id.as_deref(), &status, amounts), layer, done, total })
+    }
+
+    /// Words of ours about the pull, beside the sums so far.
+    pub(crate) fn remark(&self, words: &str) -> PullProgress {
+        let (done, total) = self.sums();
+        PullProgress { line: words.to_owned(), layer: None, done, total }
+    }
+
+    fn sums(&self) -> (u64, u64) {
+        self.layers.values().fold((0, 0), |(done, total), layer| (done + layer.0, total + layer.1))
     }
 
     fn count(&mut self, id: &str, status: &str, amounts: Option<(u64, u64)>) {

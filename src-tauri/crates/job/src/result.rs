@@ -64,6 +64,16 @@ pub enum FailureCode {
     CannotStart,
     /// The image could not be brought here.
     ImageUnavailable,
+    /// There is no such image.
+    ImageNotFound,
+    /// The registry wants to know who asks, or refuses the image to who asks.
+    ImageNoAccess,
+    /// The image is not made for this kind of computer.
+    ImageWrongPlatform,
+    /// The image's registry cannot be reached.
+    RegistryUnreachable,
+    /// The engine's disk has no room for the image.
+    EngineNoSpace,
     /// An input could not be fetched.
     InputUnavailable,
     /// More CPUs, memory or GPUs than this computer offers.
@@ -74,19 +84,30 @@ pub enum FailureCode {
     EngineRefused,
     /// Our own disk refused.
     DiskFailed,
+    /// No room is left on the disk, or less than is held in reserve.
+    DiskFull,
+    /// A stored input is not the file any more that was put there.
+    InputDamaged,
 }
 
 impl FailureCode {
     /// Every code.
-    pub const ALL: [FailureCode; 8] = [
+    pub const ALL: [FailureCode; 15] = [
         Self::BadDefinition,
         Self::CannotStart,
         Self::ImageUnavailable,
+        Self::ImageNotFound,
+        Self::ImageNoAccess,
+        Self::ImageWrongPlatform,
+        Self::RegistryUnreachable,
+        Self::EngineNoSpace,
         Self::InputUnavailable,
         Self::TooLarge,
         Self::EngineLost,
         Self::EngineRefused,
         Self::DiskFailed,
+        Self::DiskFull,
+        Self::InputDamaged,
     ];
 
     /// The stable text of the code.
@@ -95,11 +116,18 @@ impl FailureCode {
             Self::BadDefinition => "bad-definition",
             Self::CannotStart => "cannot-start",
             Self::ImageUnavailable => "image-unavailable",
+            Self::ImageNotFound => "image-not-found",
+            Self::ImageNoAccess => "image-no-access",
+            Self::ImageWrongPlatform => "image-wrong-platform",
+            Self::RegistryUnreachable => "registry-unreachable",
+            Self::EngineNoSpace => "engine-no-space",
             Self::InputUnavailable => "input-unavailable",
             Self::TooLarge => "too-large",
             Self::EngineLost => "engine-lost",
             Self::EngineRefused => "engine-refused",
             Self::DiskFailed => "disk-failed",
+            Self::DiskFull => "disk-full",
+            Self::InputDamaged => "input-damaged",
         }
     }
 

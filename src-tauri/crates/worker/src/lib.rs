@@ -6,10 +6,12 @@
 
 pub mod cache;
 mod calls;
+mod disk;
 mod fetch;
 mod lists;
 mod live;
 mod owner;
+mod room;
 mod run;
 mod sites;
 

@@ -1,6 +1,6 @@
 //! The steps of a run in their order, and what it holds in its hands between them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use deskgrid_job::{
 };
 use deskgrid_outputs::Outputs;
 use deskgrid_outputs::archive::ArchiveError;
-use deskgrid_store::{Change, Scratch};
+use deskgrid_store::{Change, Origin, Scratch};
 use futures_util::TryStreamExt as _;
 use futures_util::future::try_join;
 use tokio::sync::mpsc;
@@ -21,9 +21,12 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::container::{self, Bounds, Purpose};
 use super::counter::Counter;
+use super::emulation::Emulation;
 use super::follow::{self, Over};
 use super::inputs::{self, Files};
 use super::journal::{self, Journal};
+use super::pace::Pace;
+use super::run_time::{self, Note, RunTime};
 use super::{Interruption, Run, disk, outputs};
 use crate::lists::{News, Step};
 use crate::owner;
@@ -31,8 +34,6 @@ use crate::sites::Permits;
 
 /// The exit code of a container whose main process was killed outright.
 const KILLED: i64 = 137;
-/// Lines about one layer's progress in the build log are at least this far apart.
-const BETWEEN_COUNTS: Duration = Duration::from_millis(500);
 
 /// A run on its way.
 pub(super) struct Course<'a> {
@@ -44,11 +45,14 @@ pub(super) struct Course<'a> {
     memory: Option<u64>,
     /// The image that it has in the engine.
     image: Option<String>,
+    /// Where that is made for another kind of computer.
+    emulation: Option<Emulation>,
 }
 
 impl<'a> Course<'a> {
     pub(super) fn new(run: &'a Run) -> Self {
-        Self { run, container: None, scratch: None, inputs: BTreeMap::new(), memory: None, image: None }
+        let inputs = BTreeMap::new();
+        Self { run, container: None, scratch: None, inputs, memory: None, image: None, emulation: None }
     }
 
     /// From the definition to the result.
@@ -59,11 +63,19 @@ impl<'a> Course<'a> {
         let limit = self.time_limit(&definition);
         let mut engine = run.engine()?;
         let gather = async { inputs::gather(run, definition.clone()).await.map_err(Interruption::from) };
-        let image = self.image(&engine, &definition);
+        let image = async {
+            let image = self.image(&engine, &definition).await?;
+            let emulation = Emulation::of(&engine, &image);
+            if let Some(emulation) = &emulation {
+                emulation.warn(run).await?;
+            }
+            Ok((image, emulation))
+        };
         // Together they are larger than all that follows, and gone by then.
         let image = Box::pin(during(run, StageName::Image, image));
         let gather = Box::pin(during(run, StageName::Inputs, gather));
-        let (image, files) = run.unless_stopped(try_join(image, gather)).await?;
+        let ((image, emulation), files) = run.unless_stopped(try_join(image, gather)).await?;
+        self.emulation = emulation;
         self.inputs = inputs::blobs(&files);
         if let ImageSource::Reference(reference) = &definition.image {
             self.image = Some(reference.clone());
@@ -75,11 +87,11 @@ impl<'a> Course<'a> {
             Start::AtOnce => Some(output),
             Start::Again => None,
         };
-        let started = Instant::now();
+        let mut time = RunTime::from(Duration::ZERO, Some(limit), self.scratch.clone());
         run.pulse.leave(StageName::Create);
         run.pulse.enter(StageName::Run);
-        let end = follow::follow(run, &mut engine, &container, output, started + limit).await?;
-        self.finish(engine, &container, end, started.elapsed()).await
+        let end = follow::follow(run, &mut engine, &container, output, &mut time).await?;
+        self.finish(engine, &container, end, time.read()).await
     }
 
     /// From a container that an earlier life of this program started.
@@ -90,14 +102,24 @@ impl<'a> Course<'a> {
         self.container = Some(container.clone());
         self.scratch = Some(run.kit.store.scratch(&run.id, run.number).map_err(disk)?);
         let Some(started_at) = found.started_at else { return Err(Interruption::ContainerLost) };
-        run.pulse.take_up(started_at);
+        let note = self.note().await;
+        let (noted, ran) = note.unwrap_or_else(|| (Duration::ZERO, Time::now().since(started_at)));
+        run.pulse.take_up(ran);
         let definition = self.definition().await?;
-        let age = Time::now().since(started_at);
-        let deadline = Instant::now() + self.time_limit(&definition).saturating_sub(age);
-        let end = follow::follow(run, &mut engine, &container, None, deadline).await?;
-        let ended_at = engine.inspect(&container).await.ok().and_then(|now| now.finished_at);
-        let duration = ended_at.unwrap_or_else(Time::now).since(started_at);
+        // One that has ended meanwhile has ended in time: nobody was there to stop it.
+        let limit = found.running.then(|| self.time_limit(&definition));
+        let mut time = RunTime::from(ran, limit, self.scratch.clone());
+        let end = follow::follow(run, &mut engine, &container, None, &mut time).await?;
+        let by_wall = found.finished_at.map(|ended_at| ended_at.since(started_at));
+        let duration = if found.running { time.read() } else { run_time::of_ended(by_wall, noted, ran) };
         self.finish(engine, &container, end, duration).await
+    }
+
+    /// How long the container had run when an earlier life noted it, and how long it has now if it still does.
+    async fn note(&self) -> Option<(Duration, Duration)> {
+        let scratch = self.scratch.clone()?;
+        let read = move || Note::of(&scratch).map(|note| (note.ran(), note.ran_until_now()));
+        tokio::task::spawn_blocking(read).await.ok().flatten()
     }
 
     async fn definition(&self) -> Result<Definition, Interruption> {
@@ -131,12 +153,20 @@ impl<'a> Course<'a> {
         };
         let (image, was_pulled) = try_join(pull, self.tell_of_pull(receiver)).await?;
         if was_pulled {
-            let pulled = Change::Pulled(reference.clone(), Time::now());
+            let pulled = Change::ImageBrought(reference.clone(), Origin::Pulled, Time::now());
             self.run.kit.store.commit(vec![pulled]).await.map_err(disk)?;
         } else {
             self.run.pulse.note(StageName::Image, "It was here already");
         }
         Ok(image)
+    }
+
+    /// Says what else there is to say about why the run does not go on.
+    pub(super) fn explain(&self, interruption: Interruption) -> Interruption {
+        match &self.emulation {
+            Some(emulation) => emulation.explain(interruption),
+            None => interruption,
+        }
     }
 
     /// What is noted of the image when the run is over.
@@ -151,12 +181,21 @@ impl<'a> Course<'a> {
         mut progress: mpsc::UnboundedReceiver<PullProgress>,
     ) -> Result<bool, Interruption> {
         let mut journal = Journal::new(self.run, Step::Pull);
-        let mut was_pulled = false;
-        let mut written: HashMap<String, Instant> = HashMap::new();
-        while let Some(progress) = progress.recv().await {
+        let (mut was_pulled, mut pace) = (false, Pace::default());
+        loop {
+            let due = pace.due();
+            let next = tokio::select! {
+                next = progress.recv() => next,
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    let ripe = pace.ripe(Instant::now()).into_iter();
+                    journal.write(ripe.map(|text| line(text, false)).collect()).await?;
+                    continue;
+                }
+            };
+            let Some(progress) = next else { break };
             was_pulled = true;
-            if is_worth_a_line(&progress, &mut written) {
-                journal.write(vec![line(progress.line.clone(), false)]).await?;
+            if let Some(text) = pace.take(&progress, Instant::now()) {
+                journal.write(vec![line(text, false)]).await?;
             }
             let total = Some(progress.total).filter(|total| *total > 0);
             self.run.pulse.progress(StageName::Image, Some(&progress.line), progress.done, total);
@@ -369,17 +408,6 @@ async fn during<T>(run: &Run, stage: StageName, work: impl Future<Output = T>) -
     let done = work.await;
     run.pulse.leave(stage);
     done
-}
-
-/// A layer's bytes are counted many times a second; the log tells of them now and then, and of all else always.
-fn is_worth_a_line(progress: &PullProgress, written: &mut HashMap<String, Instant>) -> bool {
-    let Some(layer) = &progress.layer else { return true };
-    let now = Instant::now();
-    let due = written.get(&layer.id).is_none_or(|last| now - *last >= BETWEEN_COUNTS);
-    if due {
-        written.insert(layer.id.clone(), now);
-    }
-    due
 }
 
 fn line(text: String, is_stderr: bool) -> LogLine {

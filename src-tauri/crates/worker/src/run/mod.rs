@@ -6,11 +6,15 @@
 mod container;
 mod counter;
 mod course;
+mod emulation;
 mod follow;
 mod inputs;
 mod journal;
 mod logs;
 mod outputs;
+mod pace;
+mod run_time;
+mod steady;
 mod stop;
 mod upload;
 
@@ -20,7 +24,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deskgrid_docker::{Engine, EngineError, EngineState, OurContainer};
+use deskgrid_docker::{Engine, EngineError, EngineState, ImageProblem, OurContainer};
 use deskgrid_job::phase::Ending;
 use deskgrid_job::queue::{Allotment, RunEnd};
 use deskgrid_job::{
@@ -33,9 +37,11 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use container::{ID_LABEL, RUN_LABEL};
 
+use crate::disk::{self, DiskTrouble};
 use crate::fetch::Fetcher;
 use crate::lists::Lists;
 use crate::live::{Board, Pulse};
+use crate::room::Writers;
 use crate::{Limits, SiteRulesByCaller};
 
 /// An engine that was found gone and is not known to be after this long is there still.
@@ -48,6 +54,7 @@ pub(crate) struct Kit {
     pub(crate) board: Board,
     pub(crate) cache: crate::cache::Control,
     pub(crate) fetcher: Fetcher,
+    pub(crate) writers: Writers,
     pub(crate) worker: WorkerId,
     pub(crate) base_url: watch::Receiver<String>,
     pub(crate) read_definition: fn(&str) -> Result<Definition, String>,
@@ -108,10 +115,24 @@ impl From<EngineError> for Interruption {
             }
             _ if error.is_engine_lost() => return Self::EngineLost,
             EngineError::CannotStart { .. } => FailureCode::CannotStart,
-            EngineError::Image { .. } => FailureCode::ImageUnavailable,
+            EngineError::Image { problem, .. } => image_failure(*problem),
             _ => FailureCode::EngineRefused,
         };
         Self::Failed(Failure::new(code, error.to_string()))
+    }
+}
+
+fn image_failure(problem: ImageProblem) -> FailureCode {
+    match problem {
+        ImageProblem::BadName => FailureCode::BadDefinition,
+        ImageProblem::NotFound => FailureCode::ImageNotFound,
+        ImageProblem::NoAccess => FailureCode::ImageNoAccess,
+        ImageProblem::WrongPlatform => FailureCode::ImageWrongPlatform,
+        ImageProblem::Unreachable => FailureCode::RegistryUnreachable,
+        ImageProblem::NoSpace => FailureCode::EngineNoSpace,
+        ImageProblem::Untrusted | ImageProblem::RateLimited | ImageProblem::Other => {
+            FailureCode::ImageUnavailable
+        }
     }
 }
 
@@ -122,8 +143,8 @@ impl From<Failure> for Interruption {
 }
 
 /// Our own disk refused.
-fn disk(error: impl std::fmt::Display) -> Interruption {
-    Interruption::Failed(Failure::new(FailureCode::DiskFailed, error.to_string()))
+fn disk(error: impl DiskTrouble) -> Interruption {
+    Interruption::Failed(disk::failure(error))
 }
 
 /// A run and all it has in its hands.
@@ -150,6 +171,7 @@ impl Run {
             Beginning::TakeOver(container) => course.take_over(container).await,
             Beginning::NothingLeft => Err(Interruption::ContainerLost),
         };
+        let outcome = outcome.map_err(|interruption| course.explain(interruption));
         if matches!(outcome, Err(Interruption::EngineLost | Interruption::TakenDown)) {
             self.until_loss_is_known().await;
         }
