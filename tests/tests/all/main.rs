@@ -18,6 +18,7 @@ mod doctor;
 mod engine;
 mod files;
 mod hardening;
+mod images;
 mod inputs;
 mod logs;
 mod main_job;

@@ -259,8 +259,8 @@ pub(crate) fn pull_problem(said: &str) -> ImageProblem {
                 "no basic auth credentials",
                 "denied:",
                 "forbidden",
-                "401",
-                "403",
+                ": 401",
+                ": 403",
             ],
         ),
         (
@@ -285,7 +285,10 @@ pub(crate) fn pull_problem(said: &str) -> ImageProblem {
                 "service unavailable",
                 "gateway timeout",
                 "broken pipe",
-                "eof",
+                "closed idle connection",
+                "closed network connection",
+                ": eof",
+                "unexpected eof",
             ],
         ),
     ];

@@ -2,7 +2,6 @@
 //! as counts of bytes.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
 
 use bollard::models::CreateImageInfo;
 
@@ -31,26 +30,6 @@ pub struct LayerProgress {
     pub done: u64,
     /// Bytes to download or unpack.
     pub total: u64,
-}
-
-/// A layer's bytes are counted many times a second: lines about one layer are worth telling only now and then.
-#[derive(Debug, Default)]
-pub struct Pace(HashMap<String, Instant>);
-
-/// Between two lines about one layer's progress.
-const BETWEEN_COUNTS: Duration = Duration::from_millis(500);
-
-impl Pace {
-    /// Whether it is time for a line about this message; for one that counts nothing it always is.
-    pub fn allows(&mut self, progress: &PullProgress) -> bool {
-        let Some(layer) = &progress.layer else { return true };
-        let now = Instant::now();
-        let due = self.0.get(&layer.id).is_none_or(|last| now - *last >= BETWEEN_COUNTS);
-        if due {
-            self.0.insert(layer.id.clone(), now);
-        }
-        due
-    }
 }
 
 /// Adds up the layers of one pull.

@@ -62,6 +62,8 @@ pub struct Course {
     pub stages: Vec<Stage>,
     /// Over the time of the container; none where the engine told nothing.
     pub trace: Option<Trace>,
+    /// The platform that the image is made for, where that is not the engine's own: `linux/arm64`.
+    pub emulated: Option<String>,
 }
 
 impl Course {

@@ -68,6 +68,16 @@ pub enum FailureCode {
     BuildFailed,
     /// The files that the image is built from could not be had.
     ContextUnavailable,
+    /// There is no such image.
+    ImageNotFound,
+    /// The registry wants to know who asks, or refuses the image to who asks.
+    ImageNoAccess,
+    /// The image is not made for this kind of computer.
+    ImageWrongPlatform,
+    /// The image's registry cannot be reached.
+    RegistryUnreachable,
+    /// The engine's disk has no room for the image.
+    EngineNoSpace,
     /// An input could not be fetched.
     InputUnavailable,
     /// More CPUs, memory or GPUs than this computer offers.
@@ -86,12 +96,17 @@ pub enum FailureCode {
 
 impl FailureCode {
     /// Every code.
-    pub const ALL: [FailureCode; 12] = [
+    pub const ALL: [FailureCode; 17] = [
         Self::BadDefinition,
         Self::CannotStart,
         Self::ImageUnavailable,
         Self::BuildFailed,
         Self::ContextUnavailable,
+        Self::ImageNotFound,
+        Self::ImageNoAccess,
+        Self::ImageWrongPlatform,
+        Self::RegistryUnreachable,
+        Self::EngineNoSpace,
         Self::InputUnavailable,
         Self::TooLarge,
         Self::EngineLost,
@@ -109,6 +124,11 @@ impl FailureCode {
             Self::ImageUnavailable => "image-unavailable",
             Self::BuildFailed => "build-failed",
             Self::ContextUnavailable => "build-context-unavailable",
+            Self::ImageNotFound => "image-not-found",
+            Self::ImageNoAccess => "image-no-access",
+            Self::ImageWrongPlatform => "image-wrong-platform",
+            Self::RegistryUnreachable => "registry-unreachable",
+            Self::EngineNoSpace => "engine-no-space",
             Self::InputUnavailable => "input-unavailable",
             Self::TooLarge => "too-large",
             Self::EngineLost => "engine-lost",

@@ -36,7 +36,7 @@ pub struct Holdings {
     pub blobs: Vec<Holding>,
     /// Bytes of the logs of each job.
     pub logs: HashMap<JobId, u64>,
-    /// Bytes of the database.
+    /// Bytes of the database and of the second copies of its records.
     pub records: u64,
 }
 
@@ -104,7 +104,7 @@ fn time(time: SystemTime) -> Time {
 }
 
 /// Files that go away meanwhile, or that are none of ours, are passed over.
-fn files_below(folder: &Path) -> impl Iterator<Item = DirEntry> {
+pub(crate) fn files_below(folder: &Path) -> impl Iterator<Item = DirEntry> {
     let parts = fs::read_dir(folder).into_iter().flatten().flatten();
     parts.flat_map(|part| fs::read_dir(part.path()).into_iter().flatten().flatten())
 }
@@ -137,11 +137,14 @@ fn logs(folder: &Folder) -> HashMap<JobId, u64> {
 fn records(folder: &Folder) -> u64 {
     let main = folder.database();
     let beside = |end: &str| main.with_extension(format!("sqlite3{end}"));
-    [main.clone(), beside("-wal"), beside("-shm")]
+    let database: u64 = [main.clone(), beside("-wal"), beside("-shm")]
         .iter()
         .filter_map(|path| fs::metadata(path).ok())
         .map(|facts| facts.len())
-        .sum()
+        .sum();
+    let copies = folder.records();
+    let copies = files_below(&copies).filter_map(|file| file.metadata().ok());
+    database + copies.map(|facts| facts.len()).sum::<u64>()
 }
 
 #[cfg(test)]

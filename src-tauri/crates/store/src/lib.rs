@@ -10,7 +10,9 @@
 //! ├── deskgrid.sock        the local door of the running server
 //! ├── worker-id            names this worker on its containers
 //! ├── token                opens the administration, 0600
+//! ├── records/ab/<job>.json  second copies of the job records, from which a damaged database is rebuilt
 //! ├── blobs/ab/<64 hex>    bytes by their SHA-256, 0444, complete and on the disk before they have this name
+//! ├── damaged/             what was found damaged: stored files by their name, databases by the day
 //! ├── incoming/<n>         blobs on their way in; swept at the next start
 //! ├── logs/ab/<job>.run.jsonl, <job>.build.jsonl
 //! └── runs/<job>.<run>/    scratch of one run, gone after it
@@ -34,6 +36,7 @@ mod removal;
 mod room;
 mod scratch;
 mod token;
+mod verify;
 mod worker_id;
 
 use std::path::Path;
@@ -41,10 +44,10 @@ use std::sync::Arc;
 
 use deskgrid_job::{BlobHash, Course, FilePath, Hold, Job, JobId, RunResult, Time, WorkerId};
 
-pub use blobs::{Batch, BlobFile, Blobs, Incoming, Stored};
+pub use blobs::{Batch, BlobFile, Blobs, CheckedReader, Incoming, Stored};
 pub use database::{
-    CacheRecords, Change, ContextRecord, ImageRecord, KeptFile, KeptResult, Origin, PendingCall, Synopsis,
-    Usage,
+    CacheRecords, Change, ContextRecord, ImageRecord, KeptFile, KeptResult, Origin, PendingCall, Rebuilt,
+    Synopsis, Usage,
 };
 pub use error::StoreError;
 pub use holdings::{GRACE, Holding, Holdings};
@@ -52,9 +55,13 @@ pub use logs::{Cut, Excerpt, LogKind, LogSlice, LogWriter, Logs, Most, Opening, 
 pub use room::{Room, usual_reserve};
 pub use scratch::Scratch;
 pub use token::Token;
+pub use verify::{Fault, Findings, VerifyCount, VerifyProgress, Wrong};
 
 /// What is in the data folder for a running program only, and need not go along when the folder moves.
 pub const PASSING: [&str; 4] = ["deskgrid.lock", "deskgrid.sock", "incoming", "runs"];
+
+/// The folder of what was found damaged, in the data folder.
+pub const DAMAGED: &str = "damaged";
 
 use database::Database;
 use folder::Folder;
@@ -89,6 +96,21 @@ impl Store {
         let database = Database::open(&folder)?;
         folder.prepare()?;
         Ok(Self { shared: Arc::new(Shared { database, folder, _lock: lock }) })
+    }
+
+    /// What was done about damaged records when the folder was opened.
+    pub fn rebuilt(&self) -> Option<&Rebuilt> {
+        self.shared.database.rebuilt()
+    }
+
+    /// How many stored files were found damaged, and set aside, since then.
+    pub fn damaged_files(&self) -> u64 {
+        self.shared.folder.proofs.damaged()
+    }
+
+    /// Whether the records were found damaged since then; the next start rebuilds them.
+    pub fn has_damaged_records(&self) -> bool {
+        self.shared.folder.has_damaged_records()
     }
 
     /// Makes all `changes` of the records or none; they are on the disk when this returns. Commits take effect in

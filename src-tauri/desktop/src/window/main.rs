@@ -4,6 +4,7 @@
 // No black window beside it.
 #![cfg_attr(all(windows, not(debug_assertions)), windows_subsystem = "windows")]
 
+mod choose;
 mod commands;
 mod owner;
 mod save;
@@ -61,6 +62,10 @@ fn main() -> ExitCode {
         eprintln!("{}", display::NO_DISPLAY);
         return ExitCode::from(display::NO_DISPLAY_CODE);
     }
+    if !display_answers() {
+        eprintln!("{}", display::no_answer());
+        return ExitCode::from(display::NO_DISPLAY_CODE);
+    }
     match run(flags) {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Err(error) => {
@@ -68,6 +73,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Tauri would end the program where GTK finds no display to start on.
+#[cfg(target_os = "linux")]
+fn display_answers() -> bool {
+    gtk::init().is_ok()
+}
+
+/// These systems have theirs at hand whenever a person is logged in.
+#[cfg(not(target_os = "linux"))]
+fn display_answers() -> bool {
+    true
 }
 
 fn run(flags: Flags) -> Result<i32, Box<dyn std::error::Error>> {
@@ -84,6 +101,7 @@ fn run(flags: Flags) -> Result<i32, Box<dyn std::error::Error>> {
             commands::listen,
             commands::open_external,
             commands::initial_link,
+            choose::pick_folder,
             save::save,
             save::save_text,
             save::save_all,

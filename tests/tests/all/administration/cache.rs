@@ -11,7 +11,8 @@ fn find<'a>(cache: &'a Value, kind: &str, id: &str) -> Option<&'a Value> {
 async fn with_output(server: &Deskgrid, bytes: usize) -> String {
     let script = format!("head -c {bytes} /dev/urandom > /outputs/bytes; echo {}", unique());
     let id = server.submit(&shell(&script)).await;
-    server.finished(&id).await;
+    let record = server.finished(&id).await;
+    assert_eq!(record["finished"]["result"]["StatusCode"], 0, "{record}");
     id
 }
 

@@ -1,6 +1,6 @@
 //! Builds that fail say which step, and why.
 
-use deskgrid_tests::{BUSYBOX, unique};
+use deskgrid_tests::{BUSYBOX, Deskgrid, unique};
 use serde_json::json;
 
 use super::{BUILDERS, build_log, error_of, has_image, image_of, job, server_with};
@@ -56,15 +56,15 @@ async fn what_is_wrong_with_a_dockerfile_is_told_in_the_same_words_by_either_bui
 }
 
 #[tokio::test]
-async fn a_block_that_cannot_be_meant_fails_at_once_and_names_the_member() {
-    let server = server_with(BUILDERS[0].1).await;
+async fn a_block_that_cannot_be_meant_is_refused_at_once_and_the_member_is_named() {
+    let server = Deskgrid::start_without_engine().await;
     for (build, wanted) in [
         (json!({"dockerfile": "FROM a", "platform": "a//b", "buildArgs": []}), "build.platform"),
         (json!({"dockerfile": "FROM a", "buildArgs": ["NOVALUE"]}), "build.buildArgs"),
         (json!({"context": "git@github.com:o/r"}), "build.context"),
         (json!({"target": "t"}), "neither dockerfile nor context"),
     ] {
-        let finished = server.run(&job(&build, &unique())).await;
-        assert!(error_of(&finished).contains(wanted), "{finished}");
+        let (status, answer) = server.post("/q/local", &json!({"definition": job(&build, "true")})).await;
+        assert!(status == 400 && answer["error"].to_string().contains(wanted), "{answer}");
     }
 }

@@ -41,8 +41,7 @@ async fn a_build_that_is_cancelled_ends_in_the_engine_with_either_builder() {
         let build = endless(&word);
         let mut page = Page::open(&server, "local").await;
         let id = server.submit(&job(&build, "true")).await;
-        server.until_said(&id, "begun").await;
-        assert!(is_at_work(&word));
+        eventually("the step begins", async || is_at_work(&word)).await;
         cancel(&server, &id).await;
         page.until_true(|page| !page.jobs.contains_key(&id)).await;
         assert_nothing_left(&server, &build, &word).await;
@@ -92,7 +91,7 @@ async fn a_job_whose_build_was_interrupted_by_a_restart_is_built_again() {
     // Tells the two attempts apart by a file that the first one cannot leave in the image.
     let dockerfile = format!("FROM {BUSYBOX}\nRUN echo begun; : {word}; sleep 4; touch {flag}\n");
     let id = server.submit(&job(&json!({ "dockerfile": dockerfile }), &format!("ls {flag}"))).await;
-    server.until_said(&id, "begun").await;
+    eventually("the step begins", async || is_at_work(&word)).await;
     server.kill().await;
     eventually("the step ends", async || !is_at_work(&word)).await;
     server.start_again().await;

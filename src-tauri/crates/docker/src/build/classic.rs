@@ -3,7 +3,7 @@
 use bollard::models::{BuildInfo, CreateImageInfo};
 
 use super::{BuildProgress, Reader};
-use crate::progress::{Meter, Pace};
+use crate::progress::Meter;
 
 /// The builder paints what a step writes to its standard error in this colour.
 const RED: &str = "\u{1b}[91m";
@@ -18,7 +18,6 @@ pub(super) struct Text {
     stderr: String,
     step: Option<Step>,
     meter: Meter,
-    pace: Pace,
     pulled: Vec<String>,
 }
 
@@ -74,8 +73,9 @@ impl Text {
             progress_detail: message.progress_detail,
             ..CreateImageInfo::default()
         };
+        // Counts of a layer's bytes come many times a second: `docker build` tells of them in a terminal only.
         if let Some(progress) = self.meter.next(message)
-            && self.pace.allows(&progress)
+            && progress.layer.is_none()
         {
             told.push(self.line(&progress.line, false));
         }

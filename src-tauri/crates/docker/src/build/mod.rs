@@ -9,7 +9,7 @@ mod registries;
 mod session;
 mod trace;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 use bollard::errors::Error as Bollard;
@@ -152,9 +152,10 @@ impl Engine {
             };
             (builder, named)
         };
-        let read = tokio::task::spawn_blocking(read).await;
-        let (builder, named) = read.unwrap_or_else(|_| (Builder::Classic, BTreeSet::new()));
-        (builder, registries::credentials(named).await)
+        let Ok((builder, named)) = tokio::task::spawn_blocking(read).await else {
+            return (Builder::Classic, HashMap::new());
+        };
+        (builder, registries::credentials(&named).await)
     }
 }
 

@@ -81,19 +81,29 @@ fn filled_in(word: &str, known: &BTreeMap<String, String>) -> String {
     filled + rest
 }
 
-/// What the person has stored for `registries`, by the names under which either builder looks.
-pub(super) async fn credentials(registries: BTreeSet<String>) -> Credentials {
-    let mut found = Credentials::new();
+/// What the person has stored for `registries`, by the names under which either builder looks. A helper that does not
+/// help is no reason not to build: most base images are open to everybody.
+pub(super) async fn credentials(registries: &BTreeSet<String>) -> Credentials {
+    let mut all = Credentials::new();
     for registry in registries {
-        let Some(credentials) = credentials::find(&registry).await.found else { continue };
-        found.extend(names(registry, &credentials).map(|name| (name, credentials.clone())));
+        let access = credentials::find(registry).await;
+        if let Some(remark) = access.remark {
+            tracing::warn!(registry, remark, "credentials for a build");
+        }
+        if let Some(found) = access.found {
+            add(&mut all, registry, found);
+        }
     }
-    found
+    all
 }
 
-fn names(registry: String, credentials: &DockerCredentials) -> impl Iterator<Item = String> {
-    let by_buildkit = (registry == "docker.io").then(|| DEFAULT_HOST.to_owned());
-    by_buildkit.into_iter().chain(credentials.serveraddress.clone()).chain([registry])
+fn add(all: &mut Credentials, registry: &str, found: DockerCredentials) {
+    if registry == "docker.io" {
+        all.insert(DEFAULT_HOST.to_owned(), found.clone());
+    }
+    let key = found.serveraddress.clone().unwrap_or_else(|| registry.to_owned());
+    all.insert(registry.to_owned(), found.clone());
+    all.insert(key, found);
 }
 
 #[cfg(test)]
@@ -125,9 +135,17 @@ mod tests {
 
     #[test]
     fn credentials_are_given_under_the_names_that_builders_look_for() {
-        let key = Some("https://index.docker.io/v1/".to_owned());
-        let credentials = DockerCredentials { serveraddress: key, ..DockerCredentials::default() };
-        let found: Vec<_> = names("docker.io".to_owned(), &credentials).collect();
-        assert_eq!(found, ["registry-1.docker.io", "https://index.docker.io/v1/", "docker.io"]);
+        let known_as = |registry: &str, key: &str| {
+            let found =
+                DockerCredentials { serveraddress: Some(key.to_owned()), ..DockerCredentials::default() };
+            let mut all = Credentials::new();
+            add(&mut all, registry, found);
+            let mut names: Vec<_> = all.into_keys().collect();
+            names.sort();
+            names
+        };
+        let default = known_as("docker.io", "https://index.docker.io/v1/");
+        assert_eq!(default, ["docker.io", "https://index.docker.io/v1/", "registry-1.docker.io"]);
+        assert_eq!(known_as("r.example:5000", "r.example:5000"), ["r.example:5000"]);
     }
 }

@@ -188,7 +188,7 @@ fn freeze(file: &File, temporary: &Temporary) -> Result<(), StoreError> {
 }
 
 /// Reads until `buffer` is full or the reader ends.
-fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+pub(super) fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match reader.read(&mut buffer[filled..]) {

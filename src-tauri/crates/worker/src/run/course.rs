@@ -17,6 +17,7 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::container::{self, Bounds, Purpose};
 use super::counter::Counter;
+use super::emulation::Emulation;
 use super::follow::{self, Over};
 use super::inputs::{self, Files};
 use super::journal::{self, Journal};
@@ -37,11 +38,14 @@ pub(super) struct Course<'a> {
     memory: Option<u64>,
     /// The image that it has in the engine.
     image: Option<String>,
+    /// Where that is made for another kind of computer.
+    emulation: Option<Emulation>,
 }
 
 impl<'a> Course<'a> {
     pub(super) fn new(run: &'a Run) -> Self {
-        Self { run, container: None, scratch: None, inputs: BTreeMap::new(), memory: None, image: None }
+        let inputs = BTreeMap::new();
+        Self { run, container: None, scratch: None, inputs, memory: None, image: None, emulation: None }
     }
 
     /// From the definition to the result.
@@ -52,11 +56,19 @@ impl<'a> Course<'a> {
         let limit = self.time_limit(&definition);
         let mut engine = run.engine()?;
         let gather = async { inputs::gather(run, definition.clone()).await.map_err(Interruption::from) };
-        let image = image::have(run, &engine, &definition.image);
+        let image = async {
+            let image = image::have(run, &engine, &definition.image).await?;
+            let emulation = Emulation::of(&engine, &image);
+            if let Some(emulation) = &emulation {
+                emulation.warn(run).await?;
+            }
+            Ok((image, emulation))
+        };
         // Together they are larger than all that follows, and gone by then.
         let image = Box::pin(during(run, StageName::Image, image));
         let gather = Box::pin(during(run, StageName::Inputs, gather));
-        let (image, files) = run.unless_stopped(try_join(image, gather)).await?;
+        let ((image, emulation), files) = run.unless_stopped(try_join(image, gather)).await?;
+        self.emulation = emulation;
         self.inputs = inputs::blobs(&files);
         self.image = Some(definition.image.image().to_owned());
         run.pulse.enter(StageName::Create);
@@ -118,6 +130,14 @@ impl<'a> Course<'a> {
     /// The name of the image that the run had.
     pub(super) fn image(&self) -> Option<String> {
         self.image.clone()
+    }
+
+    /// Says what else there is to say about why the run does not go on.
+    pub(super) fn explain(&self, interruption: Interruption) -> Interruption {
+        match &self.emulation {
+            Some(emulation) => emulation.explain(interruption),
+            None => interruption,
+        }
     }
 
     /// Creates the container with its files in place. Once begun it is not left half-way, so that no container

@@ -1,12 +1,14 @@
 //! Has the image of a run in the engine: found there, pulled, or built. What is said meanwhile goes to the build log.
 
-use deskgrid_docker::{Engine, Image, Pace, PullProgress};
+use deskgrid_docker::{Engine, Image, PullProgress};
 use deskgrid_job::{ImageSource, StageName, Time};
 use deskgrid_store::{Change, Origin};
 use futures_util::future::try_join;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::journal::Journal;
+use super::pace::Pace;
 use super::{Interruption, Run, build, disk, line};
 use crate::lists::{News, Step};
 
@@ -42,10 +44,20 @@ async fn pulled(run: &Run, engine: &Engine, reference: &str) -> Result<Image, In
 async fn tell(run: &Run, mut progress: mpsc::UnboundedReceiver<PullProgress>) -> Result<bool, Interruption> {
     let mut journal = Journal::new(run, Step::Pull);
     let (mut was_pulled, mut pace) = (false, Pace::default());
-    while let Some(progress) = progress.recv().await {
+    loop {
+        let due = pace.due();
+        let next = tokio::select! {
+            next = progress.recv() => next,
+            () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                let ripe = pace.ripe(Instant::now()).into_iter();
+                journal.write(ripe.map(|text| line(text, false)).collect()).await?;
+                continue;
+            }
+        };
+        let Some(progress) = next else { break };
         was_pulled = true;
-        if pace.allows(&progress) {
-            journal.write(vec![line(progress.line.clone(), false)]).await?;
+        if let Some(text) = pace.take(&progress, Instant::now()) {
+            journal.write(vec![line(text, false)]).await?;
         }
         let total = Some(progress.total).filter(|total| *total > 0);
         run.pulse.progress(StageName::Image, Some(&progress.line), progress.done, total);

@@ -8,12 +8,14 @@ mod container;
 mod context;
 mod counter;
 mod course;
+mod emulation;
 mod follow;
 mod image;
 mod inputs;
 mod journal;
 mod logs;
 mod outputs;
+mod pace;
 mod run_time;
 mod steady;
 mod stop;
@@ -25,7 +27,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deskgrid_docker::{Engine, EngineError, EngineState, OurContainer};
+use deskgrid_docker::{Engine, EngineError, EngineState, ImageProblem, OurContainer};
 use deskgrid_job::phase::Ending;
 use deskgrid_job::queue::{Allotment, RunEnd};
 use deskgrid_job::{
@@ -121,11 +123,25 @@ impl From<EngineError> for Interruption {
             }
             _ if error.is_engine_lost() => return Self::EngineLost,
             EngineError::CannotStart { .. } => FailureCode::CannotStart,
-            EngineError::Image { .. } => FailureCode::ImageUnavailable,
+            EngineError::Image { problem, .. } => image_failure(*problem),
             EngineError::BuildFailed { .. } => FailureCode::BuildFailed,
             _ => FailureCode::EngineRefused,
         };
         Self::Failed(Failure::new(code, error.to_string()))
+    }
+}
+
+fn image_failure(problem: ImageProblem) -> FailureCode {
+    match problem {
+        ImageProblem::BadName => FailureCode::BadDefinition,
+        ImageProblem::NotFound => FailureCode::ImageNotFound,
+        ImageProblem::NoAccess => FailureCode::ImageNoAccess,
+        ImageProblem::WrongPlatform => FailureCode::ImageWrongPlatform,
+        ImageProblem::Unreachable => FailureCode::RegistryUnreachable,
+        ImageProblem::NoSpace => FailureCode::EngineNoSpace,
+        ImageProblem::Untrusted | ImageProblem::RateLimited | ImageProblem::Other => {
+            FailureCode::ImageUnavailable
+        }
     }
 }
 
@@ -170,6 +186,7 @@ impl Run {
             Beginning::TakeOver(container) => course.take_over(container).await,
             Beginning::NothingLeft => Err(Interruption::ContainerLost),
         };
+        let outcome = outcome.map_err(|interruption| course.explain(interruption));
         if matches!(outcome, Err(Interruption::EngineLost | Interruption::TakenDown)) {
             self.until_loss_is_known().await;
         }
