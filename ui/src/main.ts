@@ -1,3 +1,4 @@
+import "./language";
 import { mount } from "svelte";
 import "../tokens.css";
 import "./style/base.css";

@@ -28,6 +28,7 @@ mod ordinary_user;
 mod outputs;
 mod pages;
 mod peer;
+mod previews;
 mod restart;
 mod routes;
 mod runs;

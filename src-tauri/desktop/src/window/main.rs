@@ -7,6 +7,7 @@
 mod choose;
 mod commands;
 mod owner;
+mod preview;
 mod save;
 
 use std::path::PathBuf;
@@ -27,11 +28,6 @@ const LABEL: &str = "main";
 const TITLE: &str = "Deskgrid";
 const SIZE: (f64, f64) = (1080.0, 720.0);
 const LEAST_SIZE: (f64, f64) = (720.0, 480.0);
-/// Where the system is set to no language, the web view calls that "C", at which the page's libraries stumble.
-const SOME_LANGUAGE: &str = "try { Intl.getCanonicalLocales(navigator.language) } catch {
-    Object.defineProperty(navigator, 'language', { value: 'en' });
-    Object.defineProperty(navigator, 'languages', { value: ['en'] });
-}";
 /// A page that is not drawn by then is shown as it is: a window that does not come looks like a click that was lost.
 const SHOW_TIMEOUT: Duration = Duration::from_millis(300);
 
@@ -94,6 +90,7 @@ fn run(flags: Flags) -> Result<i32, Box<dyn std::error::Error>> {
     let app = tauri::Builder::default()
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_window_state::Builder::new().with_state_flags(remembered).build())
+        .register_asynchronous_uri_scheme_protocol(preview::SCHEME, preview::serve)
         .manage(page)
         .invoke_handler(tauri::generate_handler![
             commands::api,
@@ -118,7 +115,6 @@ fn open(app: &App, flags: &Flags) -> Result<(), Box<dyn std::error::Error>> {
         .inner_size(SIZE.0, SIZE.1)
         .min_inner_size(LEAST_SIZE.0, LEAST_SIZE.1)
         .visible(false)
-        .initialization_script(SOME_LANGUAGE)
         .on_navigation(is_ours)
         .on_page_load(move |window, load| {
             if load.event() == PageLoadEvent::Finished {
@@ -137,9 +133,10 @@ fn open(app: &App, flags: &Flags) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The page never goes anywhere else: what it shows of other sites opens in the browser.
+/// The page never goes anywhere else, and neither do the frames in it: what it shows of other sites opens in the browser.
 fn is_ours(url: &Url) -> bool {
-    matches!(url.scheme(), "tauri" | "about" | "blob") || url.host_str() == Some("tauri.localhost")
+    matches!(url.scheme(), "tauri" | "about" | preview::SCHEME)
+        || matches!(url.host_str(), Some("tauri.localhost" | "preview.localhost"))
 }
 
 fn show_soon(window: WebviewWindow, minimised: bool) {
