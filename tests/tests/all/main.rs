@@ -5,6 +5,7 @@
 mod administration;
 mod big_queue;
 mod bounds;
+mod builds;
 mod callers;
 mod cancel;
 mod clients;

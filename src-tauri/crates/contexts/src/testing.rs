@@ -25,8 +25,10 @@ pub(crate) enum Served {
     /// Answers with headers and nothing more.
     Stalled,
     /// Whatever the function says.
-    Answer(Box<dyn Fn(&Request) -> Response<Body> + Send + Sync>),
+    Answer(Box<Answer>),
 }
+
+type Answer = dyn Fn(&Request) -> Response<Body> + Send + Sync;
 
 /// A running server. It ends with the test.
 pub(crate) struct Server {

@@ -1,7 +1,7 @@
 //! Fetches one image from its registry: with the person's credentials, more than once where the network fails for a
 //! moment, and for another kind of processor where there is none for this one and the engine can emulate.
 //!
-//! Who waits for it and what becomes of it when nobody does is in `pull`; what a person calls the image, in `image`.
+//! Who waits for it and what becomes of it when nobody does is in `joint`; what a person calls the image, in `image`.
 
 use std::time::Duration;
 

@@ -312,7 +312,7 @@ fn limits(settings: &Settings) -> Limits {
         memory: settings.memory,
         gpus: settings.gpus.clone(),
         max_duration: settings.max_job_duration,
-        contexts: deskgrid_worker::ContextLimits::default(),
+        contexts: settings.contexts,
     }
 }
 

@@ -56,7 +56,9 @@ impl Porter {
         let (show, shown) = oneshot::channel();
         let work = async move {
             if let Ok(site) = shown.await {
-                Task { post, site, requests, state: state_sender, open: None, wanted: false, holder: None }.work().await;
+                Task { post, site, requests, state: state_sender, open: None, wanted: false, holder: None }
+                    .work()
+                    .await;
             }
         };
         (Self { commands, state, _task: AbortOnDropHandle::new(tokio::spawn(work)) }, show)

@@ -184,6 +184,11 @@ impl Store {
         self.shared.database.cache_records().await
     }
 
+    /// Whether we built this image, and neither a job that is kept or not over has it nor the person keeps it.
+    pub async fn is_unused_build(&self, image: &str) -> Result<bool, StoreError> {
+        self.shared.database.is_unused_build(image.to_owned()).await
+    }
+
     /// The image of a job's latest run.
     pub async fn job_image(&self, id: &JobId) -> Result<Option<String>, StoreError> {
         self.shared.database.job_image(id.clone()).await
@@ -269,7 +274,7 @@ mod tests {
         JobId::new(text).unwrap()
     }
 
-    fn job(name: &str, phase: Phase, turn: u64) -> Job {
+    pub(crate) fn job(name: &str, phase: Phase, turn: u64) -> Job {
         let hold = |queue: &str, namespace: &str| Hold {
             queue: QueueName::new(queue).unwrap(),
             namespace: Namespace::new(namespace).unwrap(),

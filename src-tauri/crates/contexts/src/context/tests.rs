@@ -93,10 +93,10 @@ fn sent(context: Context) -> Vec<String> {
         let (kind, mode) = (header.entry_type(), header.mode().unwrap());
         let name = String::from_utf8(entry.path_bytes().into_owned()).unwrap();
         let link = entry.link_name_bytes().map(|link| String::from_utf8_lossy(&link).into_owned());
-        let mut content = link.unwrap_or_default();
-        entry.read_to_string(&mut content).unwrap();
+        let mut text = link.unwrap_or_default();
+        entry.read_to_string(&mut text).unwrap();
         let kind = char::from(kind.as_byte());
-        lines.push(format!("{kind} {mode:o} {name} {content}").trim_end().to_owned());
+        lines.push(format!("{kind} {mode:o} {name} {text}").trim_end().to_owned());
     }
     lines
 }

@@ -116,8 +116,8 @@ async fn a_commit_that_is_known_is_not_fetched_again() {
 #[tokio::test]
 async fn a_password_opens_a_repository_and_is_in_no_error() {
     let repository = Repository::new();
-    let served = Served::Git(repository.path().to_owned(), Some("Basic bWU6czNjcmV0".to_owned()));
-    let server = Server::start(served).await;
+    let header = Some("Basic bWU6czNjcmV0".to_owned());
+    let server = Server::start(Served::Git(repository.path().to_owned(), header)).await;
     let (kept, _) = fetch(&server.url_as("me:s3cret", "/x.git"), None).await.unwrap();
     assert_eq!(names(&kept), ["sub", "sub/Dockerfile"]);
     for url in [server.url("/x.git?key=s3cret"), server.url_as("me:s3cretwrong", "/x.git")] {

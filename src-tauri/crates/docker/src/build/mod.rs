@@ -19,6 +19,7 @@ use bytes::Bytes;
 use futures_util::stream::Stream;
 use tokio::sync::mpsc;
 
+use crate::LABEL_WORKER;
 use crate::cli_config;
 use crate::engine::{Engine, EngineInfo};
 use crate::error::EngineError;
@@ -45,6 +46,8 @@ pub struct BuildOrder {
     pub platform: Option<String>,
     /// Whether its steps can reach the internet.
     pub has_network: bool,
+    /// The worker that has it built, as on its containers.
+    pub worker: String,
 }
 
 /// Something that a builder said.
@@ -195,7 +198,7 @@ impl BuildOrder {
             .rm(true)
             .forcerm(true)
             .buildargs(&args)
-            .labels(&HashMap::from([(BUILD_LABEL, tag)]))
+            .labels(&HashMap::from([(BUILD_LABEL, tag), (LABEL_WORKER, self.worker.as_str())]))
             .networkmode(if self.has_network { "default" } else { "none" })
             .platform(self.platform.as_deref().unwrap_or_default())
             .target(self.target.as_deref().unwrap_or_default())

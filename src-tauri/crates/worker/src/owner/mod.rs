@@ -283,7 +283,12 @@ impl Owner {
                 Input::TimePassed => self.apply(Event::Tick, &mut decided),
             }
         }
-        self.store(std::mem::take(&mut decided.changes)).await;
+        let changes = std::mem::take(&mut decided.changes);
+        let images = cache::images_of(&self.kit, &changes).await;
+        self.store(changes).await;
+        if !images.is_empty() {
+            self.tasks.spawn(cache::remove_unused(self.kit.clone(), images));
+        }
         let situation = self.queue.situation();
         self.situation.send_if_modified(|old| std::mem::replace(old, situation.clone()) != situation);
         self.act(decided);

@@ -121,6 +121,7 @@ async fn build(
         args: block.build_args.clone(),
         platform: block.platform.clone(),
         has_network,
+        worker: kit.worker.to_string(),
     };
     let (archive, problem) = context::pack(context);
     let building = engine.build(&order, archive, |progress| said.tell(Told::Line(progress)));

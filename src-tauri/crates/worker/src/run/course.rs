@@ -23,7 +23,7 @@ use super::inputs::{self, Files};
 use super::journal::{self, Journal};
 use super::run_time::{self, Note, RunTime};
 use super::{Interruption, Run, disk, image, line, outputs};
-use crate::owner;
+use crate::{cache, owner};
 
 /// The exit code of a container whose main process was killed outright.
 const KILLED: i64 = 137;
@@ -336,6 +336,10 @@ impl<'a> Course<'a> {
             && let Err(error) = engine.remove(container).await
         {
             tracing::warn!(job = %self.run.id, %error, "could not remove the container; the next sweep does");
+        }
+        if let Some(image) = self.image {
+            // Where the job was deleted meanwhile, its container was in the way until now.
+            cache::remove_if_deleted(&self.run.kit, &self.run.id, image).await;
         }
         let Some(scratch) = self.scratch else { return };
         if let Err(error) = scratch.remove().await {
