@@ -24,6 +24,7 @@ pub mod page;
 pub mod raw;
 pub mod server;
 pub mod session;
+pub mod small_disk;
 pub mod tray;
 pub mod ui;
 pub mod user;
@@ -39,6 +40,7 @@ pub use hook::{Hook, Manner};
 pub use page::Page;
 pub use raw::Raw;
 pub use server::{Deskgrid, Options};
+pub use small_disk::OnSmallDisk;
 pub use web::Web;
 
 use serde_json::{Value, json};
