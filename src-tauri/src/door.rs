@@ -70,10 +70,13 @@ mod tests {
     #[test]
     fn a_running_deskgrid_is_described_by_what_helps_to_reach_it() {
         let words = |doors: &str, shell: &str| {
-            let text = format!(r#"{{"doors":"{doors}","address":"http://localhost:8000","shell":{shell},"new":1}}"#);
+            let text =
+                format!(r#"{{"doors":"{doors}","address":"http://localhost:8000","shell":{shell},"new":1}}"#);
             serde_json::from_str::<Running>(&text).unwrap().to_string()
         };
-        assert!(words("open", "null").starts_with("It answers at http://localhost:8000. `deskgrid dashboard`"));
+        assert!(
+            words("open", "null").starts_with("It answers at http://localhost:8000. `deskgrid dashboard`")
+        );
         assert!(words("open", r#"{"tray":true}"#).contains("desktop app"));
         assert!(words("closed", "null").contains("closed"));
         assert!(words("blocked", "null").contains("waits until http://localhost:8000 is free"));

@@ -32,3 +32,4 @@ mod runs;
 mod scheduling;
 mod sites;
 mod socket;
+mod two_copies;

@@ -38,7 +38,13 @@ impl Engine {
         };
         let found = running.into_iter().find(|one| one.ports.as_deref().is_some_and(has_it));
         Ok(found.map(|one| Publisher {
-            name: one.names.iter().flatten().next().map_or("", |name| name.trim_start_matches('/')).to_owned(),
+            name: one
+                .names
+                .iter()
+                .flatten()
+                .next()
+                .map_or("", |name| name.trim_start_matches('/'))
+                .to_owned(),
             image: one.image.unwrap_or_default(),
         }))
     }

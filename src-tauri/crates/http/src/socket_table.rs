@@ -83,13 +83,8 @@ mod tests {
             )
         };
         let at = |port| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
-        let socket = |listens| Socket {
-            local: at(0xAC0B),
-            remote: at(0x1F90),
-            listens,
-            user: 1000,
-            inode: 600_415,
-        };
+        let socket =
+            |listens| Socket { local: at(0xAC0B), remote: at(0x1F90), listens, user: 1000, inode: 600_415 };
         assert_eq!(Socket::read(&line("01")), Some(socket(false)));
         assert_eq!(Socket::read(&line("0A")), Some(socket(true)));
         let six = "00000000000000000000000001000000:1F90";

@@ -97,7 +97,9 @@ async fn port(port: u16, engine: watch::Receiver<EngineState>) -> Check {
     }
     match TcpListener::bind(("127.0.0.1", port)).await {
         Ok(_) => Check::new(NAME, Verdict::Fine, format!("Port {port} is free.")),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => taken(port, &Holder::of(port, engine).await),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            taken(port, &Holder::of(port, engine).await)
+        }
         Err(error) => Check::new(
             NAME,
             Verdict::Problem,

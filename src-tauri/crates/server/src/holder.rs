@@ -26,11 +26,7 @@ impl Holder {
         let by_system = tokio::task::spawn_blocking(move || deskgrid_http::port_holder(port));
         let container = tokio::time::timeout(TIMEOUT, publisher(port, engine));
         let (by_system, is_deskgrid, container) = tokio::join!(by_system, is_deskgrid(port), container);
-        Self {
-            by_system: by_system.unwrap_or_default(),
-            is_deskgrid,
-            container: container.ok().flatten(),
-        }
+        Self { by_system: by_system.unwrap_or_default(), is_deskgrid, container: container.ok().flatten() }
     }
 
     /// What the person can do about it.

@@ -56,7 +56,9 @@ impl Porter {
         let (show, shown) = oneshot::channel();
         let work = async move {
             if let Ok(site) = shown.await {
-                Task { post, site, requests, state: state_sender, open: None, wanted: false, holder: None }.work().await;
+                Task { post, site, requests, state: state_sender, open: None, wanted: false, holder: None }
+                    .work()
+                    .await;
             }
         };
         (Self { commands, state, _task: AbortOnDropHandle::new(tokio::spawn(work)) }, show)
@@ -155,6 +157,8 @@ impl Task {
         match command {
             Command::Open(reply) => {
                 self.wanted = true;
+                // Whoever asks may have stopped who had it.
+                self.holder = None;
                 self.post.on.send_replace(true);
                 let outcome = self.try_open().await;
                 let _ = reply.send(outcome);
