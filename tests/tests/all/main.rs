@@ -37,4 +37,5 @@ mod runs;
 mod scheduling;
 mod sites;
 mod socket;
+mod two_copies;
 mod upgrade;
