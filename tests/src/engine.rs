@@ -75,6 +75,13 @@ impl EngineClient {
         Events { stream: request.send().await.expect("the engine answers"), text: String::new() }
     }
 
+    /// Takes a name away from an image; the image goes with the last one.
+    pub async fn remove_image(&self, name: &str) {
+        let request = self.http.delete(format!("{}/images/{name}", self.base));
+        // It may be gone already.
+        let _ = request.timeout(PATIENCE).send().await;
+    }
+
     /// Removes a container, running or not.
     pub async fn remove(&self, id: &str) {
         let request = self.http.delete(format!("{}/containers/{id}?force=true&v=true", self.base));
@@ -222,7 +229,7 @@ fn set_up(name: &str) -> Command {
     command
 }
 
-fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     // Cargo tells tests at run time; what it told the compiler may be another checkout over the same target folder.
     let tests = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);

@@ -1,10 +1,12 @@
 //! The program ends and starts again, in good order or not: nothing that was accepted is lost.
 
-use deskgrid_tests::{Deskgrid, Door, Events, Options, Page, log_text, shell, unique};
+use deskgrid_tests::{Deskgrid, Door, Events, Options, Page, Raw, log_text, shell, unique};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 /// Writes a line, waits until a file appears in the shared cache, writes another and an output.
-fn in_two_halves(mark: &str) -> Value {
+pub(crate) fn in_two_halves(mark: &str) -> Value {
     shell(&format!(
         "echo first {mark}; while [ ! -e /job-cache/{mark} ]; do sleep 0.1; done; rm /job-cache/{mark}; \
          echo second {mark}; echo result > /outputs/file; exit 4"
@@ -12,7 +14,7 @@ fn in_two_halves(mark: &str) -> Value {
 }
 
 /// Lets the second half of such a job run.
-async fn go_on(server: &Deskgrid, mark: &str) {
+pub(crate) async fn go_on(server: &Deskgrid, mark: &str) {
     let done = server.run(&shell(&format!("touch /job-cache/{mark}; echo {}", unique()))).await;
     assert_eq!(done["finished"]["result"]["StatusCode"], 0, "{done}");
 }
@@ -215,4 +217,24 @@ async fn a_job_can_be_cancelled_after_its_container_was_taken_over() {
     server.post(&format!("/q/local/j/{id}/cancel"), &json!({})).await;
     events.until("destroy", &id).await;
     crate::outputs::until_cleared(&server).await;
+}
+
+#[tokio::test]
+async fn an_upload_that_is_under_way_when_the_server_is_told_to_stop_comes_to_its_end() {
+    let mut server = Deskgrid::start_without_engine().await;
+    let address = server.address.trim_start_matches("http://").to_owned();
+    let half = Raw::new("PUT", "/f/half").header("Content-Length", 4).bare_body("on");
+    let mut upload = half.send_and_stay(&server).await;
+    // An answered request that came later means that the first one has been taken up.
+    server.get("/health").await;
+    let rest = async {
+        while TcpStream::connect(&address).await.is_ok() {}
+        upload.write_all(b"ce").await.expect("the connection stays open");
+        let mut answer = String::new();
+        upload.read_to_string(&mut answer).await.expect("it ends in good order");
+        answer
+    };
+    let (code, answer) = tokio::join!(server.terminate(), rest);
+    assert_eq!(code, Some(0));
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }

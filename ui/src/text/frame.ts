@@ -63,8 +63,17 @@ export const frame = {
     blockedTitle: "Deskgrid could not open its port",
     changePort: "Change the port",
     engine: "See what to do",
+    dismiss: "Understood",
     move: (share: number) => `Moving the data folder… ${Math.floor(share * 100)} %`,
   },
+
+  /** By their codes; the words are the server's. */
+  notices: {
+    "disk-low": "The disk is nearly full",
+    "records-rebuilt": "The job records were damaged",
+    "records-damaged": "The job records are damaged",
+    "files-damaged": "Stored files were damaged",
+  } as Record<string, string | undefined>,
 
   offline: {
     short: "Deskgrid does not answer.",

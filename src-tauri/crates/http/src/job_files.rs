@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use deskgrid_job::{BlobHash, BlobKey, ConfigPath, DataRef, Definition, FilePath, JobId};
+use deskgrid_store::StoreError;
 use deskgrid_wire::definition;
 
 use crate::Site;
@@ -55,9 +56,23 @@ async fn output(
     let Some(file) = result.and_then(|result| result.outputs.get(&path).copied()) else {
         return Ok(no_file("output", &path));
     };
+    if site.store().blobs().size(file.hash).await?.is_none() {
+        return Err(gone(&path));
+    }
     let kind = download::content_type(path.as_str());
-    let answer = download::blob(site.store(), file.hash, path.as_str(), kind, &headers).await?;
-    Ok(preview::shown(answer, &headers))
+    match download::blob(site.store(), file.hash, path.as_str(), kind, &headers).await {
+        Err(HttpError::Store(StoreError::DamagedFile { .. })) => Err(gone(&path)),
+        answer => Ok(preview::shown(answer?, &headers)),
+    }
+}
+
+/// The result has the file and the disk has it no more.
+fn gone(path: &FilePath) -> HttpError {
+    let words = format!(
+        "The output '{path}' of this job is not on the disk any more: it was found damaged and set aside, or someone \
+         removed it from the data folder. Run the job again to get it back."
+    );
+    HttpError::refused(StatusCode::GONE, "output-gone", words)
 }
 
 /// 404 as clients know it: plain text.

@@ -66,6 +66,8 @@ pub struct Settings {
     /// Bytes on this disk that results and files may take; 20 GB or a tenth of the disk, whichever is less, when
     /// none.
     pub cache_limit: Option<u64>,
+    /// Bytes of this disk that stay free; 2 GB or a twentieth of the disk, whichever is less, when none.
+    pub disk_reserve: Option<u64>,
     /// What the person decided about web sites.
     pub sites: Vec<Entry>,
 }
@@ -125,6 +127,7 @@ impl Settings {
             notifications: chosen.notifications.unwrap_or_default(),
             keep_awake: chosen.keep_awake.unwrap_or(false),
             cache_limit: chosen.cache_limit,
+            disk_reserve: chosen.disk_reserve,
             sites: chosen.sites.unwrap_or_default(),
         })
     }

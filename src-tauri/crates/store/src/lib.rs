@@ -10,7 +10,9 @@
 //! ├── deskgrid.sock        the local door of the running server
 //! ├── worker-id            names this worker on its containers
 //! ├── token                opens the administration, 0600
+//! ├── records/ab/<job>.json  second copies of the job records, from which a damaged database is rebuilt
 //! ├── blobs/ab/<64 hex>    bytes by their SHA-256, 0444, complete and on the disk before they have this name
+//! ├── damaged/             what was found damaged: stored files by their name, databases by the day
 //! ├── incoming/<n>         blobs on their way in; swept at the next start
 //! ├── logs/ab/<job>.run.jsonl, <job>.build.jsonl
 //! └── runs/<job>.<run>/    scratch of one run, gone after it
@@ -31,8 +33,10 @@ mod lock;
 mod logs;
 mod platform;
 mod removal;
+mod room;
 mod scratch;
 mod token;
+mod verify;
 mod worker_id;
 
 use std::path::Path;
@@ -40,16 +44,24 @@ use std::sync::Arc;
 
 use deskgrid_job::{BlobHash, Course, FilePath, Hold, Job, JobId, RunResult, Time, WorkerId};
 
-pub use blobs::{Batch, BlobFile, Blobs, Incoming, Stored};
-pub use database::{CacheRecords, Change, KeptFile, KeptResult, PendingCall, Synopsis, Usage};
+pub use blobs::{Batch, BlobFile, Blobs, CheckedReader, Incoming, Stored};
+pub use database::{
+    CacheRecords, Change, ContextRecord, ImageRecord, KeptFile, KeptResult, Origin, PendingCall, Rebuilt,
+    Synopsis, Usage,
+};
 pub use error::StoreError;
-pub use holdings::{GRACE, Holding, Holdings, Room};
+pub use holdings::{GRACE, Holding, Holdings};
 pub use logs::{Cut, Excerpt, LogKind, LogSlice, LogWriter, Logs, Most, Opening, Place};
+pub use room::{Room, usual_reserve};
 pub use scratch::Scratch;
 pub use token::Token;
+pub use verify::{Fault, Findings, VerifyCount, VerifyProgress, Wrong};
 
 /// What is in the data folder for a running program only, and need not go along when the folder moves.
 pub const PASSING: [&str; 4] = ["deskgrid.lock", "deskgrid.sock", "incoming", "runs"];
+
+/// The folder of what was found damaged, in the data folder.
+pub const DAMAGED: &str = "damaged";
 
 use database::Database;
 use folder::Folder;
@@ -84,6 +96,21 @@ impl Store {
         let database = Database::open(&folder)?;
         folder.prepare()?;
         Ok(Self { shared: Arc::new(Shared { database, folder, _lock: lock }) })
+    }
+
+    /// What was done about damaged records when the folder was opened.
+    pub fn rebuilt(&self) -> Option<&Rebuilt> {
+        self.shared.database.rebuilt()
+    }
+
+    /// How many stored files were found damaged, and set aside, since then.
+    pub fn damaged_files(&self) -> u64 {
+        self.shared.folder.proofs.damaged()
+    }
+
+    /// Whether the records were found damaged since then; the next start rebuilds them.
+    pub fn has_damaged_records(&self) -> bool {
+        self.shared.folder.has_damaged_records()
     }
 
     /// Makes all `changes` of the records or none; they are on the disk when this returns. Commits take effect in
@@ -157,6 +184,16 @@ impl Store {
         self.shared.database.cache_records().await
     }
 
+    /// The image of a job's latest run.
+    pub async fn job_image(&self, id: &JobId) -> Result<Option<String>, StoreError> {
+        self.shared.database.job_image(id.clone()).await
+    }
+
+    /// What is kept of a download for builds.
+    pub async fn context(&self, key: &str) -> Result<Option<ContextRecord>, StoreError> {
+        self.shared.database.context(key.to_owned()).await
+    }
+
     /// Which bytes an input of a job had.
     pub async fn input(&self, id: &JobId, path: &FilePath) -> Result<Option<BlobHash>, StoreError> {
         self.shared.database.input(id.clone(), path.clone()).await
@@ -196,6 +233,11 @@ impl Store {
     /// The scratch folders of one run, created where missing. Blocks on the disk.
     pub fn scratch(&self, id: &JobId, run: u32) -> Result<Scratch, StoreError> {
         Scratch::create(&self.shared.folder, id, run)
+    }
+
+    /// The folder for what lives no longer than this program; what a crash leaves there is swept at the next start.
+    pub fn passing_folder(&self) -> std::path::PathBuf {
+        self.shared.folder.runs()
     }
 
     /// Removes the scratch folders of all runs but `keep`. What cannot be removed is told to the log only, since it

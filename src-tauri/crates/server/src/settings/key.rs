@@ -33,11 +33,13 @@ pub enum Key {
     KeepAwake,
     /// How much disk results and files may take.
     CacheLimit,
+    /// How much of the disk stays free.
+    DiskReserve,
 }
 
 impl Key {
     /// Every setting, in the order in which lists show them.
-    pub const ALL: [Key; 15] = [
+    pub const ALL: [Key; 16] = [
         Self::Port,
         Self::DataDirectory,
         Self::Cpus,
@@ -53,6 +55,7 @@ impl Key {
         Self::Notifications,
         Self::KeepAwake,
         Self::CacheLimit,
+        Self::DiskReserve,
     ];
 
     /// Whether it is true or false.
@@ -83,6 +86,7 @@ impl Key {
             Self::Notifications => "notifications",
             Self::KeepAwake => "keep_awake",
             Self::CacheLimit => "cache_limit",
+            Self::DiskReserve => "disk_reserve",
         }
     }
 
@@ -104,6 +108,7 @@ impl Key {
             Self::Notifications => "DESKGRID_NOTIFICATIONS",
             Self::KeepAwake => "DESKGRID_KEEP_AWAKE",
             Self::CacheLimit => "DESKGRID_CACHE_LIMIT",
+            Self::DiskReserve => "DESKGRID_DISK_RESERVE",
         }
     }
 
@@ -125,6 +130,7 @@ impl Key {
             Self::Notifications => "--notifications",
             Self::KeepAwake => "--keep-awake",
             Self::CacheLimit => "--cache-limit",
+            Self::DiskReserve => "--disk-reserve",
         }
     }
 
@@ -149,6 +155,7 @@ impl Key {
             Self::TrustUnknownPrograms | Self::KeepAwake => "true or false",
             Self::Notifications => "\"off\", \"long\" for jobs of more than a minute, or \"all\"",
             Self::CacheLimit => "a size with its unit, such as \"20g\", at least 100m",
+            Self::DiskReserve => "a size with its unit, such as \"2g\", at least 6m, or 0 for none",
         }
     }
 

@@ -132,6 +132,11 @@ pub(super) fn cache_limit(text: &str) -> Read<u64> {
     }
 }
 
+/// Bytes of the disk that stay free; none may be wanted.
+pub(super) fn disk_reserve(text: &str) -> Read<u64> {
+    if text.trim() == "0" { Ok(0) } else { memory(text) }
+}
+
 pub(super) fn truth(text: &str) -> Read<bool> {
     text.trim().parse().map_err(|_| "is neither".to_owned())
 }
