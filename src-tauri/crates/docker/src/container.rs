@@ -9,6 +9,7 @@ use bollard::query_parameters::{
     CreateContainerOptions, InspectContainerOptions, KillContainerOptionsBuilder,
     ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions, WaitContainerOptions,
 };
+use deskgrid_fault::{Point, point};
 use deskgrid_job::Time;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
@@ -113,9 +114,11 @@ impl Engine {
 
     async fn create_once(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
         const DOING: &str = "creating a container";
+        point(Point::ContainerCreating);
         let body = create_body(spec, &self.abilities());
         let call = self.docker().create_container(None::<CreateContainerOptions>, body);
         let answer = self.call(DOING, WORK, call).await?;
+        point(Point::ContainerCreated);
         ContainerId::new(&answer.id).ok_or_else(|| EngineError::Refused {
             doing: DOING,
             status: 0,
@@ -149,7 +152,10 @@ impl Engine {
 
     async fn start_once(&self, id: &ContainerId) -> Result<(), EngineError> {
         let call = self.docker().start_container(id.as_str(), None::<StartContainerOptions>);
-        self.call("starting a container", WORK, call).await
+        point(Point::ContainerStarting);
+        self.call("starting a container", WORK, call).await?;
+        point(Point::ContainerStarted);
+        Ok(())
     }
 
     /// Names command and image in a refusal to start. Asks for them only now, since starts rarely fail.
@@ -181,6 +187,7 @@ impl Engine {
         };
         self.doubt_after(&result);
         let (code, error) = result?;
+        point(Point::ContainerEnded);
         let alive = self.still_alive().await.map_err(|_| EngineError::StoppedWithEngine { code });
         self.doubt_after(&alive);
         alive?;
@@ -221,14 +228,18 @@ impl Engine {
     pub async fn kill(&self, id: &ContainerId) -> Result<(), EngineError> {
         let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
         let call = self.docker().kill_container(id.as_str(), Some(options));
-        settled(self.call("ending a container", WORK, call).await)
+        settled(self.call("ending a container", WORK, call).await)?;
+        point(Point::ContainerKilled);
+        Ok(())
     }
 
     /// Removes a container and its nameless volumes, ending it when it runs; fine when it is gone.
     pub async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         let call = self.docker().remove_container(id.as_str(), Some(options));
-        settled(self.call("removing a container", WORK, call).await)
+        settled(self.call("removing a container", WORK, call).await)?;
+        point(Point::ContainerRemoved);
+        Ok(())
     }
 
     /// Looks at a container.
@@ -247,6 +258,7 @@ impl Engine {
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         let call = self.docker().list_containers(Some(options));
         let found = self.call("looking for our containers", QUESTION, call).await?;
+        point(Point::ContainersFound);
         let ids: Vec<_> = found.into_iter().filter_map(|one| ContainerId::new(&one.id?)).collect();
         let looks = stream::iter(ids).map(|id| async move {
             match self.inspect(&id).await {

@@ -4,6 +4,7 @@ use bollard::BollardRequest;
 use bollard::errors::Error as Bollard;
 use bollard::models::ImageInspect;
 use bollard::query_parameters::CreateImageOptionsBuilder;
+use deskgrid_fault::{Point, point};
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::broadcast;
 
@@ -48,9 +49,11 @@ impl Engine {
         if let Some(image) = self.local_image(&wanted).await?
             && platform.is_none_or(|platform| is_for(&image, platform))
         {
+            point(Point::ImageFound);
             return Ok(image);
         }
         self.pull(&wanted, platform, progress).await?;
+        point(Point::ImagePulled);
         self.local_image(&wanted).await?.ok_or_else(|| EngineError::Image {
             problem: ImageProblem::Other,
             message: format!("The image {reference:?} was fetched and then removed. Submit the job again."),
@@ -113,6 +116,7 @@ impl Engine {
                 Ok(Ok(None)) => return Ok(()),
                 Ok(Ok(Some(message))) => message,
             };
+            point(Point::ImagePulling);
             if let Some(progress) = meter.next(message) {
                 // Nobody listens when every waiter has left, and then this work is dropped as well.
                 let _ = messages.send(progress);

@@ -5,6 +5,7 @@ use bollard::container::LogOutput;
 use bollard::errors::Error as Bollard;
 use bollard::query_parameters::{AttachContainerOptionsBuilder, LogsOptionsBuilder};
 use bytes::{Buf, Bytes};
+use deskgrid_fault::{Point, point};
 use deskgrid_job::Time;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use time::OffsetDateTime;
@@ -35,6 +36,7 @@ impl Engine {
         let options = AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true).build();
         let call = self.docker().attach_container(id.as_str(), Some(options));
         let attached = self.call("listening to a container", QUESTION, call).await?;
+        point(Point::ContainerAttached);
         Ok(self.until_over(attached.output.map(|piece| piece.map(|piece| chunk(piece, false)))))
     }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::PoisonError;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::{BlobHash, JobId, Time};
 
 use crate::error::{StoreError, failed};
@@ -111,7 +112,9 @@ fn remove_blob(folder: &Folder, hash: BlobHash, before: Time) -> bool {
     // Whoever brings the same bytes either finds them and says so before this, or finds them gone and brings them.
     let _alone = folder.comings.write().unwrap_or_else(PoisonError::into_inner);
     let used_at = fs::metadata(&path).ok().and_then(|facts| facts.modified().ok()).map(time);
-    used_at.is_some_and(|used_at| used_at < before) && fs::remove_file(&path).is_ok()
+    let is_gone = used_at.is_some_and(|used_at| used_at < before) && fs::remove_file(&path).is_ok();
+    point(Point::BlobRemoved);
+    is_gone
 }
 
 fn time(time: SystemTime) -> Time {

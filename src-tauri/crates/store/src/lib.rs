@@ -38,6 +38,7 @@ mod worker_id;
 use std::path::Path;
 use std::sync::Arc;
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::{BlobHash, Course, FilePath, Hold, Job, JobId, RunResult, Time, WorkerId};
 
 pub use blobs::{Batch, BlobFile, Blobs, Incoming, Stored};
@@ -83,6 +84,7 @@ impl Store {
         // First the database: what a newer program wrote is to be left alone altogether.
         let database = Database::open(&folder)?;
         folder.prepare()?;
+        point(Point::FolderPrepared);
         Ok(Self { shared: Arc::new(Shared { database, folder, _lock: lock }) })
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::JobId;
 
 use crate::error::{StoreError, failed};
@@ -28,6 +29,7 @@ impl Scratch {
         for part in [scratch.inputs(), scratch.outputs()] {
             platform::open_to_all(&part).map_err(failed("open to all users", &part))?;
         }
+        point(Point::ScratchMade);
         Ok(scratch)
     }
 
@@ -56,7 +58,9 @@ impl Scratch {
 
     /// As [`Scratch::remove`], on a thread that may block.
     pub fn remove_blocking(self) -> Result<(), StoreError> {
-        removal::remove(&self.folder, &self.root)
+        removal::remove(&self.folder, &self.root)?;
+        point(Point::ScratchRemoved);
+        Ok(())
     }
 }
 

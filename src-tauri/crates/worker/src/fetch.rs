@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::{BlobHash, Failure, FailureCode};
 use deskgrid_store::Store;
 
@@ -49,7 +50,9 @@ impl Fetcher {
         while let Some(bytes) = response.chunk().await.map_err(|error| unavailable(reason(&error)))? {
             incoming.push(bytes).await.map_err(disk)?;
         }
-        Ok(incoming.finish().await.map_err(disk)?.hash)
+        let hash = incoming.finish().await.map_err(disk)?.hash;
+        point(Point::InputDownloaded);
+        Ok(hash)
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::JobId;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
@@ -91,7 +92,9 @@ fn write(connection: &mut Connection, folder: &Folder, group: &[Commit]) -> Resu
     for change in changes() {
         change.apply(&transaction)?;
     }
+    point(Point::RecordsWritten);
     transaction.commit()?;
+    point(Point::RecordsCommitted);
     for id in changes().filter_map(Change::erased) {
         remove_logs(folder, id);
     }
@@ -109,4 +112,5 @@ fn remove_logs(folder: &Folder, id: &JobId) {
             _ => {}
         }
     }
+    point(Point::LogsRemoved);
 }

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::LogLine;
 
 use super::{line, read};
@@ -59,7 +60,9 @@ impl LogWriter {
         let written = self.file.write_all(&self.buffer);
         // After an error too: a second try would repeat what was written of it.
         self.buffer.clear();
-        written.map_err(failed("write the log", &self.path))
+        written.map_err(failed("write the log", &self.path))?;
+        point(Point::LogWritten);
+        Ok(())
     }
 
     /// Shows all lines to readers and brings them onto the disk, where they survive a power cut.
@@ -67,7 +70,9 @@ impl LogWriter {
         self.flush()?;
         let synced =
             self.file.sync_data().and_then(|()| self.path.parent().map_or(Ok(()), platform::sync_folder));
-        synced.map_err(failed("write the log", &self.path))
+        synced.map_err(failed("write the log", &self.path))?;
+        point(Point::LogSynced);
+        Ok(())
     }
 
     /// How many lines the log has, those not yet flushed among them.
@@ -92,6 +97,7 @@ fn create(path: &Path) -> Result<File, StoreError> {
         }
         _ => {}
     }
+    point(Point::LogEmptied);
     open(path)
 }
 

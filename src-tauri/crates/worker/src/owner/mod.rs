@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deskgrid_docker::{Engine, EngineState, OurContainer};
+use deskgrid_fault::{Point, point};
 use deskgrid_job::queue::{Capacity, Effect, Event, LISTED_AFTER_END, Queue, Situation};
 use deskgrid_job::{Hold, JobId, Phase, Time};
 use deskgrid_store::{Change, PendingCall};
@@ -271,7 +272,9 @@ impl Owner {
                 Input::TimePassed => self.apply(Event::Tick, &mut decided),
             }
         }
+        point(Point::BatchDecided);
         self.store(std::mem::take(&mut decided.changes)).await;
+        point(Point::BatchStored);
         let situation = self.queue.situation();
         self.situation.send_if_modified(|old| std::mem::replace(old, situation.clone()) != situation);
         self.act(decided);

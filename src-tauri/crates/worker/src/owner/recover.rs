@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use deskgrid_docker::{Engine, OurContainer};
+use deskgrid_fault::{Point, point};
 use deskgrid_job::JobId;
 
 use super::Owner;
@@ -43,6 +44,7 @@ impl Owner {
         let unknown =
             by_run.into_iter().filter(|(run, _)| !self.stops.contains_key(run)).map(|(_, stray)| stray);
         strays.extend(unknown);
+        point(Point::RunsAdopted);
         self.remove(strays);
     }
 

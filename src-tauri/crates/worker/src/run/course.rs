@@ -7,6 +7,7 @@ use std::time::Duration;
 use deskgrid_docker::{
     ContainerId, Delivery, Engine, EngineError, Exit, Image, OurContainer, PullProgress, Start,
 };
+use deskgrid_fault::{Point, point};
 use deskgrid_job::{
     BlobHash, Definition, Failure, FailureCode, FilePath, ImageSource, LogLine, RunResult, StageName, Time,
 };
@@ -64,6 +65,7 @@ impl<'a> Course<'a> {
         let image = Box::pin(during(run, StageName::Image, image));
         let gather = Box::pin(during(run, StageName::Inputs, gather));
         let (image, files) = run.unless_stopped(try_join(image, gather)).await?;
+        point(Point::InputsGathered);
         self.inputs = inputs::blobs(&files);
         if let ImageSource::Reference(reference) = &definition.image {
             self.image = Some(reference.clone());
@@ -184,6 +186,7 @@ impl<'a> Course<'a> {
             Ok::<_, Interruption>((scratch, placement))
         });
         let (scratch, placement) = placed.await.map_err(disk)??;
+        point(Point::InputsPlaced);
         self.scratch = Some(scratch);
         let base_url = run.kit.base_url.borrow().clone();
         let purpose = Purpose {
@@ -292,7 +295,9 @@ impl<'a> Course<'a> {
         let collected = tokio::task::spawn_blocking(move || {
             let mut batch = store.blobs().batch();
             let tree = outputs::of_folder(&folder, &mut batch, &count)?;
+            point(Point::OutputsHashed);
             batch.commit()?;
+            point(Point::OutputsStored);
             Ok::<_, deskgrid_store::StoreError>(tree.into_outputs())
         });
         counter.shown(&self.run.pulse, collected).await.map_err(disk)?.map_err(disk)

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deskgrid_docker::{Engine, EngineError, EngineState, OurContainer};
+use deskgrid_fault::{Point, point};
 use deskgrid_job::phase::Ending;
 use deskgrid_job::queue::{Allotment, RunEnd};
 use deskgrid_job::{
@@ -172,7 +173,9 @@ impl Run {
         let _clearing = self.kit.clearing.token();
         // Without an owner there is nobody to report to: the program is stopping.
         let _ = self.kit.reports.send(report).await;
+        point(Point::EndReported);
         course.clear_up().await;
+        point(Point::RunCleared);
     }
 
     fn engine(&self) -> Result<Engine, Interruption> {
