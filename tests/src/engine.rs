@@ -75,6 +75,21 @@ impl EngineClient {
         Events { stream: request.send().await.expect("the engine answers"), text: String::new() }
     }
 
+    /// Pushes an image to the registry that its name says, which asks for no password.
+    pub async fn push(&self, repository: &str, tag: &str) {
+        let request = self.http.post(format!("{}/images/{repository}/push?tag={tag}", self.base));
+        // The engine wants credentials, be they empty: this is `{}`.
+        let answer = request.header("X-Registry-Auth", "e30=").timeout(PATIENCE).send().await;
+        let said = answer.expect("the engine answers").text().await.expect("a body");
+        assert!(!said.contains("\"error\""), "{said}");
+    }
+
+    /// Removes a name of an image, and the image with its last one; fine when it is gone.
+    pub async fn remove_image(&self, image: &str) {
+        let request = self.http.delete(format!("{}/images/{image}", self.base));
+        request.timeout(PATIENCE).send().await.expect("the engine answers");
+    }
+
     /// Removes a container, running or not.
     pub async fn remove(&self, id: &str) {
         let request = self.http.delete(format!("{}/containers/{id}?force=true&v=true", self.base));

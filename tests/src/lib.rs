@@ -11,6 +11,7 @@
 
 pub mod browser;
 pub mod command;
+pub mod crash;
 pub mod dashboard;
 pub mod desktop;
 pub mod door;
@@ -21,6 +22,7 @@ pub mod main_job;
 pub mod notifications;
 pub mod page;
 pub mod raw;
+pub mod registry;
 pub mod server;
 pub mod session;
 pub mod tray;

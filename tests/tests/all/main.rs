@@ -9,6 +9,7 @@ mod callers;
 mod cancel;
 mod clients;
 mod command_line;
+mod crash;
 mod dashboard;
 mod desk;
 mod desktop;

@@ -87,6 +87,16 @@ pub struct OurContainer {
     pub finished_at: Option<Time>,
 }
 
+impl OurContainer {
+    /// Whether the engine, which began at `began`, took the ended container down with an earlier life of its own. One
+    /// that ended well has a result all the same.
+    pub fn died_with_engine(&self, began: Option<Time>) -> bool {
+        let failed = self.exit.as_ref().is_some_and(|exit| exit.code != 0);
+        let before = |began| self.finished_at.is_none_or(|finished| finished <= began);
+        failed && began.is_some_and(before)
+    }
+}
+
 /// How a container came to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {

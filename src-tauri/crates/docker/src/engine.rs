@@ -10,7 +10,8 @@ use std::time::Duration;
 use bollard::Docker;
 use bollard::errors::Error as Bollard;
 use bollard::models::{SystemInfo, SystemVersion};
-use bollard::query_parameters::EventsOptionsBuilder;
+use bollard::query_parameters::{EventsOptionsBuilder, InspectNetworkOptions};
+use deskgrid_job::Time;
 use futures_util::stream::{BoxStream, StreamExt};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,7 @@ use crate::address::Address;
 use crate::delivery::{self, Delivery};
 use crate::error::EngineError;
 use crate::network::NetworkOnce;
+use crate::output::time_at;
 use crate::pull::Pulls;
 
 /// For questions that an engine answers from memory. Long, since a busy disk holds them up too.
@@ -181,6 +183,17 @@ impl Engine {
     /// How files travel to and from its containers.
     pub fn delivery(&self) -> Delivery {
         delivery::choose(delivery::Facts::of(self.info()))
+    }
+
+    /// When this life of the engine began: it makes the network `bridge` anew at each start. None where it does not,
+    /// as other products than Docker's.
+    pub async fn began_at(&self) -> Result<Option<Time>, EngineError> {
+        let call = self.docker().inspect_network("bridge", None::<InspectNetworkOptions>);
+        match self.call("asking when it was started", QUESTION, call).await {
+            Ok(bridge) => Ok(bridge.created.and_then(time_at)),
+            Err(EngineError::Refused { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Asks whether it is alive; any answer but yes within 10 s counts as gone.

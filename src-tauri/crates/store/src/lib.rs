@@ -16,7 +16,8 @@
 //! └── runs/<job>.<run>/    scratch of one run, gone after it
 //!     ├── inputs/          0777, as is outputs/: a container may run as any user
 //!     ├── outputs/
-//!     └── config/
+//!     ├── config/
+//!     └── started          its container was about to be started, or was
 //! ```
 //!
 //! `<job>` stands for 32 digits of the id's SHA-256, a hyphen and the id; `ab` for the first two digits.
@@ -45,7 +46,7 @@ pub use blobs::{Batch, BlobFile, Blobs, Incoming, Stored};
 pub use database::{CacheRecords, Change, KeptFile, KeptResult, PendingCall, Synopsis, Usage};
 pub use error::StoreError;
 pub use holdings::{GRACE, Holding, Holdings, Room};
-pub use logs::{Cut, Excerpt, LogKind, LogSlice, LogWriter, Logs, Most, Opening, Place};
+pub use logs::{Cut, Excerpt, LogKind, LogSlice, LogWriter, Logs, Most, Opening, Place, Texts};
 pub use scratch::Scratch;
 pub use token::Token;
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use deskgrid_docker::{
-    ContainerId, Delivery, Engine, EngineError, Exit, Image, OurContainer, PullProgress, Start,
+    ContainerId, Delivery, Engine, EngineError, Exit, Image, ImageProblem, OurContainer, PullProgress, Start,
 };
 use deskgrid_fault::{Point, point};
 use deskgrid_job::{
@@ -73,6 +73,9 @@ impl<'a> Course<'a> {
         run.pulse.enter(StageName::Create);
         let container = self.create(&engine, &definition, &image, files).await?;
         let output = engine.attach(&container).await?;
+        if let Some(scratch) = &self.scratch {
+            scratch.note_start().await.map_err(disk)?;
+        }
         let output = match engine.start(&container).await? {
             Start::AtOnce => Some(output),
             Start::Again => None,
@@ -84,22 +87,31 @@ impl<'a> Course<'a> {
         self.finish(engine, &container, end, started.elapsed()).await
     }
 
-    /// From a container that an earlier life of this program started.
+    /// From a container that an earlier life of this program made.
     pub(super) async fn take_over(&mut self, found: OurContainer) -> Result<RunResult, Interruption> {
         let run = self.run;
         let mut engine = run.engine()?;
         let container = found.id.clone();
         self.container = Some(container.clone());
         self.scratch = Some(run.kit.store.scratch(&run.id, run.number).map_err(disk)?);
-        let Some(started_at) = found.started_at else { return Err(Interruption::ContainerLost) };
+        let Some(started_at) = found.started_at else { return Err(Interruption::NotBegun) };
+        if !found.running && found.died_with_engine(engine.began_at().await?) {
+            return Err(Interruption::ContainerLost);
+        }
         run.pulse.take_up(started_at);
-        let definition = self.definition().await?;
-        let age = Time::now().since(started_at);
-        let deadline = Instant::now() + self.time_limit(&definition).saturating_sub(age);
-        let end = follow::follow(run, &mut engine, &container, None, deadline).await?;
+        let limit = self.time_limit(&self.definition().await?);
+        let end = follow::follow(run, &mut engine, &container, None, deadline(&found, limit)).await?;
         let ended_at = engine.inspect(&container).await.ok().and_then(|now| now.finished_at);
         let duration = ended_at.unwrap_or_else(Time::now).since(started_at);
         self.finish(engine, &container, end, duration).await
+    }
+
+    /// What became of a run whose container is not there: whether it was lost, or had not begun.
+    pub(super) async fn look_back(&mut self) -> Result<RunResult, Interruption> {
+        let scratch = self.run.kit.store.scratch(&self.run.id, self.run.number).map_err(disk)?;
+        let has_started = scratch.has_started().await.map_err(disk)?;
+        self.scratch = Some(scratch);
+        Err(if has_started { Interruption::ContainerLost } else { Interruption::NotBegun })
     }
 
     async fn definition(&self) -> Result<Definition, Interruption> {
@@ -199,7 +211,14 @@ impl<'a> Course<'a> {
         let spec = container::spec(&purpose, definition, image, &self.bounds(), placement.binds);
         self.memory = spec.memory;
         run.pulse.limit(spec.memory);
-        let container = engine.create(&spec).await?;
+        let container = match engine.create(&spec).await {
+            // Somebody removed it since it was looked for.
+            Err(EngineError::Image { problem: ImageProblem::NotFound, .. }) => {
+                self.image(engine, definition).await?;
+                engine.create(&spec).await?
+            }
+            created => created?,
+        };
         self.container = Some(container.clone());
         if run.stop.is_asked() {
             return Err(Interruption::Stopped);
@@ -366,6 +385,15 @@ impl<'a> Course<'a> {
             tracing::warn!(job = %self.run.id, %error, "could not remove the scratch folder");
         }
     }
+}
+
+/// When a container of an earlier life is to be stopped. One that has ended while nobody watched is not out of time by
+/// now, unless that life had stopped it at its limit and could not say so any more.
+fn deadline(found: &OurContainer, limit: Duration) -> Instant {
+    let (Some(started), now) = (found.started_at, Instant::now()) else { return Instant::now() };
+    let age = found.finished_at.unwrap_or_else(Time::now).since(started);
+    let was_killed = found.exit.as_ref().is_none_or(|exit| exit.code == KILLED && !exit.oom_killed);
+    if was_killed { now + limit.saturating_sub(age) } else { now + limit }
 }
 
 /// Shows `stage` while `work` goes on.

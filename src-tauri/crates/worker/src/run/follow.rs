@@ -25,8 +25,8 @@ pub(super) enum Over {
     TimeUp,
 }
 
-/// Stays with `container` until it is over, and returns its journal too. `attached` is its output when it was started just now; otherwise the
-/// engine's own record of it is read from the beginning and replaces what we have.
+/// Stays with `container` until it is over, and returns its journal too. `attached` is its output when it was started
+/// just now; otherwise the engine's own record of it is read, and what the journal has not yet is added to it.
 pub(super) async fn follow<'a>(
     run: &'a Run,
     engine: &mut Engine,
@@ -34,8 +34,13 @@ pub(super) async fn follow<'a>(
     mut attached: Option<LogStream>,
     deadline: Instant,
 ) -> Result<(Over, Journal<'a>), Interruption> {
+    let mut journal = match &attached {
+        Some(_) => Journal::new(run, Step::Run),
+        None => Journal::resume(run, Step::Run).await?,
+    };
     loop {
-        match follow_while_engine_lives(run, engine, container, attached.take(), deadline).await {
+        let output = attached.take();
+        match follow_while_engine_lives(run, engine, container, &mut journal, output, deadline).await {
             Err(Interruption::EngineLost) => {
                 let lost_at = Time::now();
                 *engine = engine_again(run).await?;
@@ -43,23 +48,21 @@ pub(super) async fn follow<'a>(
                     return Err(Interruption::ContainerLost);
                 }
             }
-            outcome => return outcome,
+            outcome => return outcome.map(|over| (over, journal)),
         }
     }
 }
 
-async fn follow_while_engine_lives<'a>(
-    run: &'a Run,
+async fn follow_while_engine_lives(
+    run: &Run,
     engine: &Engine,
     container: &ContainerId,
+    journal: &mut Journal<'_>,
     attached: Option<LogStream>,
     deadline: Instant,
-) -> Result<(Over, Journal<'a>), Interruption> {
-    let output = match attached {
-        Some(output) => output,
-        None => engine.logs(container),
-    };
-    let mut journal = Journal::new(run, Step::Run);
+) -> Result<Over, Interruption> {
+    let is_record = attached.is_none();
+    let output = attached.unwrap_or_else(|| engine.logs(container));
     let wait = async {
         // Ends with the wait: nothing is measured while nothing runs.
         let (measure, wait) = (pin!(measure(run, engine, container)), pin!(engine.wait(container)));
@@ -83,7 +86,11 @@ async fn follow_while_engine_lives<'a>(
             }
         }
     };
-    Ok((over, journal))
+    if is_record {
+        // The stream that follows may lack the last words.
+        journal.follow(engine.whole_log(container)).await?;
+    }
+    Ok(over)
 }
 
 /// Shows what the container uses, until the engine has nothing more to say of it.

@@ -80,7 +80,7 @@ pub(crate) enum Beginning {
     Fresh,
     /// With a container of an earlier life of this program.
     TakeOver(OurContainer),
-    /// An earlier life left no container behind.
+    /// An earlier life left no container behind, or it is gone.
     NothingLeft,
 }
 
@@ -95,6 +95,8 @@ enum Interruption {
     TakenDown,
     /// The container vanished.
     ContainerLost,
+    /// An earlier life of this program ended before the container was started.
+    NotBegun,
     /// There will be no container result.
     Failed(Failure),
 }
@@ -149,7 +151,7 @@ impl Run {
         let outcome = match beginning {
             Beginning::Fresh => course.start_afresh().await,
             Beginning::TakeOver(container) => course.take_over(container).await,
-            Beginning::NothingLeft => Err(Interruption::ContainerLost),
+            Beginning::NothingLeft => course.look_back().await,
         };
         if matches!(outcome, Err(Interruption::EngineLost | Interruption::TakenDown)) {
             self.until_loss_is_known().await;
@@ -221,5 +223,6 @@ fn ending(outcome: Result<RunResult, Interruption>) -> (RunEnd, RunResult) {
             | Interruption::TakenDown
             | Interruption::ContainerLost,
         ) => (RunEnd::Lost, RunResult::default()),
+        Err(Interruption::NotBegun) => (RunEnd::NotBegun, RunResult::default()),
     }
 }
