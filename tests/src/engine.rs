@@ -75,6 +75,18 @@ impl EngineClient {
         Events { stream: request.send().await.expect("the engine answers"), text: String::new() }
     }
 
+    /// Whether there is an answer to a GET that is no error.
+    pub async fn has(&self, path: &str) -> bool {
+        let answer = self.http.get(format!("{}{path}", self.base)).timeout(PATIENCE).send().await;
+        answer.expect("the engine answers").status().is_success()
+    }
+
+    /// The status of a DELETE.
+    pub async fn delete(&self, path: &str) -> u16 {
+        let answer = self.http.delete(format!("{}{path}", self.base)).timeout(PATIENCE).send().await;
+        answer.expect("the engine answers").status().as_u16()
+    }
+
     /// Pushes an image to the registry that its name says, which asks for no password.
     pub async fn push(&self, repository: &str, tag: &str) {
         let request = self.http.post(format!("{}/images/{repository}/push?tag={tag}", self.base));
@@ -86,8 +98,7 @@ impl EngineClient {
 
     /// Removes a name of an image, and the image with its last one; fine when it is gone.
     pub async fn remove_image(&self, image: &str) {
-        let request = self.http.delete(format!("{}/images/{image}", self.base));
-        request.timeout(PATIENCE).send().await.expect("the engine answers");
+        self.delete(&format!("/images/{image}")).await;
     }
 
     /// Removes a container, running or not.
@@ -202,12 +213,29 @@ impl PrivateEngine {
 
     /// Stops it as a service manager does: it asks its containers to end and then ends itself.
     pub async fn stop(&self) {
+        let process = self.signal("TERM").await;
+        let folder = PathBuf::from(format!("/proc/{process}"));
+        crate::eventually("the engine ends", async || !folder.exists()).await;
+    }
+
+    /// Lets it answer nobody, although it is there.
+    pub async fn hang(&self) {
+        self.signal("STOP").await;
+    }
+
+    /// Lets it answer again.
+    pub async fn go_on(&self) {
+        self.signal("CONT").await;
+    }
+
+    /// Sends it a signal and returns its process id.
+    async fn signal(&self, name: &str) -> String {
         let process = std::fs::read_to_string(self.folder.path().join("dockerd.pid")).expect("it runs");
         let words: &[&str] = if is_root() { &["kill"] } else { &["sudo", "-n", "kill"] };
-        let sent = Command::new(words[0]).args(&words[1..]).args(["-TERM", process.trim()]).status().await;
+        let signal = format!("-{name}");
+        let sent = Command::new(words[0]).args(&words[1..]).args([&signal, process.trim()]).status().await;
         assert!(sent.is_ok_and(|status| status.success()));
-        let folder = PathBuf::from(format!("/proc/{}", process.trim()));
-        crate::eventually("the engine ends", async || !folder.exists()).await;
+        process.trim().to_owned()
     }
 
     async fn control(&self, action: &str) {

@@ -23,6 +23,7 @@ pub mod notifications;
 pub mod page;
 pub mod raw;
 pub mod registry;
+pub mod relay;
 pub mod server;
 pub mod session;
 pub mod tray;

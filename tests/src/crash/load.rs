@@ -155,10 +155,12 @@ impl Load {
             }
         };
         let (result, ()) = tokio::join!(self.client.finished(&id), follow);
+        // An error that was this computer's is no answer to another submission: the job runs again.
+        let is_answer = result["finishedReason"] != "Error";
         self.state().record.reported(&id, result);
         if kind == Kind::Deleted {
             self.delete(&id).await;
-        } else if manners.again && work.reason != "Error" {
+        } else if manners.again && is_answer {
             // Answered from the result, at once and without another run.
             self.client.submit(&id, &work.definition, &control).await;
             let again = self.client.finished(&id).await;

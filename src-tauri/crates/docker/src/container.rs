@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::time::Duration;
 
 use bollard::errors::Error as Bollard;
 use bollard::models::{ContainerInspectResponse, ContainerState, ContainerStateStatusEnum};
@@ -87,13 +88,24 @@ pub struct OurContainer {
     pub finished_at: Option<Time>,
 }
 
+/// Exit codes from here on tell of a signal.
+const BY_SIGNAL: i64 = 128;
+/// An engine that starts after a crash says of the containers that it finds dead that they ended just now, with the
+/// code 0. So soon before its start no other end is likely.
+const CLEANING: Duration = Duration::from_secs(30);
+
 impl OurContainer {
-    /// Whether the engine, which began at `began`, took the ended container down with an earlier life of its own. One
-    /// that ended well has a result all the same.
-    pub fn died_with_engine(&self, began: Option<Time>) -> bool {
-        let failed = self.exit.as_ref().is_some_and(|exit| exit.code != 0);
-        let before = |began| self.finished_at.is_none_or(|finished| finished <= began);
-        failed && began.is_some_and(before)
+    /// Whether it ended before this life of the engine, which began at `began`.
+    pub fn ended_before(&self, began: Time) -> bool {
+        !self.running && self.finished_at.is_none_or(|finished| finished <= began)
+    }
+
+    /// Whether an earlier life of the engine took it down, as far as its end tells when nobody watched. Ends that
+    /// are a job's own would otherwise be thrown away whenever the computer is switched off after them.
+    pub fn was_taken_down(&self, began: Option<Time>) -> bool {
+        let Some(began) = began.filter(|began| self.ended_before(*began)) else { return false };
+        let (Some(exit), Some(finished)) = (&self.exit, self.finished_at) else { return true };
+        exit.code >= BY_SIGNAL || (exit.code == 0 && began.since(finished) < CLEANING)
     }
 }
 
@@ -384,5 +396,31 @@ mod tests {
         };
         let container = seen(state);
         assert!(container.running && container.exit.is_none() && container.finished_at.is_none());
+    }
+
+    #[test]
+    fn an_end_in_an_earlier_life_of_the_engine_is_a_jobs_own_unless_it_looks_like_a_crash_or_a_signal() {
+        let container = |code: i64, finished: Option<u64>| OurContainer {
+            id: ContainerId::new("a").unwrap(),
+            labels: HashMap::new(),
+            image: String::new(),
+            running: false,
+            exit: Some(Exit { code, oom_killed: false, error: None, never_began: None }),
+            started_at: Some(Time(1)),
+            finished_at: finished.map(Time),
+        };
+        let began = Some(Time(100_000));
+        for (code, finished, taken_down) in [
+            (0, Some(100_001), false),
+            (137, Some(100_001), false),
+            (0, Some(60_000), false),
+            (0, Some(99_000), true),
+            (3, Some(99_000), false),
+            (143, Some(60_000), true),
+            (255, None, true),
+        ] {
+            assert_eq!(container(code, finished).was_taken_down(began), taken_down, "{code} {finished:?}");
+        }
+        assert!(!container(137, Some(1)).was_taken_down(None), "nobody knows");
     }
 }

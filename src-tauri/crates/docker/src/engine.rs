@@ -203,10 +203,12 @@ impl Engine {
     }
 
     /// Whether this very life of the engine goes on. After a restart another life answers in its place, but by then
-    /// the event stream has told that this one is over.
+    /// the event stream has told that this one is over. It is asked by a new connection: those that it has it still
+    /// serves while it shuts down and ends its containers.
     pub(crate) async fn still_alive(&self) -> Result<(), EngineError> {
         const DOING: &str = "asking whether it is alive";
-        self.while_alive(DOING, self.limited(DOING, QUESTION, self.docker().ping())).await??;
+        let anew = self.info().address.client().map_err(|error| EngineError::of(DOING, error))?;
+        self.while_alive(DOING, self.limited(DOING, QUESTION, anew.negotiate_version())).await??;
         self.while_alive(DOING, std::future::ready(())).await
     }
 

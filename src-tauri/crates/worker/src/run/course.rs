@@ -95,7 +95,7 @@ impl<'a> Course<'a> {
         self.container = Some(container.clone());
         self.scratch = Some(run.kit.store.scratch(&run.id, run.number).map_err(disk)?);
         let Some(started_at) = found.started_at else { return Err(Interruption::NotBegun) };
-        if !found.running && found.died_with_engine(engine.began_at().await?) {
+        if !found.running && found.was_taken_down(engine.began_at().await?) {
             return Err(Interruption::ContainerLost);
         }
         run.pulse.take_up(started_at);

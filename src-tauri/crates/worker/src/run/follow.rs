@@ -44,7 +44,7 @@ pub(super) async fn follow<'a>(
             Err(Interruption::EngineLost) => {
                 let lost_at = Time::now();
                 *engine = engine_again(run).await?;
-                if has_died_with_engine(engine, container, lost_at).await? {
+                if was_taken_down(engine, container, lost_at).await? {
                     return Err(Interruption::ContainerLost);
                 }
             }
@@ -112,13 +112,22 @@ pub(super) async fn engine_again(run: &Run) -> Result<Engine, Interruption> {
     .await
 }
 
-/// Whether the engine took the container down with it. One that ended before, or ended well, has a result.
-async fn has_died_with_engine(
+/// Whether the engine took the container down with it. Had it ended by itself before, we had been told; and of its end
+/// under no engine nobody knows how it was, whatever the engine says: one that was killed says 0.
+async fn was_taken_down(
     engine: &Engine,
     container: &ContainerId,
     lost_at: Time,
 ) -> Result<bool, Interruption> {
     let found = engine.inspect(container).await?;
-    let ended_before = found.finished_at.is_some_and(|finished| finished < lost_at);
-    Ok(!found.running && found.exit.is_none_or(|exit| exit.code != 0) && !ended_before)
+    if found.running {
+        return Ok(false);
+    }
+    Ok(match engine.began_at().await? {
+        Some(began) => found.ended_before(began),
+        None => {
+            let ended_before = found.finished_at.is_some_and(|finished| finished < lost_at);
+            found.exit.is_none_or(|exit| exit.code != 0) && !ended_before
+        }
+    })
 }
