@@ -177,6 +177,23 @@ impl PrivateEngine {
         Self { folder: tempfile::tempdir().expect("a temporary folder") }
     }
 
+    /// A place for an engine whose disk holds no more than `size`, such as `100m`. For root alone.
+    pub async fn on_disk_of(size: &str) -> Self {
+        let engine = Self::new();
+        let disk = engine.disk();
+        std::fs::create_dir(&disk).expect("ours");
+        let options = format!("size={size}");
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "none"]).arg(disk).status().await;
+        assert!(mounted.is_ok_and(|status| status.success()), "we are root");
+        engine
+    }
+
+    /// Where it keeps everything.
+    pub fn disk(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
     /// Starts an engine that has the image busybox.
     pub async fn with_busybox() -> Self {
         let engine = Self::new();

@@ -22,6 +22,7 @@ mod repeated;
 mod samples;
 mod start;
 mod table;
+mod takeover;
 mod throughput;
 
 use std::process::ExitCode;
@@ -57,6 +58,7 @@ enum Theme {
     Lines,
     Queue,
     Desktop,
+    Takeover,
 }
 
 /// How much is measured.
@@ -76,6 +78,8 @@ pub(crate) struct Scale {
     pub(crate) lines: u64,
     /// Jobs that wait in the long queue.
     pub(crate) queued: usize,
+    /// Jobs that run when the server is killed.
+    pub(crate) taken_over: usize,
 }
 
 const FULL: Scale = Scale {
@@ -86,10 +90,19 @@ const FULL: Scale = Scale {
     bytes: 1 << 30,
     lines: 200_000,
     queued: 10_000,
+    taken_over: 50,
 };
 
-const QUICK: Scale =
-    Scale { rounds: 2, long_rounds: 1, jobs: 8, repeats: 5, bytes: 8 << 20, lines: 5_000, queued: 200 };
+const QUICK: Scale = Scale {
+    rounds: 2,
+    long_rounds: 1,
+    jobs: 8,
+    repeats: 5,
+    bytes: 8 << 20,
+    lines: 5_000,
+    queued: 200,
+    taken_over: 4,
+};
 
 /// What the themes share.
 pub(crate) struct Bench {
@@ -154,6 +167,7 @@ async fn measure(theme: Theme, bench: &mut Bench) -> Vec<Row> {
         Theme::Output => container_files::measure_output(bench).await,
         Theme::Lines => lines::measure(bench).await,
         Theme::Queue => queue::measure(bench).await,
+        Theme::Takeover => in_place(takeover::measure(bench)),
         Theme::Desktop => in_place(desktop::measure(bench.scale)),
     }
 }

@@ -147,9 +147,9 @@ fn with_url_safe_credentials(mut request: BollardRequest) -> BollardRequest {
 
 fn failure(doing: &'static str, image: &str, error: Bollard) -> EngineError {
     match EngineError::of(doing, error) {
-        EngineError::Refused { message, .. } | EngineError::Image { message, .. } => {
-            pull_failure(image, &message)
-        }
+        EngineError::Refused { message, .. }
+        | EngineError::Image { message, .. }
+        | EngineError::NoSpace { detail: message } => pull_failure(image, &message),
         other => other,
     }
 }

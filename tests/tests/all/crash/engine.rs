@@ -6,6 +6,7 @@ use deskgrid_tests::crash::record::stream_texts;
 use deskgrid_tests::registry::Registry;
 use deskgrid_tests::relay::Relay;
 use deskgrid_tests::server::test_engine;
+use deskgrid_tests::user::is_root;
 use deskgrid_tests::{Deskgrid, Options, Page, PrivateEngine, eventually, log_text, shell, unique};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
@@ -162,6 +163,30 @@ async fn a_network_and_a_volume_that_somebody_removed_are_made_again() {
     assert_eq!(finished["finished"]["result"]["StatusCode"], 0, "{finished}");
     assert!(client.has("/networks/metaframe-container-worker-network").await);
     assert!(client.has("/volumes/metaframe-container-worker-cache").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_whose_disk_is_full_is_told_as_that_and_the_job_runs_when_there_is_room() {
+    if !is_root() {
+        return;
+    }
+    let engine = PrivateEngine::on_disk_of("100m").await;
+    engine.start().await;
+    engine.make_busybox().await;
+    let server = serve(engine.host(), &[]).await;
+    let ballast = engine.disk().join("ballast");
+    let mut file = std::fs::File::create(&ballast).unwrap();
+    // Until there is no room, which is an error.
+    let filled = std::io::copy(&mut std::io::repeat(0), &mut file);
+    assert_eq!(filled.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    let definition = shell(&format!("echo {}", unique()));
+    let finished = server.run(&definition).await;
+    let words = finished["finished"]["result"]["error"].as_str().unwrap_or_else(|| panic!("{finished}"));
+    assert!(words.contains("disk is full") && words.contains("docker system prune"), "{words}");
+    drop(file);
+    std::fs::remove_file(ballast).unwrap();
+    let finished = server.run(&definition).await;
+    assert_eq!(finished["finishedReason"], "Success", "an error of this computer is no answer: {finished}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

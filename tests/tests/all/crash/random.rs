@@ -32,7 +32,7 @@ fn duration(usual: u64, share: u64) -> Duration {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_promise_holds_when_the_server_is_killed_at_any_instant() {
     let mut random = chance("server");
-    let end = Instant::now() + duration(40, 2);
+    let end = Instant::now() + duration(25, 2);
     let args = ["--cpus", "4"].map(str::to_owned).into();
     let mut keeper = Keeper::start(Options { args, ..Options::default() }).await;
     let mut surroundings = Surroundings::start().await;
@@ -50,7 +50,7 @@ async fn the_promise_holds_when_the_server_is_killed_at_any_instant() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_promise_holds_when_engine_and_server_are_killed_at_any_instant() {
     let mut random = chance("engine");
-    let end = Instant::now() + duration(40, 2);
+    let end = Instant::now() + duration(30, 2);
     let engine = PrivateEngine::with_busybox().await;
     let args = ["--cpus", "4"].map(str::to_owned).into();
     let options = Options { args, docker_host: Some(engine.host()), ..Options::default() };

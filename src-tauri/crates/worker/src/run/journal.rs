@@ -66,6 +66,9 @@ impl<'a> Journal<'a> {
         let opened = tokio::task::spawn_blocking(move || logs.writer(&id, kind(step), Opening::Append));
         let writer = opened.await.map_err(disk)?.map_err(disk)?;
         let texts = writer.texts();
+        let since = writer.count().saturating_sub(LOOKED_AT as u64);
+        let last = run.kit.store.logs().read(&run.id, kind(step), since, LOOKED_AT).await.map_err(disk)?;
+        run.pulse.wrote(step, &last.lines, writer.count());
         let room = Room { left: LONGEST.saturating_sub(texts.output + texts.errors), is_cut: false };
         Ok(Self { run, step, writer: Some(writer), texts, room })
     }
