@@ -64,6 +64,9 @@ enum Command {
     Dashboard(dashboard::Dashboard),
     Verify(verify::Verify),
     Doctor(doctor::Doctor),
+    /// List the steps at which `DESKGRID_FAULT` can end the program
+    #[cfg(feature = "faults")]
+    Faults,
 }
 
 fn main() -> ExitCode {
@@ -79,6 +82,8 @@ fn main() -> ExitCode {
         Command::Dashboard(command) => wait_for(command.execute()),
         Command::Verify(command) => wait_for(command.execute()),
         Command::Doctor(command) => wait_for(command.execute()),
+        #[cfg(feature = "faults")]
+        Command::Faults => list_faults(),
     };
     outcome.unwrap_or_else(|error| {
         if !matches!(error, CliError::NobodyReads) {
@@ -96,6 +101,15 @@ fn wait_for(command: impl Future<Output = Result<ExitCode, CliError>>) -> Result
     // A file that is still being hashed for a cancelled job must not hold the program back.
     runtime.shutdown_background();
     outcome
+}
+
+#[cfg(feature = "faults")]
+#[expect(clippy::unnecessary_wraps, reason = "every command ends alike")]
+fn list_faults() -> Result<ExitCode, CliError> {
+    for point in deskgrid_fault::Point::ALL {
+        println!("{}", point.name());
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

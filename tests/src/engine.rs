@@ -92,6 +92,18 @@ impl EngineClient {
         tags.flatten().filter_map(|tag| tag.as_str().map(str::to_owned)).collect()
     }
 
+    /// Whether there is an answer to a GET that is no error.
+    pub async fn has(&self, path: &str) -> bool {
+        let answer = self.http.get(format!("{}{path}", self.base)).timeout(PATIENCE).send().await;
+        answer.expect("the engine answers").status().is_success()
+    }
+
+    /// The status of a DELETE.
+    pub async fn delete(&self, path: &str) -> u16 {
+        let answer = self.http.delete(format!("{}{path}", self.base)).timeout(PATIENCE).send().await;
+        answer.expect("the engine answers").status().as_u16()
+    }
+
     /// Removes a container, running or not.
     pub async fn remove(&self, id: &str) {
         let request = self.http.delete(format!("{}/containers/{id}?force=true&v=true", self.base));
@@ -171,6 +183,23 @@ impl PrivateEngine {
         Self { folder: tempfile::tempdir().expect("a temporary folder") }
     }
 
+    /// A place for an engine whose disk holds no more than `size`, such as `100m`. For root alone.
+    pub async fn on_disk_of(size: &str) -> Self {
+        let engine = Self::new();
+        let disk = engine.disk();
+        std::fs::create_dir(&disk).expect("ours");
+        let options = format!("size={size}");
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "none"]).arg(disk).status().await;
+        assert!(mounted.is_ok_and(|status| status.success()), "we are root");
+        engine
+    }
+
+    /// Where it keeps everything.
+    pub fn disk(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
     /// Starts an engine that has the image busybox.
     pub async fn with_busybox() -> Self {
         let engine = Self::new();
@@ -207,12 +236,29 @@ impl PrivateEngine {
 
     /// Stops it as a service manager does: it asks its containers to end and then ends itself.
     pub async fn stop(&self) {
+        let process = self.signal("TERM").await;
+        let folder = PathBuf::from(format!("/proc/{process}"));
+        crate::eventually("the engine ends", async || !folder.exists()).await;
+    }
+
+    /// Lets it answer nobody, although it is there.
+    pub async fn hang(&self) {
+        self.signal("STOP").await;
+    }
+
+    /// Lets it answer again.
+    pub async fn go_on(&self) {
+        self.signal("CONT").await;
+    }
+
+    /// Sends it a signal and returns its process id.
+    async fn signal(&self, name: &str) -> String {
         let process = std::fs::read_to_string(self.folder.path().join("dockerd.pid")).expect("it runs");
         let words: &[&str] = if is_root() { &["kill"] } else { &["sudo", "-n", "kill"] };
-        let sent = Command::new(words[0]).args(&words[1..]).args(["-TERM", process.trim()]).status().await;
+        let signal = format!("-{name}");
+        let sent = Command::new(words[0]).args(&words[1..]).args([&signal, process.trim()]).status().await;
         assert!(sent.is_ok_and(|status| status.success()));
-        let folder = PathBuf::from(format!("/proc/{}", process.trim()));
-        crate::eventually("the engine ends", async || !folder.exists()).await;
+        process.trim().to_owned()
     }
 
     async fn control(&self, action: &str) {

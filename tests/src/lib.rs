@@ -12,6 +12,7 @@
 pub mod browser;
 pub mod clock;
 pub mod command;
+pub mod crash;
 pub mod dashboard;
 pub mod desktop;
 pub mod door;
@@ -24,6 +25,7 @@ pub mod notifications;
 pub mod page;
 pub mod raw;
 pub mod registry;
+pub mod relay;
 pub mod server;
 pub mod session;
 pub mod small_disk;

@@ -8,8 +8,8 @@ use bollard::Docker;
 use bollard::models::{BuildInfoAux, ContainerCreateBody, HostConfig, Mount, MountType};
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, BuildImageOptionsBuilder, BuilderVersion, CreateContainerOptions,
-    ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptions,
-    RemoveVolumeOptions, StartContainerOptions, WaitContainerOptions,
+    InspectContainerOptions, ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveImageOptions, RemoveVolumeOptions, StartContainerOptions, WaitContainerOptions,
 };
 use deskgrid_tests::server::test_engine;
 use deskgrid_tests::{BUSYBOX, unique};
@@ -184,6 +184,19 @@ impl Bare {
             host_config: Some(host_config),
             ..ContainerCreateBody::default()
         }
+    }
+
+    /// Lists the containers with this label and looks at each, a few at a time, as a program does that has to know
+    /// them all.
+    pub(crate) async fn look_at_all(&self, label: &str) -> usize {
+        let filters = HashMap::from([("label", vec![label.to_owned()])]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let found = self.docker.list_containers(Some(options)).await.expect("the engine answers");
+        let looks = futures_util::stream::iter(found).map(|container| async move {
+            let id = container.id.unwrap_or_default();
+            self.docker.inspect_container(&id, None::<InspectContainerOptions>).await.expect("it is there")
+        });
+        looks.buffered(8).count().await
     }
 
     /// Removes what the benchmark left, and what Deskgrid made for all jobs unless it was there before.

@@ -23,6 +23,7 @@ mod repeated;
 mod samples;
 mod start;
 mod table;
+mod takeover;
 mod throughput;
 
 use std::process::ExitCode;
@@ -59,6 +60,7 @@ enum Theme {
     Queue,
     Builds,
     Desktop,
+    Takeover,
 }
 
 /// How much is measured.
@@ -80,6 +82,8 @@ pub(crate) struct Scale {
     pub(crate) lines: u64,
     /// Jobs that wait in the long queue.
     pub(crate) queued: usize,
+    /// Jobs that run when the server is killed.
+    pub(crate) taken_over: usize,
 }
 
 const FULL: Scale = Scale {
@@ -91,6 +95,7 @@ const FULL: Scale = Scale {
     context: 500 << 20,
     lines: 200_000,
     queued: 10_000,
+    taken_over: 50,
 };
 
 const QUICK: Scale = Scale {
@@ -102,6 +107,7 @@ const QUICK: Scale = Scale {
     context: 8 << 20,
     lines: 5_000,
     queued: 200,
+    taken_over: 4,
 };
 
 /// What the themes share.
@@ -168,6 +174,7 @@ async fn measure(theme: Theme, bench: &mut Bench) -> Vec<Row> {
         Theme::Lines => lines::measure(bench).await,
         Theme::Queue => queue::measure(bench).await,
         Theme::Builds => builds::measure(bench).await,
+        Theme::Takeover => in_place(takeover::measure(bench)),
         Theme::Desktop => in_place(desktop::measure(bench.scale)),
     }
 }

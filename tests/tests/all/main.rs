@@ -11,6 +11,7 @@ mod cancel;
 mod clients;
 mod clock;
 mod command_line;
+mod crash;
 mod dashboard;
 mod desk;
 mod desktop;

@@ -10,7 +10,8 @@ use std::time::Duration;
 use bollard::Docker;
 use bollard::errors::Error as Bollard;
 use bollard::models::{SystemInfo, SystemVersion};
-use bollard::query_parameters::EventsOptionsBuilder;
+use bollard::query_parameters::{EventsOptionsBuilder, InspectNetworkOptions};
+use deskgrid_job::Time;
 use futures_util::stream::{BoxStream, StreamExt};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,7 @@ use crate::delivery::{self, Delivery};
 use crate::error::EngineError;
 use crate::image::Pulls;
 use crate::network::NetworkOnce;
+use crate::output::time_at;
 
 /// For questions that an engine answers from memory. Long, since a busy disk holds them up too.
 pub(crate) const QUESTION: Duration = Duration::from_secs(60);
@@ -193,6 +195,17 @@ impl Engine {
         delivery::choose(delivery::Facts::of(self.info()))
     }
 
+    /// When this life of the engine began: it makes the network `bridge` anew at each start. None where it does not,
+    /// as other products than Docker's.
+    pub async fn began_at(&self) -> Result<Option<Time>, EngineError> {
+        let call = self.docker().inspect_network("bridge", None::<InspectNetworkOptions>);
+        match self.call("asking when it was started", QUESTION, call).await {
+            Ok(bridge) => Ok(bridge.created.and_then(time_at)),
+            Err(EngineError::Refused { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Asks whether it is alive; any answer but yes within 10 s counts as gone.
     pub async fn ping(&self) -> Result<(), EngineError> {
         let answer = self.limited("asking whether it is alive", PING, self.docker().ping()).await;
@@ -200,10 +213,12 @@ impl Engine {
     }
 
     /// Whether this very life of the engine goes on. After a restart another life answers in its place, but by then
-    /// the event stream has told that this one is over.
+    /// the event stream has told that this one is over. It is asked by a new connection: those that it has it still
+    /// serves while it shuts down and ends its containers.
     pub(crate) async fn still_alive(&self) -> Result<(), EngineError> {
         const DOING: &str = "asking whether it is alive";
-        self.while_alive(DOING, self.limited(DOING, QUESTION, self.docker().ping())).await??;
+        let anew = self.info().address.client().map_err(|error| EngineError::of(DOING, error))?;
+        self.while_alive(DOING, self.limited(DOING, QUESTION, anew.negotiate_version())).await??;
         self.while_alive(DOING, std::future::ready(())).await
     }
 

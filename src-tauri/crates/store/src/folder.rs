@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::{BlobHash, JobId};
 use sha2::{Digest, Sha256};
 
@@ -192,7 +193,9 @@ impl Folder {
             let mut file = platform::private_file().write(true).create_new(true).open(&fresh)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
+            point(Point::SmallFileWritten);
             fs::rename(&fresh, path)?;
+            point(Point::SmallFileRenamed);
             platform::sync_folder(&self.root)
         })();
         written.map_err(failed("write", path))

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::PoisonError;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::{BlobHash, JobId, Time};
 
 use crate::error::{StoreError, failed};
@@ -95,7 +96,9 @@ fn remove_blob(folder: &Folder, hash: BlobHash, before: Time) -> bool {
         // By a clock that was ahead. Its time of grace begins now, and does not last until then.
         let _ = platform::touch(&path);
     }
-    used_at.is_some_and(|used_at| used_at < before) && fs::remove_file(&path).is_ok()
+    let is_gone = used_at.is_some_and(|used_at| used_at < before) && fs::remove_file(&path).is_ok();
+    point(Point::BlobRemoved);
+    is_gone
 }
 
 fn time(time: SystemTime) -> Time {

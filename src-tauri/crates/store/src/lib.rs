@@ -18,7 +18,8 @@
 //! └── runs/<job>.<run>/    scratch of one run, gone after it
 //!     ├── inputs/          0777, as is outputs/: a container may run as any user
 //!     ├── outputs/
-//!     └── config/
+//!     ├── config/
+//!     └── started          its container was about to be started, or was
 //! ```
 //!
 //! `<job>` stands for 32 digits of the id's SHA-256, a hyphen and the id; `ab` for the first two digits.
@@ -42,6 +43,7 @@ mod worker_id;
 use std::path::Path;
 use std::sync::Arc;
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::{BlobHash, Course, FilePath, Hold, Job, JobId, RunResult, Time, WorkerId};
 
 pub use blobs::{Batch, BlobFile, Blobs, CheckedReader, Incoming, Stored};
@@ -51,7 +53,7 @@ pub use database::{
 };
 pub use error::StoreError;
 pub use holdings::{GRACE, Holding, Holdings};
-pub use logs::{Cut, Excerpt, LogKind, LogSlice, LogWriter, Logs, Most, Opening, Place};
+pub use logs::{Cut, Excerpt, LogKind, LogSlice, LogWriter, Logs, Most, Opening, Place, Texts};
 pub use room::{Room, usual_reserve};
 pub use scratch::Scratch;
 pub use token::Token;
@@ -95,6 +97,7 @@ impl Store {
         // First the database: what a newer program wrote is to be left alone altogether.
         let database = Database::open(&folder)?;
         folder.prepare()?;
+        point(Point::FolderPrepared);
         Ok(Self { shared: Arc::new(Shared { database, folder, _lock: lock }) })
     }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::JobId;
 
 use crate::error::{StoreError, failed};
@@ -32,6 +33,7 @@ impl Scratch {
         for part in [scratch.inputs(), scratch.outputs()] {
             platform::open_to_all(&part).map_err(failed("open to all users", &part))?;
         }
+        point(Point::ScratchMade);
         Ok(scratch)
     }
 
@@ -66,6 +68,22 @@ impl Scratch {
         fs::read_to_string(self.root.join(NOTE)).ok()
     }
 
+    /// Notes that the container of this run is about to be started. Outlives this process, not a power cut.
+    pub async fn note_start(&self) -> Result<(), StoreError> {
+        let mark = self.mark();
+        blocking(move || std::fs::write(&mark, "").map_err(failed("write", &mark))).await
+    }
+
+    /// Whether [`Scratch::note_start`] was called, by this process or an earlier one.
+    pub async fn has_started(&self) -> Result<bool, StoreError> {
+        let mark = self.mark();
+        blocking(move || mark.try_exists().map_err(failed("look at", &mark))).await
+    }
+
+    fn mark(&self) -> PathBuf {
+        self.root.join("started")
+    }
+
     /// Removes all of it, whatever modes the job left, as far as it is ours. A run without scratch is no error.
     ///
     /// # Errors
@@ -76,7 +94,9 @@ impl Scratch {
 
     /// As [`Scratch::remove`], on a thread that may block.
     pub fn remove_blocking(self) -> Result<(), StoreError> {
-        removal::remove(&self.folder, &self.root)
+        removal::remove(&self.folder, &self.root)?;
+        point(Point::ScratchRemoved);
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::Time;
 use deskgrid_store::{Change, PendingCall, Store};
 use tokio::sync::mpsc;
@@ -49,7 +50,9 @@ pub(crate) async fn make(kit: Arc<Kit>, mut due: mpsc::UnboundedReceiver<Pending
 /// Makes one call. Returns it when it has to be made again.
 async fn attempt(kit: Arc<Kit>, mut call: PendingCall) -> Option<PendingCall> {
     let Err(why) = post(&kit, &call).await else {
+        point(Point::WebhookTaken);
         note(&kit.store, Change::Called(call.id)).await;
+        point(Point::WebhookNoted);
         return None;
     };
     let now = Time::now();

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::BlobHash;
 
 use super::draft::Finished;
@@ -31,13 +32,17 @@ pub(super) fn shelve(folder: &Folder, finished: Vec<Finished>) -> Result<(), Sto
     let blobs = folder.blobs();
     let files: Vec<_> = by_place.values().map(|blob| blob.temporary.path().to_owned()).collect();
     platform::sync_files(&files, &blobs).map_err(failed("bring onto the disk files in", &blobs))?;
+    point(Point::BlobSynced);
     for (place, blob) in &mut by_place {
         move_in(place, blob)?;
+        point(Point::BlobMoved);
         // The job may have given it any age.
         is_kept(folder, blob.stored.hash);
         folder.note_sound(blob.stored.hash);
     }
-    platform::sync_folders(&folders).map_err(failed("bring onto the disk the names in", &blobs))
+    platform::sync_folders(&folders).map_err(failed("bring onto the disk the names in", &blobs))?;
+    point(Point::BlobNamed);
+    Ok(())
 }
 
 fn folders_of<'a>(places: impl Iterator<Item = &'a PathBuf>) -> Vec<PathBuf> {

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::JobId;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
@@ -116,7 +117,9 @@ fn write<C: Borrow<[Change]>>(
     for change in changes() {
         change.apply(&transaction)?;
     }
+    point(Point::RecordsWritten);
     transaction.commit()?;
+    point(Point::RecordsCommitted);
     for id in changes().filter_map(Change::erased) {
         remove_logs(folder, id);
         record_keeper::remove(folder, id);
@@ -135,4 +138,5 @@ fn remove_logs(folder: &Folder, id: &JobId) {
             _ => {}
         }
     }
+    point(Point::LogsRemoved);
 }

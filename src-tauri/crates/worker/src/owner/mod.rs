@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deskgrid_docker::{Engine, EngineState, OurContainer};
+use deskgrid_fault::{Point, point};
 use deskgrid_job::queue::{Capacity, Effect, Event, LISTED_AFTER_END, Queue, Situation};
 use deskgrid_job::{Hold, JobId, Phase, Time};
 use deskgrid_store::{Change, PendingCall};
@@ -283,12 +284,14 @@ impl Owner {
                 Input::TimePassed => self.apply(Event::Tick, &mut decided),
             }
         }
+        point(Point::BatchDecided);
         let changes = std::mem::take(&mut decided.changes);
         let images = cache::images_of(&self.kit, &changes).await;
         self.store(changes).await;
         if !images.is_empty() {
             self.tasks.spawn(cache::remove_unused(self.kit.clone(), images));
         }
+        point(Point::BatchStored);
         let situation = self.queue.situation();
         self.situation.send_if_modified(|old| std::mem::replace(old, situation.clone()) != situation);
         self.act(decided);
