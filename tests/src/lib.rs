@@ -26,6 +26,7 @@ pub mod raw;
 pub mod registry;
 pub mod server;
 pub mod session;
+pub mod small_disk;
 pub mod tray;
 pub mod ui;
 pub mod user;
@@ -43,6 +44,7 @@ pub use page::Page;
 pub use raw::Raw;
 pub use registry::{Picture, Registry};
 pub use server::{Deskgrid, Options};
+pub use small_disk::OnSmallDisk;
 pub use web::Web;
 
 use serde_json::{Value, json};

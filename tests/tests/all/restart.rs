@@ -124,28 +124,6 @@ async fn orphans_of_ours_are_swept_and_those_of_others_are_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_server_over_the_same_data_is_refused_in_words() {
-    let server = Deskgrid::start().await;
-    let data = server.data();
-    let args = ["serve", "--port", "0", "--data-directory", data.to_str().unwrap()];
-    let second = deskgrid_tests::deskgrid(&args).await;
-    assert_eq!(second.code, 1, "{second:?}");
-    assert!(second.stderr.contains(&server.pid().to_string()), "it names the first: {}", second.stderr);
-    assert_eq!(server.get("/health").await.1, b"OK");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_taken_port_is_said_in_words() {
-    let server = Deskgrid::start().await;
-    let folder = tempfile::tempdir().unwrap();
-    let port = server.port().to_string();
-    let args = ["serve", "--port", &port, "--data-directory", folder.path().to_str().unwrap()];
-    let second = deskgrid_tests::deskgrid(&args).await;
-    assert_eq!(second.code, 1, "{second:?}");
-    assert!(second.stderr.contains(&port) && second.stderr.contains("--port"), "{}", second.stderr);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_changed_settings_file_is_taken_on_without_a_restart() {
     let server = Deskgrid::start_with(Options::default()).await;
     let from = async |origin: &str| {

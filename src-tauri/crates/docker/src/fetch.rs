@@ -25,7 +25,7 @@ const DOING: &str = "fetching an image";
 const PAUSES: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
 
-/// Fetches `wanted`, for `platform` where one is asked for, and tells how far that is.
+/// Fetches `wanted`, for `platform` where one is asked for, and tells by `said` how far that is.
 pub(crate) async fn fetch(
     engine: &Engine,
     wanted: &Reference,
@@ -102,17 +102,13 @@ impl Fetching<'_> {
                 Ok(Ok(Some(message))) => message,
             };
             if let Some(progress) = self.meter.next(message) {
-                self.tell(progress);
+                self.said.tell(progress);
             }
         }
     }
 
     fn say(&self, words: &str) {
-        self.tell(self.meter.remark(words));
-    }
-
-    fn tell(&self, progress: PullProgress) {
-        self.said.tell(progress);
+        self.said.tell(self.meter.remark(words));
     }
 }
 

@@ -64,10 +64,6 @@ pub enum FailureCode {
     CannotStart,
     /// The image could not be brought here.
     ImageUnavailable,
-    /// The image could not be built; the same build fails again.
-    BuildFailed,
-    /// The files that the image is built from could not be had.
-    ContextUnavailable,
     /// There is no such image.
     ImageNotFound,
     /// The registry wants to know who asks, or refuses the image to who asks.
@@ -78,6 +74,10 @@ pub enum FailureCode {
     RegistryUnreachable,
     /// The engine's disk has no room for the image.
     EngineNoSpace,
+    /// The image could not be built; the same build fails again.
+    BuildFailed,
+    /// The files that the image is built from could not be had.
+    ContextUnavailable,
     /// An input could not be fetched.
     InputUnavailable,
     /// More CPUs, memory or GPUs than this computer offers.
@@ -100,13 +100,13 @@ impl FailureCode {
         Self::BadDefinition,
         Self::CannotStart,
         Self::ImageUnavailable,
-        Self::BuildFailed,
-        Self::ContextUnavailable,
         Self::ImageNotFound,
         Self::ImageNoAccess,
         Self::ImageWrongPlatform,
         Self::RegistryUnreachable,
         Self::EngineNoSpace,
+        Self::BuildFailed,
+        Self::ContextUnavailable,
         Self::InputUnavailable,
         Self::TooLarge,
         Self::EngineLost,
@@ -122,13 +122,13 @@ impl FailureCode {
             Self::BadDefinition => "bad-definition",
             Self::CannotStart => "cannot-start",
             Self::ImageUnavailable => "image-unavailable",
-            Self::BuildFailed => "build-failed",
-            Self::ContextUnavailable => "build-context-unavailable",
             Self::ImageNotFound => "image-not-found",
             Self::ImageNoAccess => "image-no-access",
             Self::ImageWrongPlatform => "image-wrong-platform",
             Self::RegistryUnreachable => "registry-unreachable",
             Self::EngineNoSpace => "engine-no-space",
+            Self::BuildFailed => "build-failed",
+            Self::ContextUnavailable => "build-context-unavailable",
             Self::InputUnavailable => "input-unavailable",
             Self::TooLarge => "too-large",
             Self::EngineLost => "engine-lost",

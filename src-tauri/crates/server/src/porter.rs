@@ -157,6 +157,8 @@ impl Task {
         match command {
             Command::Open(reply) => {
                 self.wanted = true;
+                // Whoever asks may have stopped who had it.
+                self.holder = None;
                 self.post.on.send_replace(true);
                 let outcome = self.try_open().await;
                 let _ = reply.send(outcome);

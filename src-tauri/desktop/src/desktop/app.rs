@@ -34,6 +34,9 @@ const TRAY_PATIENCE: Duration = Duration::from_secs(5);
 /// Cancelled jobs are over by then, or their engine is not there to end them.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// What the very first window shows: how to get going.
+const FIRST_PLACE: &str = "#/start";
+
 /// What a start is about.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -178,7 +181,8 @@ impl App {
     async fn greet(&mut self, plan: Plan) {
         let is_first = !self.remembered.welcomed;
         if plan.link.is_some() || (is_first && !plan.hidden) || !self.has_tray() {
-            self.open_window(plan.link, plan.hidden).await;
+            let first_place = || (is_first && !plan.hidden).then(|| FIRST_PLACE.to_owned());
+            self.open_window(plan.link.or_else(first_place), plan.hidden).await;
         }
         if is_first && !plan.hidden {
             self.remember(Remembered { welcomed: true, ..self.remembered }).await;

@@ -108,7 +108,9 @@ async fn over_its_limit_the_cache_loses_what_was_used_least_and_nothing_pinned_o
     Desk::of(&server).done("/api/cache/pin", &json!({"kind": "result", "id": pinned, "on": true})).await;
     assert_eq!(server.terminate().await, Some(0));
     // What was used in the last minutes never goes.
-    [(&pinned, 4), (&oldest, 3), (&newer, 2)].map(|(id, hours)| age(&server, id, hours));
+    for (id, hours) in [(&pinned, 4), (&oldest, 3), (&newer, 2)] {
+        age(&server, id, hours);
+    }
     server.start_again().await;
     let desk = Desk::of(&server);
     let bytes = unique().into_bytes();

@@ -147,6 +147,22 @@ async fn beside_a_server_in_a_terminal_only_its_window_opens() {
 }
 
 #[tokio::test]
+async fn beside_the_app_a_server_in_a_terminal_says_where_the_app_is_and_ends() {
+    let session = Session::start();
+    let app = Desktop::start_with(&session, &["--hidden"]);
+    let address = app.door().await.get("/api/desk").await["address"].as_str().unwrap().to_owned();
+    let data = app.data();
+    let args = ["serve", "--port", "0", "--data-directory", data.to_str().unwrap()];
+    let second = deskgrid_tests::deskgrid(&args).await;
+    assert_eq!(second.code, 1, "{second:?}");
+    assert!(
+        second.stderr.contains("desktop app") && second.stderr.contains(&app.pid().to_string()),
+        "{second:?}"
+    );
+    assert!(second.stderr.contains(&address), "{second:?}");
+}
+
+#[tokio::test]
 async fn without_a_display_it_says_so() {
     for (program, args) in [(desktop_program(), &[][..]), (window_program(), &["--door", "x"][..])] {
         let mut command = Command::new(program);

@@ -82,7 +82,7 @@ async fn remove(worker: &Worker, going: Vec<Item>) -> Result<u64, WorkerError> {
         return Ok(0);
     }
     let going: Vec<_> = going.into_iter().map(|item| (item.kind, item.id)).collect();
-    worker.remove_from_cache(&going).await
+    Ok(worker.remove_from_cache(&going).await?.disk)
 }
 
 #[cfg(test)]

@@ -127,17 +127,17 @@ impl<'a> Course<'a> {
         definition.max_duration.map_or(most, |wanted| wanted.min(most))
     }
 
-    /// The name of the image that the run had.
-    pub(super) fn image(&self) -> Option<String> {
-        self.image.clone()
-    }
-
     /// Says what else there is to say about why the run does not go on.
     pub(super) fn explain(&self, interruption: Interruption) -> Interruption {
         match &self.emulation {
             Some(emulation) => emulation.explain(interruption),
             None => interruption,
         }
+    }
+
+    /// The name of the image that the run had.
+    pub(super) fn image(&self) -> Option<String> {
+        self.image.clone()
     }
 
     /// Creates the container with its files in place. Once begun it is not left half-way, so that no container

@@ -1,6 +1,6 @@
 //! Has the image of a run in the engine: found there, pulled, or built. What is said meanwhile goes to the build log.
 
-use deskgrid_docker::{Engine, Image, PullProgress};
+use deskgrid_docker::{Engine, Image, Pace, PullProgress};
 use deskgrid_job::{ImageSource, StageName, Time};
 use deskgrid_store::{Change, Origin};
 use futures_util::future::try_join;
@@ -8,7 +8,6 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::journal::Journal;
-use super::pace::Pace;
 use super::{Interruption, Run, build, disk, line};
 use crate::lists::{News, Step};
 

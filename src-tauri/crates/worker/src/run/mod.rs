@@ -15,7 +15,6 @@ mod inputs;
 mod journal;
 mod logs;
 mod outputs;
-mod pace;
 mod run_time;
 mod steady;
 mod stop;
@@ -59,10 +58,10 @@ pub(crate) struct Kit {
     pub(crate) board: Board,
     pub(crate) cache: crate::cache::Control,
     pub(crate) fetcher: Fetcher,
+    pub(crate) writers: Writers,
     pub(crate) contexts: deskgrid_contexts::Downloads,
     /// The builds in progress.
     pub(crate) builds: build::Builds,
-    pub(crate) writers: Writers,
     pub(crate) worker: WorkerId,
     pub(crate) base_url: watch::Receiver<String>,
     pub(crate) read_definition: fn(&str) -> Result<Definition, String>,

@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use deskgrid_docker::PullProgress;
 use tokio::time::Instant;
+
+use crate::progress::PullProgress;
 
 /// Lines about one layer's progress are at least this far apart.
 const BETWEEN: Duration = Duration::from_millis(500);
 
 /// The lines of one pull.
-#[derive(Default)]
-pub(super) struct Pace {
+#[derive(Debug, Default)]
+pub struct Pace {
     /// When the last count of a layer was written.
     written: HashMap<String, Instant>,
     /// Its newest count, when that came too early.
@@ -20,7 +21,7 @@ pub(super) struct Pace {
 
 impl Pace {
     /// Takes in what was said, and returns it when it is to be written now.
-    pub(super) fn take(&mut self, progress: &PullProgress, now: Instant) -> Option<String> {
+    pub fn take(&mut self, progress: &PullProgress, now: Instant) -> Option<String> {
         let Some(layer) = &progress.layer else {
             // What is said of a layer beside its counts is newer than they are.
             self.waiting.retain(|id, _| !progress.line.starts_with(id.as_str()));
@@ -36,12 +37,12 @@ impl Pace {
     }
 
     /// When the next line that waits is to be written; none when none waits.
-    pub(super) fn due(&self) -> Option<Instant> {
+    pub fn due(&self) -> Option<Instant> {
         self.waiting.keys().filter_map(|id| self.written.get(id)).min().map(|last| *last + BETWEEN)
     }
 
     /// The lines that have waited long enough.
-    pub(super) fn ripe(&mut self, now: Instant) -> Vec<String> {
+    pub fn ripe(&mut self, now: Instant) -> Vec<String> {
         let is_ripe = |id: &String| self.written.get(id).is_none_or(|last| now >= *last + BETWEEN);
         let ripe: Vec<_> = self.waiting.keys().filter(|id| is_ripe(id)).cloned().collect();
         let lines = ripe.iter().filter_map(|id| self.waiting.remove(id)).collect();
@@ -52,9 +53,8 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use deskgrid_docker::LayerProgress;
-
     use super::*;
+    use crate::progress::LayerProgress;
 
     fn count(id: &str, done: u64) -> PullProgress {
         let layer = Some(LayerProgress { id: id.to_owned(), done, total: 9 });
