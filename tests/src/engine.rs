@@ -88,7 +88,7 @@ impl EngineClient {
         let request = self.http.get(format!("{}/images/json", self.base)).query(&[("filters", filters)]);
         let Ok(answer) = request.timeout(PATIENCE).send().await else { return Vec::new() };
         let images: Value = answer.json().await.unwrap_or_default();
-        let tags = images.as_array().into_iter().flatten().flat_map(|image| image["RepoTags"].as_array());
+        let tags = images.as_array().into_iter().flatten().filter_map(|image| image["RepoTags"].as_array());
         tags.flatten().filter_map(|tag| tag.as_str().map(str::to_owned)).collect()
     }
 

@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::address::Address;
+use crate::build::Builder;
 use crate::delivery::{self, Delivery};
 use crate::error::EngineError;
 use crate::image::Pulls;
@@ -68,8 +69,8 @@ pub struct EngineInfo {
     pub limits: Limits,
     /// Whether it can put a small first process into a container, which collects what the job leaves behind.
     pub has_init: bool,
-    /// Whether it is Podman, which speaks Docker's API.
-    pub is_podman: bool,
+    /// The best of what it has for building images.
+    pub builder: Builder,
     /// Files that a process in one of its containers may have open; none where the engine's own limit counts.
     pub open_files: Option<u64>,
 }
@@ -90,15 +91,18 @@ impl EngineInfo {
         let security = info.security_options.unwrap_or_default();
         let product = info.operating_system.unwrap_or_default();
         let has_part = |name: &str| version.components.iter().flatten().any(|part| part.name == name);
-        let (has_init, is_podman) = (has_part(INIT), has_part(PODMAN));
+        let has_init = has_part(INIT);
+        let os = version.os.clone().unwrap_or_default();
+        let api_version = version.api_version.clone().unwrap_or_default();
+        let builder = Builder::best(&api_version, &os, has_part(PODMAN));
         Self {
             address,
             version: version.version.unwrap_or_default(),
-            api_version: version.api_version.unwrap_or_default(),
+            api_version,
             cpus: info.ncpu.and_then(|count| u32::try_from(count).ok()).unwrap_or(1).max(1),
             memory: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
             name: info.name.unwrap_or_default(),
-            os: version.os.unwrap_or_default(),
+            os,
             arch: version.arch.unwrap_or_default(),
             rights: Rights::of(&security),
             is_desktop: product.contains("Docker Desktop") || product.contains("OrbStack"),
@@ -111,7 +115,7 @@ impl EngineInfo {
                 processes: info.pids_limit.unwrap_or(true),
             },
             has_init,
-            is_podman,
+            builder,
             open_files: None,
         }
     }
