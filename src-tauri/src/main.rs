@@ -3,11 +3,13 @@
 //! One module per command. None of them runs a job itself: `serve` starts the engine library, all others speak the
 //! public protocol over HTTP. Nothing here may need a display.
 
+mod cache;
 mod cancel;
 mod client;
 mod console;
 mod dashboard;
 mod doctor;
+mod door;
 mod error;
 mod follow;
 mod inputs;
@@ -58,6 +60,7 @@ enum Command {
     Cancel(cancel::Cancel),
     Result(result::ShowResult),
     Sites(sites::Sites),
+    Cache(cache::Cache),
     Dashboard(dashboard::Dashboard),
     Verify(verify::Verify),
     Doctor(doctor::Doctor),
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Command::Cancel(command) => wait_for(command.execute()),
         Command::Result(command) => wait_for(command.execute()),
         Command::Sites(command) => wait_for(command.execute()),
+        Command::Cache(command) => wait_for(command.execute()),
         Command::Dashboard(command) => wait_for(command.execute()),
         Command::Verify(command) => wait_for(command.execute()),
         Command::Doctor(command) => wait_for(command.execute()),

@@ -30,6 +30,8 @@ pub struct Options {
     pub port_in_settings: bool,
     /// User and group that own its folder.
     pub owner: Option<(u32, u32)>,
+    /// Further environment variables.
+    pub env: Vec<(String, String)>,
 }
 
 /// A running server with a data folder of its own. When dropped it is killed, and its containers are removed.
@@ -139,6 +141,13 @@ impl Deskgrid {
     /// Its settings file, which is empty at first.
     pub fn settings(&self) -> PathBuf {
         settings_in(self.folder.path())
+    }
+
+    /// Writes the configuration of the docker command line that it reads; without this there is none.
+    pub fn configure_docker(&self, config: &Value) {
+        let folder = docker_config_in(self.folder.path());
+        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        std::fs::write(folder.join("config.json"), config.to_string()).expect("a temporary file");
     }
 
     /// What it wrote to its error stream.
@@ -288,6 +297,11 @@ fn log_in(folder: &Path) -> PathBuf {
     folder.join("server.log")
 }
 
+/// A folder of the test's own keeps the credentials of whoever runs the tests out of them.
+fn docker_config_in(folder: &Path) -> PathBuf {
+    folder.join("docker")
+}
+
 /// An empty settings file keeps the settings of whoever runs the tests out of them.
 fn prepare(folder: &Path, owner: Option<(u32, u32)>) {
     let settings = settings_in(folder);
@@ -309,6 +323,8 @@ async fn launch(folder: &Path, options: &Options, port: u16) -> (Child, String) 
     let log = std::fs::File::options().create(true).append(true).open(log_in(folder)).expect("a log");
     let mut command = Command::new(&words[0]);
     without_settings(&mut command)
+        .env("DOCKER_CONFIG", docker_config_in(folder))
+        .envs(options.env.iter().map(|(name, value)| (name, value)))
         .args(&words[1..])
         .arg("serve")
         .arg("--data-directory")

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bollard::Docker;
-use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType};
+use bollard::models::{BuildInfoAux, ContainerCreateBody, HostConfig, Mount, MountType};
 use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, CreateContainerOptions, ListContainersOptionsBuilder, LogsOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveVolumeOptions, StartContainerOptions, WaitContainerOptions,
+    AttachContainerOptionsBuilder, BuildImageOptionsBuilder, BuilderVersion, CreateContainerOptions,
+    ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptions,
+    RemoveVolumeOptions, StartContainerOptions, WaitContainerOptions,
 };
 use deskgrid_tests::server::test_engine;
 use deskgrid_tests::{BUSYBOX, unique};
@@ -59,6 +60,17 @@ impl Folders {
     }
 }
 
+/// A file as it is sent.
+fn pieces(
+    file: tokio::fs::File,
+) -> impl futures_util::Stream<Item = std::io::Result<bytes::Bytes>> + Send + 'static {
+    futures_util::stream::try_unfold(file, |mut file| async move {
+        let mut piece = bytes::BytesMut::with_capacity(256 << 10);
+        let count = tokio::io::AsyncReadExt::read_buf(&mut file, &mut piece).await?;
+        Ok((count > 0).then(|| (piece.freeze(), file)))
+    })
+}
+
 impl Bare {
     pub(crate) async fn connect() -> Self {
         let host = test_engine().expect("the set-up names an engine in DESKGRID_TEST_DOCKER_HOST");
@@ -104,6 +116,31 @@ impl Bare {
         let (written, end) = tokio::join!(output, end);
         end.expect("it ends with 0");
         Ended { id, took: began.elapsed(), written }
+    }
+
+    /// Builds the packed context at `archive`, whose Dockerfile has the usual name, and removes the image again;
+    /// returns how long the build took.
+    pub(crate) async fn build(&self, archive: &Path) -> Duration {
+        let name = format!("deskgrid-bench:{}", unique());
+        let options = BuildImageOptionsBuilder::new()
+            .t(&name)
+            .version(BuilderVersion::BuilderBuildKit)
+            .session(&format!("bench-{}", unique()))
+            .build();
+        let file = tokio::fs::File::open(archive).await.expect("the context");
+        let body = bollard::body_try_stream(pieces(file));
+        let began = Instant::now();
+        let mut messages = Box::pin(self.docker.build_image(options, None, Some(body)));
+        // The connection on which it asks back stays open: the image's name is its last word.
+        while let Some(message) = messages.next().await {
+            let aux = message.expect("it is built").aux;
+            if matches!(aux, Some(BuildInfoAux::Default(_))) {
+                break;
+            }
+        }
+        let took = began.elapsed();
+        self.docker.remove_image(&name, None::<RemoveImageOptions>, None).await.expect("the image goes");
+        took
     }
 
     /// Removes an ended container as Deskgrid does.

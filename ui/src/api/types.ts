@@ -48,7 +48,7 @@ export type Desk = {
 
 export type Phase = "queued" | "running" | "finished";
 export type Reason = "Success" | "Error" | "TimedOut" | "Cancelled" | "JobReplacedByClient" | "Deleted";
-export type Step = "image" | "inputs" | "create" | "run" | "collect";
+export type Step = "image" | "build" | "inputs" | "create" | "run" | "collect";
 
 export type Live = {
   step: Step;

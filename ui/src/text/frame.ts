@@ -1,5 +1,6 @@
 // The frame around the screens: sidebar, banners, and what shows when there is nothing else.
 
+import type { Engine } from "../api/types";
 import { plural } from "./plural";
 
 export const frame = {
@@ -19,6 +20,14 @@ export const frame = {
 
   server: {
     label: "Server",
+    /** Short, for the foot of the sidebar. */
+    engineCodes: {
+      "engine-ready": "Engine ready",
+      "engine-not-installed": "No engine installed",
+      "engine-not-running": "Engine not running",
+      "engine-no-permission": "Engine not permitted",
+      "engine-too-old": "Engine too old",
+    } satisfies Record<Engine["code"], string>,
     running: "Running",
     stopped: "Stopped",
     blocked: "Cannot open its port",

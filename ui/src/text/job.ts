@@ -23,6 +23,7 @@ export const job = {
   step: {
     queued: "Waited",
     image: "Image",
+    build: "Build",
     inputs: "Inputs",
     create: "Container",
     run: "Run",
@@ -31,6 +32,7 @@ export const job = {
 
   doing: {
     image: "Getting the image",
+    build: "Building the image",
     inputs: "Getting the inputs",
     create: "Making the container",
     run: "Running",
@@ -73,6 +75,7 @@ export const job = {
 
   job: {
     back: "Queue",
+    steps: (done: number, total: number) => `step ${Math.min(done + 1, total)} of ${total}`,
     open: "Open",
     cancelIt: "Cancel the job",
     again: "Run again",

@@ -69,7 +69,7 @@ export const settings = {
     engineHas: (amount: string) => `The engine has ${amount}.`,
     move: "Move…",
     moveTitle: "Move the data folder",
-    moveWords: "Everything is copied and checked first; only then is the old folder removed. Running jobs go on.",
+    moveWords: "Everything is copied and checked first; only then is the old folder removed. No job may run meanwhile.",
     moveField: "New folder",
     moveDo: "Move",
     choose: "Choose…",

@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::address::Address;
 use crate::delivery::{self, Delivery};
 use crate::error::EngineError;
+use crate::image::Pulls;
 use crate::network::NetworkOnce;
-use crate::pull::Pulls;
 
 /// For questions that an engine answers from memory. Long, since a busy disk holds them up too.
 pub(crate) const QUESTION: Duration = Duration::from_secs(60);
@@ -30,6 +30,8 @@ const PING: Duration = Duration::from_secs(10);
 
 /// What Docker lists among its parts when it is installed. Asked for where it is not, no container would start.
 const INIT: &str = "docker-init";
+/// What Podman lists among its parts.
+const PODMAN: &str = "Podman Engine";
 
 /// What an engine says about itself; constant while it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +66,8 @@ pub struct EngineInfo {
     pub limits: Limits,
     /// Whether it can put a small first process into a container, which collects what the job leaves behind.
     pub has_init: bool,
+    /// Whether it is Podman, which speaks Docker's API.
+    pub is_podman: bool,
     /// Files that a process in one of its containers may have open; none where the engine's own limit counts.
     pub open_files: Option<u64>,
 }
@@ -83,6 +87,8 @@ impl EngineInfo {
     pub(crate) fn new(address: Address, version: SystemVersion, info: SystemInfo) -> Self {
         let security = info.security_options.unwrap_or_default();
         let product = info.operating_system.unwrap_or_default();
+        let has_part = |name: &str| version.components.iter().flatten().any(|part| part.name == name);
+        let (has_init, is_podman) = (has_part(INIT), has_part(PODMAN));
         Self {
             address,
             version: version.version.unwrap_or_default(),
@@ -102,7 +108,8 @@ impl EngineInfo {
                 memory: info.memory_limit.unwrap_or(true),
                 processes: info.pids_limit.unwrap_or(true),
             },
-            has_init: version.components.is_some_and(|parts| parts.iter().any(|part| part.name == INIT)),
+            has_init,
+            is_podman,
             open_files: None,
         }
     }

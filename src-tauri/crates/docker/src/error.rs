@@ -67,6 +67,12 @@ pub enum EngineError {
         /// Names the image, and what to do.
         message: String,
     },
+    /// The image could not be built; the same Dockerfile fails again.
+    #[error("{message}")]
+    BuildFailed {
+        /// Names the step and its exit code, or what is wrong with the Dockerfile.
+        message: String,
+    },
     /// The engine answered and said no.
     #[error("The container engine refused {doing}: {message}")]
     Refused {
@@ -114,6 +120,7 @@ impl EngineError {
             Self::NoSuchFile { .. } => "no-such-file",
             Self::CannotStart { .. } => "cannot-start",
             Self::Image { problem, .. } => problem.code(),
+            Self::BuildFailed { .. } => "build-failed",
             Self::Refused { .. } => "engine-refused",
         }
     }
@@ -231,7 +238,7 @@ fn login_argument(image: &str) -> String {
     }
 }
 
-fn pull_problem(said: &str) -> ImageProblem {
+pub(crate) fn pull_problem(said: &str) -> ImageProblem {
     const WORDS: [(ImageProblem, &[&str]); 8] = [
         (ImageProblem::NoSpace, &["no space left on device", "disk quota exceeded"]),
         (
@@ -252,8 +259,8 @@ fn pull_problem(said: &str) -> ImageProblem {
                 "no basic auth credentials",
                 "denied:",
                 "forbidden",
-                "401",
-                "403",
+                ": 401",
+                ": 403",
             ],
         ),
         (
@@ -278,7 +285,10 @@ fn pull_problem(said: &str) -> ImageProblem {
                 "service unavailable",
                 "gateway timeout",
                 "broken pipe",
-                "eof",
+                "closed idle connection",
+                "closed network connection",
+                ": eof",
+                "unexpected eof",
             ],
         ),
     ];

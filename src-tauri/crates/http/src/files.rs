@@ -1,6 +1,7 @@
 //! `/f/:key`: bytes that clients bring and fetch, by their hash or by a name.
 
 pub(crate) mod download;
+pub(crate) mod preview;
 mod range;
 
 use axum::Router;

@@ -12,7 +12,7 @@ use deskgrid_wire::definition;
 use crate::Site;
 use crate::body::understand;
 use crate::error::HttpError;
-use crate::files::download;
+use crate::files::{download, preview};
 use crate::names::Named;
 
 pub(crate) fn routes() -> Router<Site> {
@@ -36,11 +36,14 @@ async fn input(
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     let kind = download::content_type(path.as_str());
-    match find_input(&site, &id, &path).await? {
-        Some(Bytes::Here(bytes)) => Ok(download::inline(bytes, path.as_str(), &kind)),
-        Some(Bytes::Stored(hash)) => download::blob(site.store(), hash, path.as_str(), kind, &headers).await,
-        None => Ok(no_file("input", &path)),
-    }
+    let answer = match find_input(&site, &id, &path).await? {
+        Some(Bytes::Here(bytes)) => download::inline(bytes, path.as_str(), &kind),
+        Some(Bytes::Stored(hash)) => {
+            download::blob(site.store(), hash, path.as_str(), kind, &headers).await?
+        }
+        None => return Ok(no_file("input", &path)),
+    };
+    Ok(preview::shown(answer, &headers))
 }
 
 async fn output(
@@ -59,7 +62,7 @@ async fn output(
     let kind = download::content_type(path.as_str());
     match download::blob(site.store(), file.hash, path.as_str(), kind, &headers).await {
         Err(HttpError::Store(StoreError::DamagedFile { .. })) => Err(gone(&path)),
-        answer => answer,
+        answer => Ok(preview::shown(answer?, &headers)),
     }
 }
 

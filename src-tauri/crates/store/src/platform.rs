@@ -17,6 +17,7 @@ pub(crate) fn create_private_folder(folder: &Path) -> io::Result<()> {
 
 /// Options for a file that nobody but us may read.
 pub(crate) fn private_file() -> OpenOptions {
+    #[cfg_attr(not(unix), allow(unused_mut, reason = "only Unix changes them"))]
     let mut options = OpenOptions::new();
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);

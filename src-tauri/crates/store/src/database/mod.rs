@@ -199,6 +199,10 @@ impl Database {
         self.read(move |from| image_row::context(from, &key)).await
     }
 
+    pub(crate) async fn is_unused_build(&self, image: String) -> Result<bool, StoreError> {
+        self.read(move |from| image_row::is_unused_build(from, &image)).await
+    }
+
     pub(crate) async fn job_image(&self, id: JobId) -> Result<Option<String>, StoreError> {
         self.read(move |from| image_row::job_image(from, &id)).await
     }
