@@ -315,6 +315,9 @@ impl Drop for Deskgrid {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("The log of the server of this test:\n{}", self.log());
+            if let Ok(Some(status)) = self.process.try_wait() {
+                eprintln!("It had ended: {status}");
+            }
         }
         // It must be gone before its containers are, or it would make new ones.
         let _ = self.process.start_kill();

@@ -1,5 +1,4 @@
-use deskgrid_tests::{OnSmallDisk, deskgrid, eventually, shell, unique};
-use serde_json::json;
+use deskgrid_tests::{OnSmallDisk, eventually, sha256, shell, unique};
 
 #[tokio::test]
 async fn a_job_that_ends_while_the_disk_is_full_is_reported_when_there_is_room_again() {
@@ -28,30 +27,17 @@ async fn a_job_that_ends_while_the_disk_is_full_is_reported_when_there_is_room_a
 }
 
 #[tokio::test]
-async fn a_start_on_a_full_disk_says_so_or_works_and_destroys_nothing() {
-    let mut on = OnSmallDisk::start(&["--disk-reserve", "0"]).await;
+async fn a_start_on_a_full_disk_shows_what_there_is_and_works_again_when_there_is_room() {
+    let mut on = OnSmallDisk::start(&["--disk-reserve", "6m"]).await;
     let done = on.server.run(&shell(&format!("echo {} > /outputs/kept", unique()))).await;
     on.server.terminate().await;
     on.disk.fill_but(0);
-    let data = on.server.data();
-    let settings = on.server.settings();
-    let args = [
-        "serve",
-        "--port",
-        "0",
-        "--data-directory",
-        &data.to_string_lossy(),
-        "--config",
-        &settings.to_string_lossy(),
-    ];
-    let outcome = deskgrid(&args).await;
-    assert_eq!(outcome.code, 1, "{outcome:?}");
-    assert!(outcome.stderr.contains("is full") && !outcome.stderr.contains("panicked"), "{outcome:?}");
-    on.disk.make_room();
     on.server.start_again().await;
     assert_eq!(on.server.output(&done, "kept").await.last(), Some(&b'\n'));
-    assert_eq!(
-        on.server.run(&shell(&format!("echo {}", unique()))).await["finished"]["result"]["StatusCode"],
-        json!(0)
-    );
+    let key = sha256(b"more");
+    assert_eq!(on.server.put(&key, b"more".to_vec()).await, 507);
+    on.disk.make_room();
+    assert_eq!(on.server.put(&key, b"more".to_vec()).await, 200);
+    let again = on.server.run(&shell(&format!("echo {}", unique()))).await;
+    assert_eq!(again["finished"]["result"]["StatusCode"], 0, "{again}");
 }
