@@ -74,7 +74,7 @@ async fn damaged_records_are_rebuilt_with_every_job_and_the_person_is_told() {
     assert_eq!(server.finished(&running).await["finished"]["result"]["StatusCode"], 4);
     assert_eq!(server.finished(&waiting).await["finished"]["result"]["StatusCode"], 3);
     let (data, settings) = (server.data(), server.settings());
-    std::fs::write(&settings, format!("data_directory = {:?}\nport = 0\n", data)).unwrap();
+    std::fs::write(&settings, format!("data_directory = {data:?}\nport = 0\n")).unwrap();
     let doctor = deskgrid(&["doctor", "--config", &settings.to_string_lossy()]).await;
     assert!(doctor.stdout.contains("! damage "), "{doctor:?}");
     desk.done("/api/desk/notices/dismiss", &json!({"code": "records-rebuilt"})).await;

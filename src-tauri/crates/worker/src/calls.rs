@@ -29,7 +29,9 @@ pub(crate) async fn make(kit: Arc<Kit>, mut due: mpsc::UnboundedReceiver<Pending
     let mut attempts: JoinSet<Option<PendingCall>> = JoinSet::new();
     loop {
         let now = Time::now();
-        waiting.iter_mut().for_each(|call| call.due = at_most_a_pause_away(call.due, now));
+        for call in &mut waiting {
+            call.due = at_most_a_pause_away(call.due, now);
+        }
         while attempts.len() < AT_ONCE
             && let Some(place) = waiting.iter().position(|call| call.due <= now)
         {

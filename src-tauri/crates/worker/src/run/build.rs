@@ -112,7 +112,9 @@ async fn build(
     said: &Said<Told>,
 ) -> Result<Image, Interruption> {
     let Prepared { context, remarks } = context::prepare(kit, block, said).await?;
-    remarks.into_iter().for_each(|remark| said.tell(Told::Note(remark)));
+    for remark in remarks {
+        said.tell(Told::Note(remark));
+    }
     let order = BuildOrder {
         image: block.image.clone(),
         dockerfile: context.dockerfile_name().to_owned(),
