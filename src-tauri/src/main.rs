@@ -8,6 +8,7 @@ mod client;
 mod console;
 mod dashboard;
 mod doctor;
+mod door;
 mod error;
 mod follow;
 mod inputs;
@@ -24,6 +25,7 @@ mod signals;
 mod sites;
 mod status;
 mod upload;
+mod verify;
 mod words;
 
 use std::process::ExitCode;
@@ -58,6 +60,7 @@ enum Command {
     Result(result::ShowResult),
     Sites(sites::Sites),
     Dashboard(dashboard::Dashboard),
+    Verify(verify::Verify),
     Doctor(doctor::Doctor),
     /// List the steps at which `DESKGRID_FAULT` can end the program
     #[cfg(feature = "faults")]
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Command::Result(command) => wait_for(command.execute()),
         Command::Sites(command) => wait_for(command.execute()),
         Command::Dashboard(command) => wait_for(command.execute()),
+        Command::Verify(command) => wait_for(command.execute()),
         Command::Doctor(command) => wait_for(command.execute()),
         #[cfg(feature = "faults")]
         Command::Faults => list_faults(),

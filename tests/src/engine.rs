@@ -87,18 +87,21 @@ impl EngineClient {
         answer.expect("the engine answers").status().as_u16()
     }
 
-    /// Pushes an image to the registry that its name says, which asks for no password.
-    pub async fn push(&self, repository: &str, tag: &str) {
-        let request = self.http.post(format!("{}/images/{repository}/push?tag={tag}", self.base));
-        // The engine wants credentials, be they empty: this is `{}`.
-        let answer = request.header("X-Registry-Auth", "e30=").timeout(PATIENCE).send().await;
-        let said = answer.expect("the engine answers").text().await.expect("a body");
-        assert!(!said.contains("\"error\""), "{said}");
+    /// Takes a name away from an image; the image goes with the last one.
+    pub async fn remove_image(&self, name: &str) {
+        let request = self.http.delete(format!("{}/images/{name}", self.base));
+        // It may be gone already.
+        let _ = request.timeout(PATIENCE).send().await;
     }
 
-    /// Removes a name of an image, and the image with its last one; fine when it is gone.
-    pub async fn remove_image(&self, image: &str) {
-        self.delete(&format!("/images/{image}")).await;
+    /// The names of the images that were built for a worker.
+    async fn images_of(&self, worker: &str) -> Vec<String> {
+        let filters = json!({"label": [format!("{WORKER_LABEL}={worker}")]}).to_string();
+        let request = self.http.get(format!("{}/images/json", self.base)).query(&[("filters", filters)]);
+        let Ok(answer) = request.timeout(PATIENCE).send().await else { return Vec::new() };
+        let images: Value = answer.json().await.unwrap_or_default();
+        let tags = images.as_array().into_iter().flatten().flat_map(|image| image["RepoTags"].as_array());
+        tags.flatten().filter_map(|tag| tag.as_str().map(str::to_owned)).collect()
     }
 
     /// Removes a container, running or not.
@@ -151,7 +154,7 @@ impl Events {
     }
 }
 
-/// Removes the containers of a worker. For destructors, which cannot await.
+/// Removes the containers of a worker, and the images that were built for it. For destructors, which cannot await.
 pub(crate) fn remove_containers_of(host: &str, worker: &str) {
     let removal = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -160,6 +163,9 @@ pub(crate) fn remove_containers_of(host: &str, worker: &str) {
             // An engine that does not answer has nothing that we could remove.
             for container in engine.try_labelled(WORKER_LABEL, worker).await.unwrap_or_default() {
                 engine.remove(container["Id"].as_str().unwrap_or_default()).await;
+            }
+            for image in engine.images_of(worker).await {
+                engine.remove_image(&image).await;
             }
         });
     };
@@ -282,7 +288,7 @@ fn set_up(name: &str) -> Command {
     command
 }
 
-fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     // Cargo tells tests at run time; what it told the compiler may be another checkout over the same target folder.
     let tests = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);

@@ -10,6 +10,7 @@
 )]
 
 pub mod browser;
+pub mod clock;
 pub mod command;
 pub mod crash;
 pub mod dashboard;
@@ -18,6 +19,7 @@ pub mod door;
 pub mod engine;
 pub mod events;
 pub mod hook;
+pub mod line;
 pub mod main_job;
 pub mod notifications;
 pub mod page;
@@ -32,13 +34,16 @@ pub mod user;
 pub mod web;
 pub mod window;
 
+pub use clock::WallClock;
 pub use command::{Outcome, deskgrid};
 pub use door::Door;
 pub use engine::{EngineClient, PrivateEngine};
 pub use events::Events;
 pub use hook::{Hook, Manner};
+pub use line::Line;
 pub use page::Page;
 pub use raw::Raw;
+pub use registry::{Picture, Registry};
 pub use server::{Deskgrid, Options};
 pub use web::Web;
 

@@ -28,17 +28,17 @@ pub struct Options {
     pub program: Option<PathBuf>,
     /// Has the port stand in the settings file, where it can be changed, and not in a flag.
     pub port_in_settings: bool,
-    /// Further variables of its process.
-    pub variables: Vec<(String, String)>,
     /// User and group that own its folder.
     pub owner: Option<(u32, u32)>,
+    /// Further environment variables.
+    pub env: Vec<(String, String)>,
 }
 
 impl Options {
     fn with(&self, variables: &[(&str, &str)]) -> Self {
         let further = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let variables = self.variables.iter().cloned().chain(further).collect();
-        Self { variables, ..self.clone() }
+        let env = self.env.iter().cloned().chain(further).collect();
+        Self { env, ..self.clone() }
     }
 }
 
@@ -168,7 +168,8 @@ impl Deskgrid {
         self.process.wait().await.expect("it was ours");
     }
 
-    async fn signal(&self, name: &str) {
+    /// Sends it the signal of this name.
+    pub async fn signal(&self, name: &str) {
         let id = self.process.id().expect("it runs").to_string();
         let sent = Command::new("kill").args([&format!("-{name}"), &id]).status().await;
         assert!(sent.is_ok_and(|status| status.success()));
@@ -187,6 +188,13 @@ impl Deskgrid {
     /// Its settings file, which is empty at first.
     pub fn settings(&self) -> PathBuf {
         settings_in(self.folder.path())
+    }
+
+    /// Writes the configuration of the docker command line that it reads; without this there is none.
+    pub fn configure_docker(&self, config: &Value) {
+        let folder = docker_config_in(self.folder.path());
+        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        std::fs::write(folder.join("config.json"), config.to_string()).expect("a temporary file");
     }
 
     /// What it wrote to its error stream.
@@ -333,6 +341,11 @@ fn log_in(folder: &Path) -> PathBuf {
     folder.join("server.log")
 }
 
+/// A folder of the test's own keeps the credentials of whoever runs the tests out of them.
+fn docker_config_in(folder: &Path) -> PathBuf {
+    folder.join("docker")
+}
+
 /// An empty settings file keeps the settings of whoever runs the tests out of them.
 fn prepare(folder: &Path, owner: Option<(u32, u32)>) {
     let settings = settings_in(folder);
@@ -361,13 +374,14 @@ async fn try_launch(folder: &Path, options: &Options, port: u16) -> Result<(Chil
     let log = std::fs::File::options().create(true).append(true).open(log_in(folder)).expect("a log");
     let mut command = Command::new(&words[0]);
     without_settings(&mut command)
+        .env("DOCKER_CONFIG", docker_config_in(folder))
+        .envs(options.env.iter().map(|(name, value)| (name, value)))
         .args(&words[1..])
         .arg("serve")
         .arg("--data-directory")
         .arg(data_in(folder))
         .arg("--config")
-        .arg(settings_in(folder))
-        .envs(options.variables.iter().cloned());
+        .arg(settings_in(folder));
     if options.port_in_settings {
         std::fs::write(settings_in(folder), format!("port = {port}\n")).expect("a temporary file");
     } else {

@@ -1,10 +1,12 @@
 //! The program ends and starts again, in good order or not: nothing that was accepted is lost.
 
-use deskgrid_tests::{Deskgrid, Events, Options, Page, log_text, shell, unique};
+use deskgrid_tests::{Deskgrid, Door, Events, Options, Page, Raw, log_text, shell, unique};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 /// Writes a line, waits until a file appears in the shared cache, writes another and an output.
-fn in_two_halves(mark: &str) -> Value {
+pub(crate) fn in_two_halves(mark: &str) -> Value {
     shell(&format!(
         "echo first {mark}; while [ ! -e /job-cache/{mark} ]; do sleep 0.1; done; rm /job-cache/{mark}; \
          echo second {mark}; echo result > /outputs/file; exit 4"
@@ -12,7 +14,7 @@ fn in_two_halves(mark: &str) -> Value {
 }
 
 /// Lets the second half of such a job run.
-async fn go_on(server: &Deskgrid, mark: &str) {
+pub(crate) async fn go_on(server: &Deskgrid, mark: &str) {
     let done = server.run(&shell(&format!("touch /job-cache/{mark}; echo {}", unique()))).await;
     assert_eq!(done["finished"]["result"]["StatusCode"], 0, "{done}");
 }
@@ -27,6 +29,11 @@ async fn is_taken_over_after(end: impl AsyncFnOnce(&mut Deskgrid)) {
     let id = server.submit(&in_two_halves(&mark)).await;
     server.until_said(&id, "first").await;
     let container = server.engine().container_of(&id).await["Id"].clone();
+    let stages = async |server: &Deskgrid| {
+        let job = Door::of(&server.data()).get(&format!("/api/jobs/{id}")).await;
+        job["timeline"].as_array().unwrap().clone()
+    };
+    let before = stages(&server).await;
     end(&mut server).await;
     server.start_again().await;
     go_on(&server, &mark).await;
@@ -35,6 +42,12 @@ async fn is_taken_over_after(end: impl AsyncFnOnce(&mut Deskgrid)) {
     assert_eq!(finished["finished"]["result"]["StatusCode"], 4);
     assert_eq!(server.output(&finished, "file").await, b"result\n");
     assert!(container.is_string(), "it was one container all the time");
+    let after = stages(&server).await;
+    let names: Vec<_> = after.iter().map(|stage| stage["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["queued", "run", "collect"], "what the engine knows: {after:?}");
+    assert!(after.iter().all(|stage| stage["end"].as_u64() >= stage["start"].as_u64()), "{after:?}");
+    let (began, seen) = (after[1]["start"].as_u64().unwrap(), before[4]["start"].as_u64().unwrap());
+    assert!(began <= seen && after[0]["end"].as_u64() <= Some(began), "it began before we went: {after:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -204,4 +217,24 @@ async fn a_job_can_be_cancelled_after_its_container_was_taken_over() {
     server.post(&format!("/q/local/j/{id}/cancel"), &json!({})).await;
     events.until("destroy", &id).await;
     crate::outputs::until_cleared(&server).await;
+}
+
+#[tokio::test]
+async fn an_upload_that_is_under_way_when_the_server_is_told_to_stop_comes_to_its_end() {
+    let mut server = Deskgrid::start_without_engine().await;
+    let address = server.address.trim_start_matches("http://").to_owned();
+    let half = Raw::new("PUT", "/f/half").header("Content-Length", 4).bare_body("on");
+    let mut upload = half.send_and_stay(&server).await;
+    // An answered request that came later means that the first one has been taken up.
+    server.get("/health").await;
+    let rest = async {
+        while TcpStream::connect(&address).await.is_ok() {}
+        upload.write_all(b"ce").await.expect("the connection stays open");
+        let mut answer = String::new();
+        upload.read_to_string(&mut answer).await.expect("it ends in good order");
+        answer
+    };
+    let (code, answer) = tokio::join!(server.terminate(), rest);
+    assert_eq!(code, Some(0));
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }

@@ -112,6 +112,7 @@ export const job = {
   /** What to do about a failure, by its code. */
   // By the server's codes, and ours. What the server's own words say to do is not said twice.
   advice: {
+    "disk-full": "Make room: delete what you no longer need on the screen Cache.",
     "disk-failed": "Make room: delete what you no longer need on the screen Cache.",
     "engine-refused": "Run the job again. When it fails the same way, restart the container engine.",
     "timed-out": "Raise the time limit in the settings, or let the page ask for more time.",

@@ -1,5 +1,5 @@
-//! The configuration folder of the docker command line, read only: the current context and simple credentials.
-//! Credential helper programs are not asked.
+//! The configuration folder of the docker command line, read only: the current context, stored credentials, and which
+//! helper programs know others. Asking those is the business of `credentials`.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::address::Address;
 use crate::surroundings::Surroundings;
 
 /// The key under which the command line keeps credentials of the default registry.
-const DEFAULT_REGISTRY_KEY: &str = "https://index.docker.io/v1/";
+pub(crate) const DEFAULT_REGISTRY_KEY: &str = "https://index.docker.io/v1/";
 
 /// The parts of `config.json` that concern us.
 #[derive(Debug, Default, Deserialize)]
@@ -23,6 +23,10 @@ struct ConfigFile {
     #[serde(rename = "currentContext")]
     current_context: Option<String>,
     auths: HashMap<String, Auth>,
+    #[serde(rename = "credsStore")]
+    helper_for_all: Option<String>,
+    #[serde(rename = "credHelpers")]
+    helpers: HashMap<String, String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -57,10 +61,21 @@ pub(crate) fn folder(around: &Surroundings) -> Option<PathBuf> {
 }
 
 fn read_config(around: &Surroundings) -> ConfigFile {
-    folder(around)
-        .and_then(|folder| (around.read)(&folder.join("config.json")))
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default()
+    try_read_config(around).unwrap_or_default()
+}
+
+/// The configuration, an empty one where there is none; or what is wrong with it, without a word of it.
+fn try_read_config(around: &Surroundings) -> Result<ConfigFile, String> {
+    let Some(file) = folder(around).map(|folder| folder.join("config.json")) else {
+        return Ok(ConfigFile::default());
+    };
+    let Some(text) = (around.read)(&file) else { return Ok(ConfigFile::default()) };
+    serde_json::from_str(&text).map_err(|error| {
+        let (file, line) = (file.display(), error.line());
+        format!(
+            "The Docker configuration {file} cannot be understood at line {line} and was left out of account."
+        )
+    })
 }
 
 /// A context that the person chose, with the words for where.
@@ -97,25 +112,66 @@ fn context_address(around: &Surroundings, name: &str) -> Option<Address> {
     Some(Address::parse(meta.endpoints.get("docker")?.host.as_deref()?))
 }
 
-/// The credentials stored for `registry`, a host name with an optional port.
-pub(crate) fn credentials(around: &Surroundings, registry: &str) -> Option<DockerCredentials> {
-    let mut config = read_config(around);
-    let key = config.auths.keys().find(|key| is_registry(key, registry))?.clone();
-    let auth = config.auths.remove(&key)?;
-    let (username, password) = match auth.encoded.as_deref().and_then(decode_auth) {
-        Some((username, password)) => (Some(username), Some(password)),
-        None => (auth.username, auth.password),
-    };
-    if username.is_none() && auth.identitytoken.is_none() {
-        return None;
+/// What the configuration says about credentials for one registry.
+#[derive(Debug, Default)]
+pub(crate) struct CredentialSettings {
+    /// The last part of the name of the helper program that knows them.
+    pub(crate) helper: Option<String>,
+    /// Those that stand in the configuration itself.
+    pub(crate) stored: Option<DockerCredentials>,
+    /// What is wrong with the configuration.
+    pub(crate) remark: Option<String>,
+}
+
+/// What the configuration says about `registry`, a host name with an optional port.
+pub(crate) fn credential_settings(around: &Surroundings, registry: &str) -> CredentialSettings {
+    match try_read_config(around) {
+        Ok(config) => CredentialSettings {
+            helper: config.helper_for(registry),
+            stored: config.stored(registry),
+            remark: None,
+        },
+        Err(why) => CredentialSettings { remark: Some(why), ..CredentialSettings::default() },
     }
-    Some(DockerCredentials {
-        username,
-        password,
-        identitytoken: auth.identitytoken,
-        serveraddress: Some(key),
-        ..DockerCredentials::default()
-    })
+}
+
+impl ConfigFile {
+    /// The helper of the registry's own, else the one for all. An empty name is none.
+    fn helper_for(&self, registry: &str) -> Option<String> {
+        let own = self.helpers.iter().find(|(key, _)| is_registry(key, registry)).map(|(_, name)| name);
+        own.or(self.helper_for_all.as_ref()).filter(|name| !name.is_empty()).cloned()
+    }
+
+    fn stored(mut self, registry: &str) -> Option<DockerCredentials> {
+        let key = self.auths.keys().find(|key| is_registry(key, registry))?.clone();
+        let auth = self.auths.remove(&key)?;
+        let (username, password) = match auth.encoded.as_deref().and_then(decode_auth) {
+            Some((username, password)) => (Some(username), Some(password)),
+            None => (auth.username, auth.password),
+        };
+        if username.is_none() && auth.identitytoken.is_none() {
+            return None;
+        }
+        Some(DockerCredentials {
+            username,
+            password,
+            identitytoken: auth.identitytoken,
+            serveraddress: Some(key),
+            ..DockerCredentials::default()
+        })
+    }
+}
+
+/// Every registry that the person has signed in to.
+pub(crate) fn registries(around: &Surroundings) -> Vec<String> {
+    let host = |key: &String| {
+        let host = key.split_once("://").map_or(key.as_str(), |(_, rest)| rest);
+        host.split('/').next().map(str::to_owned)
+    };
+    let named = |key: &String| {
+        if key == DEFAULT_REGISTRY_KEY { Some("docker.io".to_owned()) } else { host(key) }
+    };
+    read_config(around).auths.keys().filter_map(named).collect()
 }
 
 /// Whether a key of `auths` means `registry`: keys are host names, at times with a scheme and a path.
@@ -175,12 +231,15 @@ mod tests {
     #[test]
     fn credentials_are_found_in_each_form_the_command_line_writes() {
         let around = computer(&[], &[("/home/me/.docker/config.json", CONFIG)]);
-        let found = |registry| credentials(&around, registry);
+        let found = |registry| credential_settings(&around, registry).stored;
         let hub = found("docker.io").unwrap();
         assert_eq!((hub.username.as_deref(), hub.password.as_deref()), (Some("me"), Some("s:e")));
         assert_eq!(found("reg.example:5000").unwrap().password.as_deref(), Some("p"));
         assert_eq!(found("other.example").unwrap().identitytoken.as_deref(), Some("t"));
         assert_eq!(found("helper.example"), None);
         assert_eq!(found("reg.example"), None);
+        let mut all = registries(&around);
+        all.sort();
+        assert_eq!(all, ["docker.io", "helper.example", "other.example", "reg.example:5000"]);
     }
 }

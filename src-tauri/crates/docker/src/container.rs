@@ -7,8 +7,9 @@ use std::time::Duration;
 use bollard::errors::Error as Bollard;
 use bollard::models::{ContainerInspectResponse, ContainerState, ContainerStateStatusEnum};
 use bollard::query_parameters::{
-    CreateContainerOptions, InspectContainerOptions, KillContainerOptionsBuilder,
-    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions, WaitContainerOptions,
+    CreateContainerOptions, InspectContainerOptions, InspectContainerOptionsBuilder,
+    KillContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+    StartContainerOptions, WaitContainerOptions,
 };
 use deskgrid_fault::{Point, point};
 use deskgrid_job::Time;
@@ -272,6 +273,17 @@ impl Engine {
     async fn look(&self, id: &ContainerId) -> Result<ContainerInspectResponse, EngineError> {
         let call = self.docker().inspect_container(id.as_str(), None::<InspectContainerOptions>);
         self.call("looking at a container", QUESTION, call).await
+    }
+
+    /// How many bytes a container has written to its own file system. It takes the engine a moment to count them.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub async fn written(&self, id: &ContainerId) -> Result<u64, EngineError> {
+        let options = InspectContainerOptionsBuilder::new().size(true).build();
+        let call = self.docker().inspect_container(id.as_str(), Some(options));
+        let answer = self.call("measuring a container", QUESTION, call).await?;
+        Ok(answer.size_rw.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default())
     }
 
     /// All containers that carry this worker's label, running or not. Other workers' containers are not ours.

@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 use crate::address::Address;
 use crate::delivery::{self, Delivery};
 use crate::error::EngineError;
+use crate::image::Pulls;
 use crate::network::NetworkOnce;
 use crate::output::time_at;
-use crate::pull::Pulls;
 
 /// For questions that an engine answers from memory. Long, since a busy disk holds them up too.
 pub(crate) const QUESTION: Duration = Duration::from_secs(60);
@@ -32,6 +32,8 @@ const PING: Duration = Duration::from_secs(10);
 
 /// What Docker lists among its parts when it is installed. Asked for where it is not, no container would start.
 const INIT: &str = "docker-init";
+/// What Podman lists among its parts.
+const PODMAN: &str = "Podman Engine";
 
 /// What an engine says about itself; constant while it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,12 +60,16 @@ pub struct EngineInfo {
     pub rights: Rights,
     /// Whether it is Docker Desktop or `OrbStack`, which run it in a machine that shares our folders.
     pub is_desktop: bool,
+    /// The folder in which it keeps its containers, on the computer that it runs on.
+    pub root: String,
     /// Whether containers go on running while it is restarted ("live restore").
     pub keeps_containers: bool,
     /// Which limits it can keep.
     pub limits: Limits,
     /// Whether it can put a small first process into a container, which collects what the job leaves behind.
     pub has_init: bool,
+    /// Whether it is Podman, which speaks Docker's API.
+    pub is_podman: bool,
     /// Files that a process in one of its containers may have open; none where the engine's own limit counts.
     pub open_files: Option<u64>,
 }
@@ -83,6 +89,8 @@ impl EngineInfo {
     pub(crate) fn new(address: Address, version: SystemVersion, info: SystemInfo) -> Self {
         let security = info.security_options.unwrap_or_default();
         let product = info.operating_system.unwrap_or_default();
+        let has_part = |name: &str| version.components.iter().flatten().any(|part| part.name == name);
+        let (has_init, is_podman) = (has_part(INIT), has_part(PODMAN));
         Self {
             address,
             version: version.version.unwrap_or_default(),
@@ -95,13 +103,15 @@ impl EngineInfo {
             rights: Rights::of(&security),
             is_desktop: product.contains("Docker Desktop") || product.contains("OrbStack"),
             product,
+            root: info.docker_root_dir.unwrap_or_default(),
             keeps_containers: info.live_restore_enabled.unwrap_or(false),
             limits: Limits {
                 cpus: info.cpu_cfs_quota.unwrap_or(true),
                 memory: info.memory_limit.unwrap_or(true),
                 processes: info.pids_limit.unwrap_or(true),
             },
-            has_init: version.components.is_some_and(|parts| parts.iter().any(|part| part.name == INIT)),
+            has_init,
+            is_podman,
             open_files: None,
         }
     }

@@ -79,6 +79,12 @@ pub enum EngineError {
         /// The engine's words.
         detail: String,
     },
+    /// The image could not be built; the same Dockerfile fails again.
+    #[error("{message}")]
+    BuildFailed {
+        /// Names the step and its exit code, or what is wrong with the Dockerfile.
+        message: String,
+    },
     /// The engine answered and said no.
     #[error("The container engine refused {doing}: {message}")]
     Refused {
@@ -104,6 +110,10 @@ pub enum ImageProblem {
     WrongPlatform,
     /// The registry could not be reached.
     Unreachable,
+    /// The registry was reached, but not by a connection that the engine trusts.
+    Untrusted,
+    /// The registry gives no more images for some time.
+    RateLimited,
     /// The engine's disk is full.
     NoSpace,
     /// Anything else the engine said.
@@ -123,6 +133,7 @@ impl EngineError {
             Self::CannotStart { .. } => "cannot-start",
             Self::NoSpace { .. } => "no-space",
             Self::Image { problem, .. } => problem.code(),
+            Self::BuildFailed { .. } => "build-failed",
             Self::Refused { .. } => "engine-refused",
         }
     }
@@ -175,7 +186,9 @@ impl ImageProblem {
             Self::NoAccess => "image-no-access",
             Self::WrongPlatform => "image-wrong-platform",
             Self::Unreachable => "registry-unreachable",
-            Self::NoSpace => "no-space",
+            Self::Untrusted => "registry-untrusted",
+            Self::RateLimited => "registry-rate-limit",
+            Self::NoSpace => "engine-no-space",
             Self::Other => "image-unavailable",
         }
     }
@@ -204,7 +217,7 @@ pub(crate) fn pull_failure(image: &str, said: &str) -> EngineError {
         ImageProblem::BadName => "is not a valid image name. Write it as in `docker pull`".to_owned(),
         ImageProblem::NotFound => "does not exist in its registry. Check its name and tag".to_owned(),
         ImageProblem::NoAccess => format!(
-            "does not exist or may not be read by you. Check its name, or sign in with `docker login {}`",
+            "does not exist or may not be read by you. Check its name, or sign in with `docker login{}`",
             login_argument(image)
         ),
         ImageProblem::WrongPlatform => {
@@ -214,6 +227,15 @@ pub(crate) fn pull_failure(image: &str, said: &str) -> EngineError {
             "could not be fetched: its registry cannot be reached. Check the network, then submit the job again"
                 .to_owned()
         }
+        ImageProblem::Untrusted => "could not be fetched: the engine does not trust the connection to its registry. Give \
+                                    the registry a valid certificate, or name it in the engine's setting \
+                                    `insecure-registries`"
+            .to_owned(),
+        ImageProblem::RateLimited => format!(
+            "could not be fetched: its registry gives you no more images for some time. Sign in with `docker login{}`, \
+             which allows more, or try again later",
+            login_argument(image)
+        ),
         ImageProblem::NoSpace => "does not fit on the container engine's disk. Free space there, for example with \
                                   `docker system prune`, then submit the job again"
             .to_owned(),
@@ -222,16 +244,16 @@ pub(crate) fn pull_failure(image: &str, said: &str) -> EngineError {
     EngineError::Image { problem, message: format!("The image {image:?} {advice}. The engine said: {said}") }
 }
 
-/// What `docker login` takes for the image's registry: nothing for the default one.
-fn login_argument(image: &str) -> &str {
+/// What `docker login` takes for the image's registry, after a space: nothing for the default one.
+fn login_argument(image: &str) -> String {
     match image.split_once('/') {
-        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
-        _ => "",
+        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => format!(" {host}"),
+        _ => String::new(),
     }
 }
 
-fn pull_problem(said: &str) -> ImageProblem {
-    const WORDS: [(ImageProblem, &[&str]); 6] = [
+pub(crate) fn pull_problem(said: &str) -> ImageProblem {
+    const WORDS: [(ImageProblem, &[&str]); 8] = [
         (ImageProblem::NoSpace, &FULL),
         (
             ImageProblem::BadName,
@@ -241,6 +263,8 @@ fn pull_problem(said: &str) -> ImageProblem {
             ImageProblem::WrongPlatform,
             &["no matching manifest", "no match for platform", "does not match the specified platform"],
         ),
+        (ImageProblem::RateLimited, &["toomanyrequests", "too many requests"]),
+        (ImageProblem::Untrusted, &["x509:", "http response to https client"]),
         (
             ImageProblem::NoAccess,
             &[
@@ -249,8 +273,8 @@ fn pull_problem(said: &str) -> ImageProblem {
                 "no basic auth credentials",
                 "denied:",
                 "forbidden",
-                "401",
-                "403",
+                ": 401",
+                ": 403",
             ],
         ),
         (
@@ -271,13 +295,14 @@ fn pull_problem(said: &str) -> ImageProblem {
                 "request canceled",
                 "temporary failure in name resolution",
                 "server misbehaving",
-                "x509:",
-                "http response to https client",
                 "bad gateway",
                 "service unavailable",
-                "toomanyrequests",
-                "too many requests",
-                "eof",
+                "gateway timeout",
+                "broken pipe",
+                "closed idle connection",
+                "closed network connection",
+                ": eof",
+                "unexpected eof",
             ],
         ),
     ];
@@ -329,7 +354,9 @@ mod tests {
 
     #[test]
     fn a_failed_pull_is_told_apart_by_what_the_engine_said() {
-        use ImageProblem::{BadName, NoAccess, NoSpace, NotFound, Other, Unreachable, WrongPlatform};
+        use ImageProblem::{
+            BadName, NoAccess, NoSpace, NotFound, Other, RateLimited, Unreachable, Untrusted, WrongPlatform,
+        };
         for (said, wanted) in [
             (
                 "pull access denied for nope, repository does not exist or may require 'docker login'",
@@ -343,7 +370,9 @@ mod tests {
             ),
             ("Get \"http://localhost:1/v2/\": dial tcp [::1]:1: connect: connection refused", Unreachable),
             ("Get https://r/v2/: net/http: request canceled while waiting for connection", Unreachable),
-            ("toomanyrequests: You have reached your pull rate limit", Unreachable),
+            ("toomanyrequests: You have reached your pull rate limit", RateLimited),
+            ("Get https://r/v2/: x509: certificate signed by unknown authority", Untrusted),
+            ("Get \"https://r:1/v2/\": http: server gave HTTP response to HTTPS client", Untrusted),
             (
                 "failed to register layer: Error processing tar file: write /x: no space left on device",
                 NoSpace,

@@ -1,19 +1,18 @@
 //! Images: having one in the engine, whatever that takes, and what it brings along.
 
-use bollard::BollardRequest;
-use bollard::errors::Error as Bollard;
 use bollard::models::ImageInspect;
-use bollard::query_parameters::CreateImageOptionsBuilder;
 use deskgrid_fault::{Point, point};
-use futures_util::{FutureExt, StreamExt};
-use tokio::sync::broadcast;
+use futures_util::FutureExt as _;
 
-use crate::cli_config;
-use crate::engine::{Engine, QUESTION, WORK};
-use crate::error::{EngineError, ImageProblem, pull_failure};
-use crate::progress::{Meter, PullProgress};
+use crate::engine::{Engine, QUESTION};
+use crate::error::{EngineError, ImageProblem};
+use crate::fetch;
+use crate::joint::Joint;
+use crate::progress::PullProgress;
 use crate::reference::Reference;
-use crate::surroundings::Surroundings;
+
+/// The pulls in progress, by image and platform.
+pub(crate) type Pulls = Joint<(Reference, Option<String>), PullProgress, Result<(), EngineError>>;
 
 /// An image in the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +59,14 @@ impl Engine {
         })
     }
 
+    /// The image of this name, when it is in the engine.
+    ///
+    /// # Errors
+    /// When the name is none, or the engine does not answer.
+    pub async fn image(&self, name: &str) -> Result<Option<Image>, EngineError> {
+        self.local_image(&Reference::parse(name)?).await
+    }
+
     async fn local_image(&self, wanted: &Reference) -> Result<Option<Image>, EngineError> {
         let name = wanted.full();
         match self.call("looking for an image", QUESTION, self.docker().inspect_image(&name)).await {
@@ -85,72 +92,14 @@ impl Engine {
             });
         }
         let key = (wanted.clone(), platform.map(str::to_owned));
-        let share = self.pulls().join(key.clone(), |messages| {
+        // With the last waiter the work is dropped, which closes the connection and so ends the pull in the engine.
+        let share = self.pulls().join(key.clone(), |said| {
             let engine = self.clone();
-            async move { engine.pull_once(&key.0, key.1.as_deref(), &messages).await }.boxed()
+            async move { fetch::fetch(&engine, &key.0, key.1.as_deref(), &said).await }.boxed()
         });
         let result = share.finish(progress).await;
         self.doubt_after(&result);
         result
-    }
-
-    async fn pull_once(
-        &self,
-        wanted: &Reference,
-        platform: Option<&str>,
-        messages: &broadcast::Sender<PullProgress>,
-    ) -> Result<(), EngineError> {
-        const DOING: &str = "fetching an image";
-        let options = CreateImageOptionsBuilder::new().from_image(wanted.name()).tag(wanted.version());
-        let options =
-            platform.map_or_else(|| options.clone(), |platform| options.clone().platform(platform)).build();
-        let credentials = credentials(wanted).await;
-        let docker = self.docker().clone().with_request_modifier(with_url_safe_credentials);
-        let mut answers = docker.create_image(Some(options), None, credentials);
-        let mut meter = Meter::default();
-        loop {
-            let next = async { answers.next().await.transpose() };
-            let message = match tokio::time::timeout(WORK, next).await {
-                Err(_) => return Err(EngineError::TimedOut { doing: DOING, limit: WORK }),
-                Ok(Err(error)) => return Err(failure(DOING, &wanted.full(), error)),
-                Ok(Ok(None)) => return Ok(()),
-                Ok(Ok(Some(message))) => message,
-            };
-            point(Point::ImagePulling);
-            if let Some(progress) = meter.next(message) {
-                // Nobody listens when every waiter has left, and then this work is dropped as well.
-                let _ = messages.send(progress);
-            }
-        }
-    }
-}
-
-/// What the docker command line has stored for the image's registry. Read anew for each pull, as people sign in after
-/// a pull has failed.
-async fn credentials(wanted: &Reference) -> Option<bollard::auth::DockerCredentials> {
-    let registry = wanted.registry().to_owned();
-    let read = move || cli_config::credentials(&Surroundings::of_this_computer(), &registry);
-    tokio::task::spawn_blocking(read).await.ok().flatten()
-}
-
-/// Engines read the credentials in the alphabet of base64 that is made for URLs and ignore them without a word when
-/// they are in the common one, in which bollard writes them.
-fn with_url_safe_credentials(mut request: BollardRequest) -> BollardRequest {
-    if let Some(value) = request.headers_mut().get_mut("X-Registry-Auth")
-        && let Ok(common) = value.to_str()
-        && let Ok(safe) = common.replace('+', "-").replace('/', "_").parse()
-    {
-        *value = safe;
-    }
-    request
-}
-
-fn failure(doing: &'static str, image: &str, error: Bollard) -> EngineError {
-    match EngineError::of(doing, error) {
-        EngineError::Refused { message, .. }
-        | EngineError::Image { message, .. }
-        | EngineError::NoSpace { detail: message } => pull_failure(image, &message),
-        other => other,
     }
 }
 
@@ -174,13 +123,6 @@ fn is_for(image: &Image, platform: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn credentials_are_sent_in_the_alphabet_that_engines_read() {
-        let mut request = BollardRequest::new(bollard::body_full(bytes::Bytes::new()));
-        request.headers_mut().insert("X-Registry-Auth", "a+b/c=".parse().unwrap());
-        assert_eq!(with_url_safe_credentials(request).headers()["X-Registry-Auth"], "a-b_c=");
-    }
 
     #[test]
     fn a_platform_is_compared_by_system_and_processor() {

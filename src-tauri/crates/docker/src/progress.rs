@@ -51,9 +51,18 @@ impl Meter {
             self.count(id, &status, amounts);
         }
         let layer = id.clone().zip(amounts).map(|(id, (done, total))| LayerProgress { id, done, total });
-        let (done, total) =
-            self.layers.values().fold((0, 0), |(done, total), layer| (done + layer.0, total + layer.1));
+        let (done, total) = self.sums();
         Some(PullProgress { line: line(id.as_deref(), &status, amounts), layer, done, total })
+    }
+
+    /// Words of ours about the pull, beside the sums so far.
+    pub(crate) fn remark(&self, words: &str) -> PullProgress {
+        let (done, total) = self.sums();
+        PullProgress { line: words.to_owned(), layer: None, done, total }
+    }
+
+    fn sums(&self) -> (u64, u64) {
+        self.layers.values().fold((0, 0), |(done, total), layer| (done + layer.0, total + layer.1))
     }
 
     fn count(&mut self, id: &str, status: &str, amounts: Option<(u64, u64)>) {

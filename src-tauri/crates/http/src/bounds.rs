@@ -39,6 +39,8 @@ pub(crate) const MOST_SOCKETS_OF_PROGRAMS: u64 = 1000;
 pub(crate) const MOST_JOBS_OF_PAGE: usize = 1000;
 /// Unfinished jobs of everybody, beyond which programs are refused too.
 pub(crate) const MOST_JOBS: usize = 100_000;
+/// Bytes of a definition that is written like a file.
+pub(crate) const LONG_DEFINITION: usize = 1024 * 1024;
 /// Bytes that pages of one origin may store by uploads while the server runs.
 pub(crate) const MOST_UPLOADED: u64 = 20 * 1024 * 1024 * 1024;
 /// Files that strangers of one origin may ask for in vain within [`GUESSES_PER`].
@@ -139,6 +141,19 @@ pub(crate) fn check_jobs(site: &Site, outlook: &Outlook, id: &JobId) -> Result<(
     let unfinished = site.worker().unfinished(&outlook.caller);
     check_count(&outlook.caller, unfinished)
         .or_else(|full| if site.worker().shows(outlook, id) { Ok(()) } else { Err(full) })
+}
+
+/// Whether there is room for a definition: a long one keeps the disk's reserve, and a short one may use part of it,
+/// since its job is to wait for room like the others.
+pub(crate) async fn check_room(site: &Site, definition: &str) -> Result<(), HttpError> {
+    let worker = site.worker();
+    if definition.len() > LONG_DEFINITION {
+        return Ok(worker.make_room(definition.len() as u64).await?);
+    }
+    if worker.situation().borrow().lacks_room.is_some() {
+        worker.store().check_last_room().await?;
+    }
+    Ok(())
 }
 
 fn check_count(caller: &Caller, unfinished: usize) -> Result<(), HttpError> {

@@ -66,6 +66,7 @@ async fn submit(
 
 async fn accept(site: &Site, submission: Submission, outlook: Outlook) -> Result<Written, HttpError> {
     bounds::check_jobs(site, &outlook, &submission.id)?;
+    bounds::check_room(site, &submission.definition_text).await?;
     let answer = answer::submitted(&submission.id);
     site.worker().submit(to_worker(submission, outlook)).await?;
     Ok(Written(answer))

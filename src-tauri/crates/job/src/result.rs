@@ -64,6 +64,20 @@ pub enum FailureCode {
     CannotStart,
     /// The image could not be brought here.
     ImageUnavailable,
+    /// There is no such image.
+    ImageNotFound,
+    /// The registry wants to know who asks, or refuses the image to who asks.
+    ImageNoAccess,
+    /// The image is not made for this kind of computer.
+    ImageWrongPlatform,
+    /// The image's registry cannot be reached.
+    RegistryUnreachable,
+    /// The engine's disk has no room for the image.
+    EngineNoSpace,
+    /// The image could not be built; the same build fails again.
+    BuildFailed,
+    /// The files that the image is built from could not be had.
+    ContextUnavailable,
     /// An input could not be fetched.
     InputUnavailable,
     /// More CPUs, memory or GPUs than this computer offers.
@@ -74,19 +88,32 @@ pub enum FailureCode {
     EngineRefused,
     /// Our own disk refused.
     DiskFailed,
+    /// No room is left on the disk, or less than is held in reserve.
+    DiskFull,
+    /// A stored input is not the file any more that was put there.
+    InputDamaged,
 }
 
 impl FailureCode {
     /// Every code.
-    pub const ALL: [FailureCode; 8] = [
+    pub const ALL: [FailureCode; 17] = [
         Self::BadDefinition,
         Self::CannotStart,
         Self::ImageUnavailable,
+        Self::ImageNotFound,
+        Self::ImageNoAccess,
+        Self::ImageWrongPlatform,
+        Self::RegistryUnreachable,
+        Self::EngineNoSpace,
+        Self::BuildFailed,
+        Self::ContextUnavailable,
         Self::InputUnavailable,
         Self::TooLarge,
         Self::EngineLost,
         Self::EngineRefused,
         Self::DiskFailed,
+        Self::DiskFull,
+        Self::InputDamaged,
     ];
 
     /// The stable text of the code.
@@ -95,11 +122,20 @@ impl FailureCode {
             Self::BadDefinition => "bad-definition",
             Self::CannotStart => "cannot-start",
             Self::ImageUnavailable => "image-unavailable",
+            Self::ImageNotFound => "image-not-found",
+            Self::ImageNoAccess => "image-no-access",
+            Self::ImageWrongPlatform => "image-wrong-platform",
+            Self::RegistryUnreachable => "registry-unreachable",
+            Self::EngineNoSpace => "engine-no-space",
+            Self::BuildFailed => "build-failed",
+            Self::ContextUnavailable => "build-context-unavailable",
             Self::InputUnavailable => "input-unavailable",
             Self::TooLarge => "too-large",
             Self::EngineLost => "engine-lost",
             Self::EngineRefused => "engine-refused",
             Self::DiskFailed => "disk-failed",
+            Self::DiskFull => "disk-full",
+            Self::InputDamaged => "input-damaged",
         }
     }
 
@@ -111,7 +147,7 @@ impl FailureCode {
     /// Whether this computer was the cause, so that the same job is run again when submitted again
     /// (protocol section 3, **Better**).
     pub fn is_this_computer(self) -> bool {
-        !matches!(self, Self::BadDefinition | Self::CannotStart)
+        !matches!(self, Self::BadDefinition | Self::CannotStart | Self::BuildFailed)
     }
 }
 

@@ -35,6 +35,7 @@ impl Parts {
             self.engine.set_preferred(new.docker_host.clone());
         }
         self.worker.set_cache_limit(new.cache_limit);
+        self.worker.set_disk_reserve(new.disk_reserve);
         self.books.tell();
     }
 }

@@ -42,11 +42,51 @@ pub enum StoreError {
         /// What they really are.
         found: BlobHash,
     },
+    /// A stored file has not the bytes any more that its name promises.
+    #[error(
+        "the stored file {hash} was damaged on the disk. It was set aside as {}; bring it again, or run the job again \
+         that made it",
+        aside.display()
+    )]
+    DamagedFile {
+        /// The file.
+        hash: BlobHash,
+        /// Where it is now.
+        aside: PathBuf,
+    },
     /// No room is left.
     #[error("the disk that holds {} is full; free some space and try again", path.display())]
     DiskFull {
         /// What was being written.
         path: PathBuf,
+    },
+    /// What is left is held in reserve.
+    #[error(
+        "the disk that holds {} is nearly full: {} MB are free, and {} MB of them are held in reserve \
+         (setting disk_reserve). Delete what you no longer need, then try again",
+        folder.display(), free / 1_000_000, reserve / 1_000_000
+    )]
+    LowOnDisk {
+        /// The data folder.
+        folder: PathBuf,
+        /// Bytes that can still be written.
+        free: u64,
+        /// Bytes that shall stay free.
+        reserve: u64,
+    },
+    /// The disk may be read only.
+    #[error(
+        "could not {doing} {}: {source}. Deskgrid needs a data folder that it may write to: see to it that it may, or \
+         choose another with --data-directory",
+        path.display()
+    )]
+    NotWritable {
+        /// What was tried, as a verb.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
     },
     /// The operating system refused a file or folder.
     #[error("could not {doing} {}: {source}", path.display())]
@@ -57,6 +97,15 @@ pub enum StoreError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// The database file is damaged.
+    #[error(
+        "the job records on disk are damaged ({why}). Start Deskgrid again: it sets the damaged file aside, and \
+         rebuilds the records from its second copies"
+    )]
+    RecordsDamaged {
+        /// What the database program says.
+        why: String,
     },
     /// The job records could not be read or written.
     #[error("the job records on disk could not be read or written: {0}")]
@@ -73,14 +122,22 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether room on the disk is all that is missing.
+    pub fn is_for_want_of_room(&self) -> bool {
+        matches!(self, Self::DiskFull { .. } | Self::LowOnDisk { .. })
+    }
+
     /// The stable text of the kind of error.
     pub fn code(&self) -> &'static str {
         match self {
             Self::InUse { .. } => "data-folder-in-use",
             Self::Newer { .. } => "data-folder-newer",
             Self::HashMismatch { .. } => "hash-mismatch",
-            Self::DiskFull { .. } => "disk-full",
+            Self::DamagedFile { .. } => "file-damaged",
+            Self::DiskFull { .. } | Self::LowOnDisk { .. } => "disk-full",
+            Self::NotWritable { .. } => "not-writable",
             Self::File { .. } => "disk-failed",
+            Self::RecordsDamaged { .. } => "records-damaged",
             Self::Database(_) => "records-failed",
             Self::Damaged { .. } => "record-damaged",
             Self::Stopped => "store-stopped",
@@ -96,6 +153,9 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DiskFull) => Self::DiskFull { path: "deskgrid.sqlite3".into() },
+            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+                Self::RecordsDamaged { why: error.to_string() }
+            }
             _ => Self::Database(error),
         }
     }
@@ -106,6 +166,9 @@ pub(crate) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error)
     move |source| match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             StoreError::DiskFull { path: path.to_owned() }
+        }
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+            StoreError::NotWritable { doing, path: path.to_owned(), source }
         }
         _ => StoreError::File { doing, path: path.to_owned(), source },
     }
@@ -121,5 +184,6 @@ mod tests {
         assert_eq!(full.code(), "disk-full");
         let refused = failed("write", Path::new("x"))(io::ErrorKind::PermissionDenied.into());
         assert!(refused.to_string().starts_with("could not write x: "), "{refused}");
+        assert!(refused.to_string().contains("--data-directory"), "{refused}");
     }
 }

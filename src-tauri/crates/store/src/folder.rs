@@ -12,9 +12,11 @@ use deskgrid_fault::{Point, point};
 use deskgrid_job::{BlobHash, JobId};
 use sha2::{Digest, Sha256};
 
+use crate::blobs::Proofs;
 use crate::error::{StoreError, failed};
 use crate::logs::LogKind;
 use crate::platform;
+use crate::room::Reserve;
 
 const CACHE_TAG: &str = "CACHEDIR.TAG";
 /// The first line is fixed by the convention, so that backup programs know the folder.
@@ -29,6 +31,8 @@ pub(crate) struct Folder {
     next: AtomicU64,
     /// Held for reading while files are given their names, and for writing while one is removed.
     pub(crate) comings: RwLock<()>,
+    pub(crate) reserve: Reserve,
+    pub(crate) proofs: Proofs,
 }
 
 impl Folder {
@@ -37,7 +41,13 @@ impl Folder {
         platform::create_private_folder(root).map_err(failed("create the data folder", root))?;
         // Containers are given paths below it, and the engine takes absolute ones only.
         let root = std::path::absolute(root).map_err(failed("find", root))?;
-        Ok(Self { root, next: AtomicU64::new(0), comings: RwLock::new(()) })
+        Ok(Self {
+            root,
+            next: AtomicU64::new(0),
+            comings: RwLock::new(()),
+            reserve: Reserve::default(),
+            proofs: Proofs::default(),
+        })
     }
 
     /// Creates the folders inside, and removes temporary files of an earlier process.
@@ -90,6 +100,31 @@ impl Folder {
         self.root.join("deskgrid.sqlite3")
     }
 
+    /// A new database that is being made in place of a damaged one.
+    pub(crate) fn rebuilt_database(&self) -> PathBuf {
+        self.root.join("deskgrid.rebuilt.sqlite3")
+    }
+
+    /// Says that the database was found damaged by a program that went on.
+    pub(crate) fn suspicion(&self) -> PathBuf {
+        self.root.join("deskgrid.sqlite3.damaged")
+    }
+
+    pub(crate) fn records(&self) -> PathBuf {
+        self.root.join("records")
+    }
+
+    /// The second copy of a job's record.
+    pub(crate) fn record(&self, id: &JobId) -> PathBuf {
+        let stem = stem(id);
+        self.records().join(&stem[..2]).join(format!("{stem}.json"))
+    }
+
+    /// Says that every job has a second copy of its record.
+    pub(crate) fn records_complete(&self) -> PathBuf {
+        self.records().join("complete")
+    }
+
     pub(crate) fn worker_id(&self) -> PathBuf {
         self.root.join("worker-id")
     }
@@ -104,6 +139,11 @@ impl Folder {
 
     pub(crate) fn blob(&self, hash: BlobHash) -> PathBuf {
         self.blobs().join(format!("{:02x}", hash.0[0])).join(hash.to_string())
+    }
+
+    /// Where files are that were found damaged.
+    pub(crate) fn damaged(&self) -> PathBuf {
+        self.root.join(crate::DAMAGED)
     }
 
     pub(crate) fn incoming(&self) -> PathBuf {

@@ -1,4 +1,4 @@
-//! What lies on the disk: every stored file and every log with its size, how much room there is, and the removal of
+//! What lies on the disk: every stored file and every log with its size, and the removal of
 //! what nobody needs. Who needs what is not decided here.
 
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use deskgrid_job::{BlobHash, JobId, Time};
 use crate::error::{StoreError, failed};
 use crate::folder::Folder;
 use crate::logs::LogKind;
-use crate::{Store, blocking};
+use crate::{Store, blocking, platform};
 
 /// A file that was brought here or asked for so lately is never removed: someone may be about to refer to it.
 pub const GRACE: Duration = Duration::from_secs(120);
@@ -37,17 +37,8 @@ pub struct Holdings {
     pub blobs: Vec<Holding>,
     /// Bytes of the logs of each job.
     pub logs: HashMap<JobId, u64>,
-    /// Bytes of the database.
+    /// Bytes of the database and of the second copies of its records.
     pub records: u64,
-}
-
-/// How much room there is on the disk of the data folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
-    /// Bytes in all.
-    pub total: u64,
-    /// Bytes that we can still write.
-    pub free: u64,
 }
 
 impl Store {
@@ -56,17 +47,6 @@ impl Store {
         let folder = self.shared.folder.clone();
         blocking(move || {
             Ok(Holdings { blobs: blobs(&folder), logs: logs(&folder), records: records(&folder) })
-        })
-        .await
-    }
-
-    /// How much room there is.
-    pub async fn room(&self) -> Result<Room, StoreError> {
-        let folder = self.shared.folder.clone();
-        blocking(move || {
-            let path = folder.root();
-            let disk = fs4::statvfs(path).map_err(failed("measure the disk of", path))?;
-            Ok(Room { total: disk.total_space(), free: disk.available_space() })
         })
         .await
     }
@@ -112,6 +92,10 @@ fn remove_blob(folder: &Folder, hash: BlobHash, before: Time) -> bool {
     // Whoever brings the same bytes either finds them and says so before this, or finds them gone and brings them.
     let _alone = folder.comings.write().unwrap_or_else(PoisonError::into_inner);
     let used_at = fs::metadata(&path).ok().and_then(|facts| facts.modified().ok()).map(time);
+    if used_at.is_some_and(|used_at| used_at > Time::now()) {
+        // By a clock that was ahead. Its time of grace begins now, and does not last until then.
+        let _ = platform::touch(&path);
+    }
     let is_gone = used_at.is_some_and(|used_at| used_at < before) && fs::remove_file(&path).is_ok();
     point(Point::BlobRemoved);
     is_gone
@@ -123,7 +107,7 @@ fn time(time: SystemTime) -> Time {
 }
 
 /// Files that go away meanwhile, or that are none of ours, are passed over.
-fn files_below(folder: &Path) -> impl Iterator<Item = DirEntry> {
+pub(crate) fn files_below(folder: &Path) -> impl Iterator<Item = DirEntry> {
     let parts = fs::read_dir(folder).into_iter().flatten().flatten();
     parts.flat_map(|part| fs::read_dir(part.path()).into_iter().flatten().flatten())
 }
@@ -156,11 +140,14 @@ fn logs(folder: &Folder) -> HashMap<JobId, u64> {
 fn records(folder: &Folder) -> u64 {
     let main = folder.database();
     let beside = |end: &str| main.with_extension(format!("sqlite3{end}"));
-    [main.clone(), beside("-wal"), beside("-shm")]
+    let database: u64 = [main.clone(), beside("-wal"), beside("-shm")]
         .iter()
         .filter_map(|path| fs::metadata(path).ok())
         .map(|facts| facts.len())
-        .sum()
+        .sum();
+    let copies = folder.records();
+    let copies = files_below(&copies).filter_map(|file| file.metadata().ok());
+    database + copies.map(|facts| facts.len()).sum::<u64>()
 }
 
 #[cfg(test)]
@@ -189,6 +176,18 @@ mod tests {
         assert!(store.room().await.unwrap().total > 0);
         store.remove_logs(&id).await.unwrap();
         assert!(store.holdings().await.unwrap().logs.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_a_clock_used_that_was_ahead_has_its_time_of_grace_from_now_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let hash = stored(&store, b"ahead").await;
+        let in_a_year = SystemTime::now() + Duration::from_secs(365 * 24 * 3600);
+        fs::File::open(store.blobs().path(hash)).unwrap().set_modified(in_a_year).unwrap();
+        let removed = async |before| store.remove_blobs(vec![hash], before).await.unwrap();
+        assert_eq!(removed(Time::now().minus(GRACE)).await, []);
+        assert_eq!(removed(Time::now().plus(Duration::from_secs(1))).await, [hash]);
     }
 
     #[tokio::test]

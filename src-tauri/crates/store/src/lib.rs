@@ -10,7 +10,9 @@
 //! ├── deskgrid.sock        the local door of the running server
 //! ├── worker-id            names this worker on its containers
 //! ├── token                opens the administration, 0600
+//! ├── records/ab/<job>.json  second copies of the job records, from which a damaged database is rebuilt
 //! ├── blobs/ab/<64 hex>    bytes by their SHA-256, 0444, complete and on the disk before they have this name
+//! ├── damaged/             what was found damaged: stored files by their name, databases by the day
 //! ├── incoming/<n>         blobs on their way in; swept at the next start
 //! ├── logs/ab/<job>.run.jsonl, <job>.build.jsonl
 //! └── runs/<job>.<run>/    scratch of one run, gone after it
@@ -32,8 +34,10 @@ mod lock;
 mod logs;
 mod platform;
 mod removal;
+mod room;
 mod scratch;
 mod token;
+mod verify;
 mod worker_id;
 
 use std::path::Path;
@@ -42,16 +46,24 @@ use std::sync::Arc;
 use deskgrid_fault::{Point, point};
 use deskgrid_job::{BlobHash, Course, FilePath, Hold, Job, JobId, RunResult, Time, WorkerId};
 
-pub use blobs::{Batch, BlobFile, Blobs, Incoming, Stored};
-pub use database::{CacheRecords, Change, KeptFile, KeptResult, PendingCall, Synopsis, Usage};
+pub use blobs::{Batch, BlobFile, Blobs, CheckedReader, Incoming, Stored};
+pub use database::{
+    CacheRecords, Change, ContextRecord, ImageRecord, KeptFile, KeptResult, Origin, PendingCall, Rebuilt,
+    Synopsis, Usage,
+};
 pub use error::StoreError;
-pub use holdings::{GRACE, Holding, Holdings, Room};
+pub use holdings::{GRACE, Holding, Holdings};
 pub use logs::{Cut, Excerpt, LogKind, LogSlice, LogWriter, Logs, Most, Opening, Place, Texts};
+pub use room::{Room, usual_reserve};
 pub use scratch::Scratch;
 pub use token::Token;
+pub use verify::{Fault, Findings, VerifyCount, VerifyProgress, Wrong};
 
 /// What is in the data folder for a running program only, and need not go along when the folder moves.
 pub const PASSING: [&str; 4] = ["deskgrid.lock", "deskgrid.sock", "incoming", "runs"];
+
+/// The folder of what was found damaged, in the data folder.
+pub const DAMAGED: &str = "damaged";
 
 use database::Database;
 use folder::Folder;
@@ -87,6 +99,21 @@ impl Store {
         folder.prepare()?;
         point(Point::FolderPrepared);
         Ok(Self { shared: Arc::new(Shared { database, folder, _lock: lock }) })
+    }
+
+    /// What was done about damaged records when the folder was opened.
+    pub fn rebuilt(&self) -> Option<&Rebuilt> {
+        self.shared.database.rebuilt()
+    }
+
+    /// How many stored files were found damaged, and set aside, since then.
+    pub fn damaged_files(&self) -> u64 {
+        self.shared.folder.proofs.damaged()
+    }
+
+    /// Whether the records were found damaged since then; the next start rebuilds them.
+    pub fn has_damaged_records(&self) -> bool {
+        self.shared.folder.has_damaged_records()
     }
 
     /// Makes all `changes` of the records or none; they are on the disk when this returns. Commits take effect in
@@ -160,6 +187,21 @@ impl Store {
         self.shared.database.cache_records().await
     }
 
+    /// Whether we built this image, and neither a job that is kept or not over has it nor the person keeps it.
+    pub async fn is_unused_build(&self, image: &str) -> Result<bool, StoreError> {
+        self.shared.database.is_unused_build(image.to_owned()).await
+    }
+
+    /// The image of a job's latest run.
+    pub async fn job_image(&self, id: &JobId) -> Result<Option<String>, StoreError> {
+        self.shared.database.job_image(id.clone()).await
+    }
+
+    /// What is kept of a download for builds.
+    pub async fn context(&self, key: &str) -> Result<Option<ContextRecord>, StoreError> {
+        self.shared.database.context(key.to_owned()).await
+    }
+
     /// Which bytes an input of a job had.
     pub async fn input(&self, id: &JobId, path: &FilePath) -> Result<Option<BlobHash>, StoreError> {
         self.shared.database.input(id.clone(), path.clone()).await
@@ -201,6 +243,11 @@ impl Store {
         Scratch::create(&self.shared.folder, id, run)
     }
 
+    /// The folder for what lives no longer than this program; what a crash leaves there is swept at the next start.
+    pub fn passing_folder(&self) -> std::path::PathBuf {
+        self.shared.folder.runs()
+    }
+
     /// Removes the scratch folders of all runs but `keep`. What cannot be removed is told to the log only, since it
     /// harms nobody but the disk's free space.
     pub async fn sweep_runs(&self, keep: &[(JobId, u32)]) -> Result<(), StoreError> {
@@ -230,7 +277,7 @@ mod tests {
         JobId::new(text).unwrap()
     }
 
-    fn job(name: &str, phase: Phase, turn: u64) -> Job {
+    pub(crate) fn job(name: &str, phase: Phase, turn: u64) -> Job {
         let hold = |queue: &str, namespace: &str| Hold {
             queue: QueueName::new(queue).unwrap(),
             namespace: Namespace::new(namespace).unwrap(),

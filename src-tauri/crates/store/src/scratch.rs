@@ -1,7 +1,8 @@
 //! Folders that exist only while a job runs: what goes into its container, and what comes out.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use deskgrid_fault::{Point, point};
@@ -10,6 +11,9 @@ use deskgrid_job::JobId;
 use crate::error::{StoreError, failed};
 use crate::folder::{Folder, entries};
 use crate::{blocking, platform, removal};
+
+/// Beside the folders that the container sees.
+const NOTE: &str = "note";
 
 /// The scratch folders of one run. They stay until they are removed, or swept at the next start: a run may go on
 /// while this program does not.
@@ -48,20 +52,20 @@ impl Scratch {
         self.root.join("config")
     }
 
-    /// Notes that the container of this run is about to be started. Outlives this process, not a power cut.
-    pub async fn note_start(&self) -> Result<(), StoreError> {
-        let mark = self.mark();
-        blocking(move || std::fs::write(&mark, "").map_err(failed("write", &mark))).await
+    /// Keeps a few words about the run for the next start, in the place of earlier ones. They are whole after this
+    /// program was killed; a power cut, which ends every container, may take them. This blocks.
+    ///
+    /// # Errors
+    /// Names the file that could not be written; the earlier words stay.
+    pub fn note(&self, words: &str) -> Result<(), StoreError> {
+        let fresh = self.root.join("note.new");
+        let written = fs::write(&fresh, words).and_then(|()| fs::rename(&fresh, self.root.join(NOTE)));
+        written.map_err(failed("write", &fresh))
     }
 
-    /// Whether [`Scratch::note_start`] was called, by this process or an earlier one.
-    pub async fn has_started(&self) -> Result<bool, StoreError> {
-        let mark = self.mark();
-        blocking(move || mark.try_exists().map_err(failed("look at", &mark))).await
-    }
-
-    fn mark(&self) -> PathBuf {
-        self.root.join("started")
+    /// What was noted about the run. This blocks.
+    pub fn noted(&self) -> Option<String> {
+        fs::read_to_string(self.root.join(NOTE)).ok()
     }
 
     /// Removes all of it, whatever modes the job left, as far as it is ours. A run without scratch is no error.
@@ -80,6 +84,24 @@ impl Scratch {
     }
 }
 
+/// The bytes of the disk that all below `folder` takes. What goes away or cannot be read counts for nothing.
+pub(crate) fn size_below(folder: &Path) -> u64 {
+    let mut folders = vec![folder.to_owned()];
+    let mut bytes = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            // Links are not followed.
+            let Ok(facts) = entry.metadata() else { continue };
+            if facts.is_dir() {
+                folders.push(entry.path());
+            } else {
+                bytes += platform::bytes_on_disk(&facts);
+            }
+        }
+    }
+    bytes
+}
+
 /// Removes all scratch but `keep`.
 pub(crate) fn sweep(folder: &Folder, keep: &HashSet<PathBuf>) -> Result<(), StoreError> {
     for leftover in entries(&folder.runs())?.iter().filter(|path| !keep.contains(*path)) {
@@ -92,7 +114,6 @@ pub(crate) fn sweep(folder: &Folder, keep: &HashSet<PathBuf>) -> Result<(), Stor
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     #[cfg(unix)]
     use std::path::Path;
 
@@ -128,6 +149,20 @@ mod tests {
         assert!(kept.outputs().is_dir());
         assert!(!older.outputs().exists() && !other.outputs().exists());
         assert!(dir.path().join("runs/CACHEDIR.TAG").exists());
+    }
+
+    #[tokio::test]
+    async fn what_was_noted_last_of_a_run_is_read_again_and_goes_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let scratch = store.scratch(&id("a"), 1).unwrap();
+        assert_eq!(scratch.noted(), None);
+        scratch.note("one").unwrap();
+        scratch.note("two").unwrap();
+        assert_eq!(store.scratch(&id("a"), 1).unwrap().noted().as_deref(), Some("two"));
+        scratch.clone().remove().await.unwrap();
+        assert_eq!(scratch.noted(), None);
+        assert!(scratch.note("three").is_err(), "a removed folder does not come back");
     }
 
     #[cfg(unix)]

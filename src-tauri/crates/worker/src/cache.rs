@@ -3,6 +3,7 @@
 //! Nothing is known here but what the records, the folder and the engine say at the moment of a look. What is removed
 //! is looked at once more right before, so that a job that came meanwhile keeps what it needs.
 
+mod built;
 mod keeper;
 mod plan;
 mod removal;
@@ -12,8 +13,9 @@ use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use deskgrid_job::{BlobHash, JobId, Time};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
+pub(crate) use built::{images_of, remove_if_deleted, remove_unused};
 pub(crate) use keeper::keep;
 pub use plan::plan;
 
@@ -132,19 +134,31 @@ pub(crate) struct Control {
     pub(crate) limit: watch::Sender<Option<u64>>,
     /// Changes when something was added or removed.
     pub(crate) version: watch::Sender<u64>,
+    /// Told when the disk has less room than shall stay free.
+    pub(crate) low: Notify,
     /// Files that were given up and were too fresh to be removed at once. Nobody is shown them any more.
     left: Mutex<HashSet<BlobHash>>,
 }
 
 impl Default for Control {
     fn default() -> Self {
-        Self { limit: watch::Sender::new(None), version: watch::Sender::new(0), left: Mutex::default() }
+        Self {
+            limit: watch::Sender::new(None),
+            version: watch::Sender::new(0),
+            low: Notify::new(),
+            left: Mutex::default(),
+        }
     }
 }
 
 impl Control {
     pub(crate) fn changed(&self) {
         self.version.send_modify(|version| *version += 1);
+    }
+
+    /// Has the keeper make room on the disk, as far as it can.
+    pub(crate) fn want_room(&self) {
+        self.low.notify_one();
     }
 
     fn left(&self) -> MutexGuard<'_, HashSet<BlobHash>> {
@@ -204,6 +218,23 @@ impl Worker {
     /// The limit that was chosen.
     pub fn cache_limit(&self) -> Option<u64> {
         *self.0.kit.cache.limit.borrow()
+    }
+
+    /// Chooses how many bytes of the disk stay free; none for the usual.
+    pub fn set_disk_reserve(&self, bytes: Option<u64>) {
+        self.0.store.set_reserve(bytes);
+    }
+
+    /// Makes sure that the disk takes `bytes` more and keeps its reserve, for which results and files go that were
+    /// used least, if that helps.
+    ///
+    /// # Errors
+    /// [`deskgrid_store::StoreError::LowOnDisk`] when it does not.
+    pub async fn make_room(&self, bytes: u64) -> Result<(), WorkerError> {
+        if self.0.store.check_room(bytes).await.is_err() {
+            keeper::make_room(self, bytes).await;
+        }
+        Ok(self.0.store.check_room(bytes).await?)
     }
 
     /// Tells when something was added to the cache or left it.

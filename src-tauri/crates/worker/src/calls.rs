@@ -16,6 +16,8 @@ use crate::run::Kit;
 
 const REPEATED_AFTER: Duration = Duration::from_secs(60);
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(4 * 7 * 24 * 3600);
+/// And not before so many attempts, half a day of them: a clock that was ahead for a moment gives up nothing.
+const LEAST_ATTEMPTS: u32 = 720;
 /// A receiver that takes longer has not taken it.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Calls at the same time.
@@ -27,6 +29,7 @@ pub(crate) async fn make(kit: Arc<Kit>, mut due: mpsc::UnboundedReceiver<Pending
     let mut attempts: JoinSet<Option<PendingCall>> = JoinSet::new();
     loop {
         let now = Time::now();
+        waiting.iter_mut().for_each(|call| call.due = at_most_a_pause_away(call.due, now));
         while attempts.len() < AT_ONCE
             && let Some(place) = waiting.iter().position(|call| call.due <= now)
         {
@@ -55,7 +58,7 @@ async fn attempt(kit: Arc<Kit>, mut call: PendingCall) -> Option<PendingCall> {
     let now = Time::now();
     call.attempts += 1;
     call.due = now.plus(REPEATED_AFTER);
-    if now.since(call.first) > GIVEN_UP_AFTER {
+    if is_given_up(&call, now) {
         tracing::warn!(url = call.url, why, "gave up a webhook after four weeks");
         note(&kit.store, Change::Called(call.id)).await;
         return None;
@@ -68,6 +71,15 @@ async fn attempt(kit: Arc<Kit>, mut call: PendingCall) -> Option<PendingCall> {
     );
     note(&kit.store, Change::Call(call.clone())).await;
     Some(call)
+}
+
+/// A call that waits longer was lined up when the clock was ahead.
+fn at_most_a_pause_away(due: Time, now: Time) -> Time {
+    due.min(now.plus(REPEATED_AFTER))
+}
+
+fn is_given_up(call: &PendingCall, now: Time) -> bool {
+    now.since(call.first) > GIVEN_UP_AFTER && call.attempts >= LEAST_ATTEMPTS
 }
 
 async fn post(kit: &Kit, call: &PendingCall) -> Result<(), String> {
@@ -85,5 +97,36 @@ async fn post(kit: &Kit, call: &PendingCall) -> Result<(), String> {
 async fn note(store: &Store, change: Change) {
     if let Err(error) = store.commit(vec![change]).await {
         tracing::warn!(%error, "could not note the state of a webhook");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Time = Time(1_800_000_000_000);
+
+    #[test]
+    fn a_clock_that_was_set_back_delays_a_call_by_no_more_than_a_pause() {
+        let a_year_ahead = NOW.plus(Duration::from_secs(365 * 24 * 3600));
+        assert_eq!(at_most_a_pause_away(a_year_ahead, NOW), NOW.plus(REPEATED_AFTER));
+        assert_eq!(at_most_a_pause_away(NOW, NOW), NOW);
+    }
+
+    #[test]
+    fn a_call_is_given_up_after_four_weeks_of_attempts_and_not_because_a_clock_was_ahead() {
+        let first = NOW.minus(GIVEN_UP_AFTER).minus(Duration::from_millis(1));
+        let call = |first, attempts| PendingCall {
+            id: 1,
+            url: String::new(),
+            body: String::new(),
+            due: NOW,
+            first,
+            attempts,
+            after: None,
+        };
+        assert!(is_given_up(&call(first, 40_000), NOW));
+        assert!(!is_given_up(&call(first, 1), NOW));
+        assert!(!is_given_up(&call(NOW, 40_000), NOW));
     }
 }

@@ -7,6 +7,8 @@ use deskgrid_fault::{Point, point};
 use deskgrid_job::{BlobHash, Failure, FailureCode};
 use deskgrid_store::Store;
 
+use crate::disk;
+
 /// A server that sends nothing for this long has failed.
 const SILENCE: Duration = Duration::from_secs(60);
 const CONNECT: Duration = Duration::from_secs(20);
@@ -48,9 +50,9 @@ impl Fetcher {
         }
         let mut incoming = store.blobs().receive(None);
         while let Some(bytes) = response.chunk().await.map_err(|error| unavailable(reason(&error)))? {
-            incoming.push(bytes).await.map_err(disk)?;
+            incoming.push(bytes).await.map_err(disk::failure)?;
         }
-        let hash = incoming.finish().await.map_err(disk)?.hash;
+        let hash = incoming.finish().await.map_err(disk::failure)?.hash;
         point(Point::InputDownloaded);
         Ok(hash)
     }
@@ -73,10 +75,6 @@ fn without_secrets(url: &str) -> String {
         (Some((scheme, _)), Some(at)) => format!("{scheme}://{}", &plain[at + 1..]),
         _ => plain.to_owned(),
     }
-}
-
-fn disk(error: impl std::fmt::Display) -> Failure {
-    Failure::new(FailureCode::DiskFailed, error.to_string())
 }
 
 #[cfg(test)]

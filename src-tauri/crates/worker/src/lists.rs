@@ -52,6 +52,10 @@ struct List {
 pub enum Step {
     /// The image is pulled.
     Pull,
+    /// What the image is built from is brought here.
+    Context,
+    /// The image is built.
+    Build,
     /// The container runs.
     Run,
 }

@@ -5,10 +5,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use deskgrid_docker::Usage;
 use deskgrid_job::{Course, JobId, LogLine, StageName, Time, Trace};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::lists::Step;
 
@@ -62,7 +64,7 @@ impl Board {
 
     /// Begins to show a run.
     pub(crate) fn begin(&self, id: &JobId, run: u32) -> Pulse {
-        let pulse = Pulse { board: self.clone(), key: (id.clone(), run) };
+        let pulse = Pulse { board: self.clone(), key: (id.clone(), run), clock: Clock::start() };
         self.lock().insert(pulse.key.clone(), Live::default());
         pulse
     }
@@ -92,6 +94,25 @@ impl Board {
 pub(crate) struct Pulse {
     board: Board,
     key: (JobId, u32),
+    clock: Clock,
+}
+
+/// The time of day at the beginning of a run, and what has passed since by a clock that nobody sets and that leaves
+/// out sleep: stages and trace show how long things took, whatever is done to the wall clock meanwhile.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    began: Time,
+    at: Instant,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { began: Time::now(), at: Instant::now() }
+    }
+
+    fn now(self) -> Time {
+        self.began.plus(self.at.elapsed())
+    }
 }
 
 impl Pulse {
@@ -109,7 +130,7 @@ impl Pulse {
     /// A stage begins.
     pub(crate) fn enter(&self, stage: StageName) {
         self.change(|live| {
-            live.course.enter(stage, Time::now());
+            live.course.enter(stage, self.clock.now());
             live.forget_progress();
         });
     }
@@ -117,7 +138,7 @@ impl Pulse {
     /// A stage is over.
     pub(crate) fn leave(&self, stage: StageName) {
         self.change(|live| {
-            live.course.leave(stage, Time::now());
+            live.course.leave(stage, self.clock.now());
             live.forget_progress();
         });
     }
@@ -132,9 +153,14 @@ impl Pulse {
         });
     }
 
-    /// Takes up a container that was started at `started`, by a run of which no more is known.
-    pub(crate) fn take_up(&self, started: Time) {
-        self.change(|live| live.course.enter(StageName::Run, started));
+    /// The image is made for `platform`, which is not the engine's.
+    pub(crate) fn emulate(&self, platform: &str) {
+        self.change(|live| live.course.emulated = Some(platform.to_owned()));
+    }
+
+    /// Takes up a container that has run for so long, by a run of which no more is known.
+    pub(crate) fn take_up(&self, ran: Duration) {
+        self.change(|live| live.course.enter(StageName::Run, self.clock.now().minus(ran)));
     }
 
     /// How far `stage` is; told only while it is the one that a person waits for.
@@ -151,7 +177,7 @@ impl Pulse {
     /// Lines were written; `count` is how many the log has now.
     pub(crate) fn wrote(&self, step: Step, lines: &[LogLine], count: u64) {
         self.change(|live| match step {
-            Step::Pull => live.build_lines = count,
+            Step::Pull | Step::Context | Step::Build => live.build_lines = count,
             Step::Run => {
                 live.lines = count;
                 let said = lines.iter().rev().find(|line| !line.text.trim().is_empty());
@@ -167,7 +193,7 @@ impl Pulse {
 
     /// The container was measured.
     pub(crate) fn measured(&self, usage: Usage) {
-        let now = Time::now();
+        let now = self.clock.now();
         self.change(|live| {
             live.usage = Some(usage);
             live.memory_limit = live.memory_limit.or(usage.memory_limit);
@@ -181,7 +207,7 @@ impl Pulse {
         let mut runs = self.board.lock();
         let mut course =
             runs.get_mut(&self.key).map(|live| std::mem::take(&mut live.course)).unwrap_or_default();
-        course.close(Time::now());
+        course.close(self.clock.now());
         course
     }
 }
@@ -252,6 +278,17 @@ mod tests {
         assert_eq!((live.tail.as_deref(), live.lines), (Some("20 %"), 2));
         pulse.wrote(Step::Run, &[line(&"é".repeat(900))], 3);
         assert_eq!(board.of(&id()).unwrap().tail.unwrap().chars().count(), LONGEST_TAIL);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stages_take_as_long_as_they_took_by_the_steady_clock() {
+        let board = Board::default();
+        let pulse = board.begin(&id(), 1);
+        pulse.take_up(Duration::from_secs(5));
+        // Paused, the steady clock goes ahead by an hour while the wall clock stands nearly still.
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        let stage = pulse.finish().stages.remove(0);
+        assert_eq!(stage.end.unwrap().since(stage.start), Duration::from_secs(3605));
     }
 
     #[test]

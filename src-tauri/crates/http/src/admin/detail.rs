@@ -32,6 +32,8 @@ struct Detail<'a> {
     notes: Vec<String>,
     trace: Option<TraceOf>,
     has_build_log: bool,
+    /// The platform that the image is made for, where the engine had to emulate it.
+    emulated: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -95,6 +97,7 @@ pub(super) async fn job(site: &Site, id: &JobId) -> Result<String, HttpError> {
             memory,
         }),
         has_build_log: !build.lines.is_empty(),
+        emulated: course.emulated,
         row: Moment::of(site).row(synopsis),
     };
     json_text(&detail)
@@ -113,7 +116,12 @@ fn timeline(job: &Synopsis, stages: &[Stage]) -> Vec<Span> {
     let is_over = matches!(job.phase, Phase::Finished(_));
     let first = stages.first().map(|stage| stage.start);
     let left = job.started_at.or(first).or(is_over.then_some(job.changed_at));
-    let queued = Span { name: "queued", start: job.queued_at.0, end: left.map(|time| time.0), note: None };
+    let queued = Span {
+        name: "queued",
+        start: job.queued_at.0,
+        end: left.map(|time| time.max(job.queued_at).0),
+        note: None,
+    };
     let stages = stages.iter().map(|stage| Span {
         name: stage.name.as_str(),
         start: stage.start.0,

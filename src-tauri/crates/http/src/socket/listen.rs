@@ -58,6 +58,7 @@ impl Listener {
             ClientMessage::Submit(submission) => {
                 // A client repeats what it does not see on its list, so it gets its turn when there is room.
                 bounds::check_jobs(&self.site, &self.outlook, &submission.id)?;
+                bounds::check_room(&self.site, &submission.definition_text).await?;
                 self.submitted.note(&submission.id, &submission.namespace);
                 self.site.worker().hand_in(to_worker(*submission, self.outlook.clone())).await?;
             }

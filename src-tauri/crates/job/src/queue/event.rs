@@ -26,6 +26,8 @@ pub enum Event {
     },
     /// Whether jobs may be started now: the engine answers and nobody paused us.
     Open(bool),
+    /// How many bytes have to be free on the disk before another job starts, while less is; none while there is room.
+    Room(Option<u64>),
     /// The offered capacity changed.
     Resize(Capacity),
     /// Time has passed.

@@ -44,6 +44,8 @@ pub struct Queue {
     capacity: Capacity,
     taken: Taken,
     open: bool,
+    /// Bytes that have to be free on the disk and are not.
+    lacks_room: Option<u64>,
     next_turn: u64,
     /// Runs of all jobs are numbered together: what an erased job's run still clears up is never taken for that of
     /// the same job's next life.
@@ -70,6 +72,7 @@ impl Queue {
             capacity,
             taken: Taken::default(),
             open: false,
+            lacks_room: None,
             next_turn: 1,
             last_run: 0,
         }
@@ -107,6 +110,7 @@ impl Queue {
             Event::Again(again) => self.again(again, now, &mut effects),
             Event::Ended { id, run, end } => self.ended(&id, run, end, now, &mut effects),
             Event::Open(open) => self.open = open,
+            Event::Room(lacking) => self.lacks_room = lacking,
             Event::Resize(capacity) => self.resize(capacity, now, &mut effects),
             Event::Tick => {}
         }
@@ -134,6 +138,11 @@ impl Queue {
     pub fn next_tick(&self) -> Option<Time> {
         let leaving = self.leaving.first().map(|(time, _)| *time);
         [leaving, self.slots.next_due()].into_iter().flatten().min()
+    }
+
+    /// Whether a job waits for its turn.
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     fn submit(&mut self, submission: Submission, now: Time, effects: &mut Vec<Effect>) {
@@ -275,12 +284,23 @@ impl Queue {
         for (id, hold) in self.slots.due(now) {
             self.let_go(&id, &[hold], Withdrawal::Replace, now, effects);
         }
+        self.bring_nearer(now);
         while self.leaving.first().is_some_and(|(time, _)| *time <= now) {
             let Some((_, id)) = self.leaving.pop_first() else { return };
             if let Some(job) = self.jobs.remove(&id) {
                 let outlooks = job.outlooks();
                 effects.push(Effect::Hide(job, outlooks));
             }
+        }
+    }
+
+    /// A job that would leave later than the rule has it ended when the clock was ahead; it leaves as one that ends now.
+    fn bring_nearer(&mut self, now: Time) {
+        let latest = now.plus(LISTED_AFTER_END);
+        while self.leaving.last().is_some_and(|(time, _)| *time > latest)
+            && let Some((_, id)) = self.leaving.pop_last()
+        {
+            self.leaving.insert((latest, id));
         }
     }
 

@@ -10,6 +10,8 @@ use crate::{Job, JobId, Needs, Phase};
 pub struct Situation {
     /// Whether jobs are started at all now.
     pub is_open: bool,
+    /// How many bytes have to be free on the disk before another job starts, while less is.
+    pub lacks_room: Option<u64>,
     /// What jobs may take in all.
     pub capacity: Capacity,
     /// What running jobs have taken of it.
@@ -27,6 +29,7 @@ impl Queue {
         let mut passed = self.waiting.iter().filter(|(_, waiting)| waiting.overtaken >= MOST_OVERTAKINGS);
         Situation {
             is_open: self.open,
+            lacks_room: self.lacks_room,
             capacity: self.capacity.clone(),
             taken: self.taken.needs(),
             ending: self.runs.keys().filter(is_ending).cloned().collect(),
@@ -43,6 +46,12 @@ impl Situation {
         }
         if !self.is_open {
             return "Deskgrid is stopped".to_owned();
+        }
+        if let Some(reserve) = self.lacks_room {
+            return format!(
+                "Waits for room on the disk; less than {} is free. Delete what you no longer need",
+                size_on_disk(reserve)
+            );
         }
         if self.ending.contains(&job.id) {
             return "Waits for an earlier run of this job to end".to_owned();
@@ -103,6 +112,18 @@ fn size(bytes: u64) -> String {
     }
 }
 
+/// Bytes in the unit that disks are sold by.
+fn size_on_disk(bytes: u64) -> String {
+    const GB: f64 = 1e9;
+    const MB: f64 = 1e6;
+    let bytes = bytes as f64;
+    if bytes >= GB {
+        format!("{} GB", (bytes / GB * 10.0).round() / 10.0)
+    } else {
+        format!("{} MB", (bytes / MB).round())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +132,7 @@ mod tests {
     fn situation() -> Situation {
         Situation {
             is_open: true,
+            lacks_room: None,
             capacity: Capacity { cpu_millis: 4000, memory: 8 << 30, gpus: ["0".to_owned()].into() },
             taken: Needs { cpu_millis: 3000, memory: 7 << 30, gpus: 1 },
             ending: HashSet::new(),
@@ -141,6 +163,13 @@ mod tests {
             "The engine is not running"
         );
         assert_eq!(closed.why(&job(9000, 0, 0), None), "Deskgrid is stopped");
+    }
+
+    #[test]
+    fn a_full_disk_is_named_with_what_has_to_be_free() {
+        let full = Situation { lacks_room: Some(2_000_000_000), ..situation() };
+        let words = full.why(&job(9000, 0, 0), None);
+        assert!(words.starts_with("Waits for room on the disk; less than 2 GB is free"), "{words}");
     }
 
     #[test]

@@ -51,8 +51,15 @@ impl Slots {
         }
     }
 
-    /// Takes out those whose time is up.
+    /// Takes out those whose time is up. One that is further away than the rule allows was put there when the clock
+    /// was ahead, and gets the whole time once more.
     pub(super) fn due(&mut self, now: Time) -> Vec<(JobId, Hold)> {
+        let latest = now.plus(SETTLE);
+        while self.settling.last().is_some_and(|(time, ..)| *time > latest)
+            && let Some((_, id, hold)) = self.settling.pop_last()
+        {
+            self.settling.insert((latest, id, hold));
+        }
         let mut due = Vec::new();
         while self.settling.first().is_some_and(|(time, ..)| *time <= now) {
             due.extend(self.settling.pop_first().map(|(_, id, hold)| (id, hold)));

@@ -11,6 +11,7 @@ use super::shelve::shelve;
 use super::{Blobs, Stored};
 use crate::error::{StoreError, failed};
 use crate::platform;
+use crate::room::Purpose;
 
 /// Blobs that have no name in the store until [`Batch::commit`]. Dropping it before that leaves nothing behind.
 /// Every call blocks on the disk.
@@ -53,7 +54,7 @@ impl Batch {
 
     /// Copies all that `reader` gives.
     pub fn write(&mut self, reader: impl Read) -> Result<Stored, StoreError> {
-        let mut draft = Draft::create(&self.blobs.shared.folder)?;
+        let mut draft = Draft::create(&self.blobs.shared.folder, Purpose::Outputs)?;
         draft.copy(reader, self.buffer())?;
         let finished = draft.finish()?;
         Ok(self.keep(finished))

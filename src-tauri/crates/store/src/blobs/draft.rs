@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
@@ -14,12 +15,16 @@ use super::Stored;
 use crate::error::{StoreError, failed};
 use crate::folder::Folder;
 use crate::platform;
+use crate::room::Purpose;
 
 /// Bytes are hashed and written in pieces of this size: large enough that calls cost nothing beside the work.
 pub(super) const PIECE: usize = 256 * 1024;
 
 /// With this many bytes written, the disk is put to work while more of them come in.
 const AHEAD: u64 = 32 * 1024 * 1024;
+
+/// After this many bytes written, the room on the disk is looked at again: the look costs microseconds.
+const BETWEEN_LOOKS: u64 = 4 * 1024 * 1024;
 
 /// A file in `incoming/` that is removed again unless it moves to its place in the store.
 #[derive(Debug)]
@@ -72,10 +77,18 @@ pub(super) struct Draft {
     hasher: Sha256,
     size: u64,
     unsynced: u64,
+    folder: Arc<Folder>,
+    purpose: Purpose,
+    /// Bytes written since the room on the disk was looked at.
+    unchecked: u64,
 }
 
 impl Draft {
-    pub(super) fn create(folder: &Folder) -> Result<Self, StoreError> {
+    /// # Errors
+    /// [`StoreError::LowOnDisk`] among others when the disk has no room for what `purpose` is; later writes fail
+    /// with it as soon as it has no more.
+    pub(super) fn create(folder: &Arc<Folder>, purpose: Purpose) -> Result<Self, StoreError> {
+        folder.check_room(0, purpose)?;
         let path = folder.fresh();
         let file = platform::private_file()
             .write(true)
@@ -83,10 +96,25 @@ impl Draft {
             .open(&path)
             .map_err(failed("create", &path))?;
         let temporary = Temporary::at(path);
-        Ok(Self { ahead: None, file, temporary, hasher: Sha256::new(), size: 0, unsynced: 0 })
+        Ok(Self {
+            ahead: None,
+            file,
+            temporary,
+            hasher: Sha256::new(),
+            size: 0,
+            unsynced: 0,
+            folder: Arc::clone(folder),
+            purpose,
+            unchecked: 0,
+        })
     }
 
     pub(super) fn write(&mut self, piece: &[u8]) -> Result<(), StoreError> {
+        self.unchecked += piece.len() as u64;
+        if self.unchecked >= BETWEEN_LOOKS {
+            self.unchecked = 0;
+            self.folder.check_room(piece.len() as u64, self.purpose)?;
+        }
         self.hasher.update(piece);
         let path = self.temporary.path();
         self.file.write_all(piece).map_err(failed("write", path))?;
@@ -163,7 +191,7 @@ fn freeze(file: &File, temporary: &Temporary) -> Result<(), StoreError> {
 }
 
 /// Reads until `buffer` is full or the reader ends.
-fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+pub(super) fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match reader.read(&mut buffer[filled..]) {

@@ -9,6 +9,7 @@ use super::draft::{Draft, PIECE};
 use super::shelve::shelve;
 use super::{Blobs, Stored};
 use crate::error::StoreError;
+use crate::room::Purpose;
 
 /// Pieces that may wait for the disk: 2 MiB at most.
 const WAITING: usize = 8;
@@ -72,7 +73,7 @@ fn take_in(
     mut waiting: mpsc::Receiver<Message>,
 ) -> Result<Stored, StoreError> {
     let folder = &blobs.shared.folder;
-    let mut draft = Draft::create(folder)?;
+    let mut draft = Draft::create(folder, Purpose::Incoming)?;
     let mut piece = Vec::new();
     loop {
         match waiting.blocking_recv() {
@@ -190,7 +191,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = crate::Folder::create(dir.path()).unwrap();
         folder.prepare().unwrap();
-        let mut draft = Draft::create(&folder).unwrap();
+        let mut draft = Draft::create(&std::sync::Arc::new(folder), Purpose::Outputs).unwrap();
         draft.write_to(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
         assert_eq!(draft.write(b"x").unwrap_err().code(), "disk-full");
         drop(draft);

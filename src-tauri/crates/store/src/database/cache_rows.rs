@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use deskgrid_job::{BlobHash, Caller, JobId, Time};
 use rusqlite::Connection;
 
+use super::image_row::{self, ContextRecord, ImageRecord};
 use super::unsigned;
 use crate::error::StoreError;
 
@@ -52,8 +53,12 @@ pub struct CacheRecords {
     pub named: Vec<(String, BlobHash)>,
     /// Kind and id of what the person pinned.
     pub pinned: HashSet<(String, String)>,
-    /// Images that we had pulled, and when each was last used.
-    pub images: Vec<(String, Time)>,
+    /// Images that we brought into the engine.
+    pub images: Vec<ImageRecord>,
+    /// The image of each job's latest run, whoever brought it.
+    pub job_images: Vec<(JobId, String)>,
+    /// Downloads for builds.
+    pub contexts: Vec<ContextRecord>,
     /// The definitions of jobs that are not over.
     pub unfinished: Vec<(JobId, String)>,
 }
@@ -85,14 +90,14 @@ pub(super) fn records(from: &Connection) -> Result<CacheRecords, StoreError> {
         pinned: listed(from, "SELECT kind, id FROM pin", |row| Ok((row.get(0)?, row.get(1)?)))?
             .into_iter()
             .collect(),
-        images: listed(from, "SELECT name, used_at FROM pulled_image", |row| {
-            Ok((row.get(0)?, Time(unsigned(row.get(1)?))))
-        })?,
+        images: image_row::all(from)?,
+        job_images: image_row::all_of_jobs(from)?,
+        contexts: image_row::contexts(from)?,
         unfinished: unfinished(from)?,
     })
 }
 
-fn listed<T>(
+pub(super) fn listed<T>(
     from: &Connection,
     sql: &str,
     read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,

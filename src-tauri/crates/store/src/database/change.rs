@@ -6,7 +6,8 @@ use std::sync::Arc;
 use deskgrid_job::{BlobHash, Course, FilePath, Job, JobId, RunResult, Time};
 use rusqlite::{Connection, params};
 
-use super::{course_row, job_row, result_row, signed, synopsis_row};
+use super::image_row::{ContextRecord, Origin};
+use super::{course_row, image_row, job_row, result_row, signed, synopsis_row};
 use crate::error::StoreError;
 
 /// One change of the records. Those of one commit are made together or not at all.
@@ -68,12 +69,25 @@ pub enum Change {
         /// Whether it is kept.
         is_on: bool,
     },
-    /// An image that we had pulled was used at this time.
-    Pulled(String, Time),
-    /// An image that we had pulled was used at this time; nothing changes for one that we had not.
+    /// We brought an image into the engine at this time.
+    ImageBrought(String, Origin, Time),
+    /// An image was used at this time; nothing changes for one that we did not bring.
     ImageUsed(String, Time),
     /// An image is no longer there.
     ImageGone(String),
+    /// The job's latest run has this image, whoever brought it.
+    JobImage {
+        /// The job.
+        id: JobId,
+        /// The image's name.
+        image: String,
+    },
+    /// A download for builds is kept; replaces what its key meant before.
+    Context(ContextRecord),
+    /// A kept download was used at this time.
+    ContextUsed(String, Time),
+    /// A kept download is no longer there.
+    ContextGone(String),
     /// The names of a blob go.
     Unname(BlobHash),
     /// A client's name for a blob; replaces what the name meant before.
@@ -145,15 +159,13 @@ impl Change {
             Self::Pin { kind, id, is_on: false } => {
                 run(to, "DELETE FROM pin WHERE kind = ?1 AND id = ?2", [kind, id])
             }
-            Self::Pulled(image, at) => {
-                const SQL: &str = "INSERT INTO pulled_image (name, used_at) VALUES (?1, ?2)
-                                   ON CONFLICT DO UPDATE SET used_at = excluded.used_at";
-                run(to, SQL, params![image, signed(at.0)])
-            }
-            Self::ImageUsed(image, at) => {
-                run(to, "UPDATE pulled_image SET used_at = ?2 WHERE name = ?1", params![image, signed(at.0)])
-            }
-            Self::ImageGone(image) => run(to, "DELETE FROM pulled_image WHERE name = ?1", [image]),
+            Self::ImageBrought(image, origin, at) => image_row::brought(to, image, *origin, *at),
+            Self::ImageUsed(image, at) => image_row::used(to, image, *at),
+            Self::ImageGone(image) => run(to, "DELETE FROM image WHERE name = ?1", [image]),
+            Self::JobImage { id, image } => image_row::of_job(to, id, image),
+            Self::Context(context) => image_row::save_context(to, context),
+            Self::ContextUsed(key, at) => image_row::context_used(to, key, *at),
+            Self::ContextGone(key) => run(to, "DELETE FROM context WHERE key = ?1", [key]),
             Self::Unname(hash) => run(to, "DELETE FROM blob_name WHERE hash = ?1", [hash.0]),
             Self::Name { name, hash } => {
                 const SQL: &str = "INSERT INTO blob_name (name, hash) VALUES (?1, ?2)
@@ -201,6 +213,7 @@ fn erase(to: &Connection, id: &JobId) -> Result<(), StoreError> {
         "DELETE FROM input WHERE job = ?1",
         "DELETE FROM synopsis WHERE job = ?1",
         "DELETE FROM course WHERE job = ?1",
+        "DELETE FROM job_image WHERE job = ?1",
         "DELETE FROM pin WHERE id = ?1 AND kind IN ('result', 'log')",
     ] {
         run(to, sql, [id.as_str()])?;

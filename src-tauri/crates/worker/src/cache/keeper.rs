@@ -1,4 +1,5 @@
-//! Keeps the cache within its limit: looks after jobs have ended and after the limit changed, and never else.
+//! Keeps the cache within its limit: looks after jobs have ended, after the limit changed and when the
+//! disk is nearly full, and never else.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use deskgrid_store::GRACE;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{plan, removal, usual_limit};
+use super::{Item, plan, plan::plan_for_room, removal, usual_limit};
 use crate::{Worker, WorkerError};
 
 /// Between looks, however many jobs end.
@@ -22,11 +23,13 @@ pub(crate) fn keep(worker: Worker) -> impl Future<Output = ()> {
 async fn follow(worker: Worker, mut changes: watch::Receiver<u64>, mut limit: watch::Receiver<Option<u64>>) {
     let mut next = Instant::now();
     loop {
+        let low = &worker.0.kit.cache.low;
         let is_owed = worker.0.kit.cache.has_left();
         tokio::select! {
             biased;
             Ok(()) = limit.changed() => {}
             Ok(()) = changes.changed() => tokio::time::sleep_until(next).await,
+            () = low.notified() => tokio::time::sleep_until(next).await,
             () = tokio::time::sleep(GRACE), if is_owed => {}
         }
         if let Err(error) = look(&worker).await {
@@ -40,24 +43,46 @@ async fn follow(worker: Worker, mut changes: watch::Receiver<u64>, mut limit: wa
 
 async fn look(worker: &Worker) -> Result<(), WorkerError> {
     removal::remove_left(worker).await?;
-    let limit = match worker.cache_limit() {
-        Some(limit) => limit,
-        None => usual_limit(worker.store().room().await?.total),
-    };
+    let room = worker.store().room().await?;
+    let limit = worker.cache_limit().unwrap_or_else(|| usual_limit(room.total));
     let survey = worker.survey_cache(false).await?;
-    let going = plan(&survey.items, limit, Time::now());
+    let mut going = plan(&survey.items, limit, Time::now());
     if going.is_empty() {
-        return Ok(());
+        going = plan_for_room(&survey.items, room.reserve.saturating_sub(room.free), Time::now());
+    }
+    let bytes = remove(worker, going).await?;
+    if bytes > 0 {
+        tracing::info!(
+            bytes,
+            limit,
+            "the cache was over its limit, or the disk nearly full; what was used least went"
+        );
+    }
+    Ok(())
+}
+
+/// Removes what was used least, as far as `bytes` more fit onto the disk then with its reserve left. Where they would
+/// not, nothing goes.
+pub(super) async fn make_room(worker: &Worker, bytes: u64) {
+    let made = async {
+        let room = worker.store().room().await?;
+        let lacking = room.reserve.saturating_add(bytes).saturating_sub(room.free);
+        let survey = worker.survey_cache(false).await?;
+        remove(worker, plan_for_room(&survey.items, lacking, Time::now())).await
+    };
+    match made.await {
+        Ok(0) => {}
+        Ok(bytes) => tracing::info!(bytes, "the disk was nearly full; what was used least went"),
+        Err(error) => tracing::warn!(%error, "could not make room on the disk"),
+    }
+}
+
+async fn remove(worker: &Worker, going: Vec<Item>) -> Result<u64, WorkerError> {
+    if going.is_empty() {
+        return Ok(0);
     }
     let going: Vec<_> = going.into_iter().map(|item| (item.kind, item.id)).collect();
-    let bytes = worker.remove_from_cache(&going).await?;
-    tracing::info!(
-        items = going.len(),
-        bytes,
-        limit,
-        "the cache was over its limit; what was used least went"
-    );
-    Ok(())
+    worker.remove_from_cache(&going).await
 }
 
 #[cfg(test)]
@@ -113,7 +138,9 @@ mod tests {
 
     fn setup(store: Store, engine: &EngineWatch) -> Setup {
         let max_duration = Duration::from_secs(60);
-        let limits = Limits { cpu_millis: Some(1000), memory: None, gpus: Vec::new(), max_duration };
+        let contexts = crate::ContextLimits::default();
+        let limits =
+            Limits { cpu_millis: Some(1000), memory: None, gpus: Vec::new(), max_duration, contexts };
         Setup {
             store,
             engine: engine.state(),

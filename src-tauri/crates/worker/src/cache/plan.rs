@@ -26,11 +26,29 @@ pub fn plan(items: &[Item], limit: u64, now: Time) -> Vec<Item> {
     going
 }
 
+/// The least recently used of `items` with which `bytes` of the disk become free. Nothing where all that may go is not
+/// enough: it would be lost in vain.
+pub(super) fn plan_for_room(items: &[Item], bytes: u64, now: Time) -> Vec<Item> {
+    if bytes == 0 {
+        return Vec::new();
+    }
+    let total: u64 = items.iter().filter(|item| item.kind.is_on_disk()).map(|item| item.bytes).sum();
+    let Some(limit) = total.checked_sub(bytes) else { return Vec::new() };
+    let going = plan(items, limit, now);
+    let freed: u64 = going.iter().map(|item| item.bytes + item.log_bytes).sum();
+    if freed >= bytes { going } else { Vec::new() }
+}
+
 fn may_go(item: &Item, now: Time) -> bool {
     matches!(item.kind, Kind::Result | Kind::Blob)
         && item.obstacle.is_none()
         && !item.is_pinned
-        && item.used_at.is_none_or(|used_at| now.since(used_at) > FRESH)
+        && !item.used_at.is_some_and(|used_at| is_fresh(used_at, now))
+}
+
+/// What was used in the future was so by a clock that was ahead. It counts as the newest, but not as fresh for years.
+fn is_fresh(used_at: Time, now: Time) -> bool {
+    now.since(used_at) <= FRESH && used_at.since(now) <= FRESH
 }
 
 #[cfg(test)]
@@ -65,6 +83,29 @@ mod tests {
         let needed = Item { obstacle: Some("a job needs it"), ..item("needed", 90, 1) };
         let fresh = item("fresh", 90, NOW.0 - 1000);
         assert_eq!(going(&[pinned, needed, fresh, item("rest", 1, 5)], 0), ["rest"]);
+    }
+
+    #[test]
+    fn what_a_clock_that_was_ahead_left_goes_last_and_does_not_stay_for_years() {
+        let ahead = item("ahead", 40, NOW.0 * 10);
+        let items = [ahead, item("old", 40, 100), item("new", 40, 200)];
+        assert_eq!(going(&items, 40), ["old", "new"]);
+        assert_eq!(going(&items, 39), ["old", "new", "ahead"]);
+    }
+
+    #[test]
+    fn for_want_of_room_the_least_used_goes_when_that_is_enough_and_nothing_when_it_is_not() {
+        let ids = |bytes| {
+            let items = [
+                item("new", 40, 300),
+                item("old", 40, 100),
+                Item { is_pinned: true, ..item("pinned", 90, 1) },
+            ];
+            plan_for_room(&items, bytes, NOW).into_iter().map(|item| item.id).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(40), ["old"]);
+        assert_eq!(ids(80), ["old", "new"]);
+        assert!(ids(81).is_empty() && ids(0).is_empty() && ids(1000).is_empty());
     }
 
     #[test]

@@ -132,9 +132,10 @@ pub(super) fn needed(
 pub(super) async fn engine(kit: &Kit) -> Vec<Item> {
     let Some(engine) = kit.engine.borrow().ready().cloned() else { return Vec::new() };
     let Ok(records) = kit.store.cache_records().await else { return Vec::new() };
-    let names: Vec<String> = records.images.iter().map(|(name, _)| name.clone()).collect();
+    let names: Vec<String> = records.images.iter().map(|image| image.name.clone()).collect();
     let sizes = engine.image_sizes(&names).await.unwrap_or_default();
-    let used_at: HashMap<_, Time> = records.images.iter().cloned().collect();
+    let used_at: HashMap<_, Time> =
+        records.images.iter().map(|image| (image.name.clone(), image.used_at)).collect();
     let images = sizes.into_iter().map(|(name, bytes)| Item {
         bytes,
         used_at: used_at.get(&name).copied(),

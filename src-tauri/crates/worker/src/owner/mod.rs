@@ -6,6 +6,7 @@ mod ask;
 mod describe;
 mod kept;
 mod recover;
+mod room;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -21,10 +22,12 @@ use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
 use self::kept::Kept;
+use self::room::RoomKnown;
 use crate::fetch::Fetcher;
 use crate::lists::Lists;
 use crate::live::Board;
-use crate::run::{Kit, Report, Stop};
+use crate::room::{self as disk_room, Writers};
+use crate::run::{Builds, Kit, Report, Stop};
 use crate::{Limits, Offer, Release, Running, Setup, Shared, Submission, Worker, WorkerError, cache, calls};
 
 /// Requests that wait for the owner; senders wait beyond that.
@@ -83,6 +86,7 @@ struct Owner {
     /// Calls that wait for the end of their job.
     calls_at_end: HashMap<JobId, Vec<PendingCall>>,
     next_call: u64,
+    room: RoomKnown,
 }
 
 /// Reads what the store holds and starts the owner.
@@ -104,6 +108,9 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
         board: board.clone(),
         cache: cache::Control::default(),
         fetcher: Fetcher::default(),
+        writers: Writers::default(),
+        contexts: deskgrid_contexts::Downloads::default(),
+        builds: Builds::default(),
         worker: id.clone(),
         base_url,
         read_definition,
@@ -131,9 +138,11 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
         calls: call_sender,
         calls_at_end: HashMap::new(),
         next_call: 1,
+        room: RoomKnown::default(),
     };
     owner.restore().await?;
     owner.tasks.spawn(calls::make(kit.clone(), call_receiver));
+    owner.tasks.spawn(disk_room::watch(kit.clone()));
     owner.tasks.spawn(describe::describe_old_jobs(kit.clone()));
     let shared = Shared {
         id,
@@ -235,6 +244,8 @@ impl Owner {
     async fn next_input(&mut self) -> Option<Input> {
         let now = Time::now();
         let next_tick = self.queue.next_tick().map(|time| time.since(now) + Duration::from_millis(1));
+        let next_look = (self.room.is_low() && self.queue.has_waiting()).then_some(room::PAUSE);
+        let next_tick = next_tick.into_iter().chain(next_look).min();
         tokio::select! {
             Some(report) = self.reports.recv() => Some(Input::Report(Box::new(report))),
             request = self.requests.recv() => request.map(Input::Request),
@@ -250,6 +261,7 @@ impl Owner {
     /// Decides on all inputs, stores the decisions in one transaction, then acts on them.
     async fn take_in(&mut self, inputs: Vec<Input>) {
         let mut decided = Decided { kept: self.kept(&inputs).await, ..Decided::default() };
+        self.look_at_room(&inputs, &mut decided).await;
         for input in inputs {
             match input {
                 Input::Request(Request::Submit(submission, reply)) => {
@@ -272,9 +284,14 @@ impl Owner {
                 Input::TimePassed => self.apply(Event::Tick, &mut decided),
             }
         }
+        let changes = std::mem::take(&mut decided.changes);
+        let images = cache::images_of(&self.kit, &changes).await;
         point(Point::BatchDecided);
-        self.store(std::mem::take(&mut decided.changes)).await;
+        self.store(changes).await;
         point(Point::BatchStored);
+        if !images.is_empty() {
+            self.tasks.spawn(cache::remove_unused(self.kit.clone(), images));
+        }
         let situation = self.queue.situation();
         self.situation.send_if_modified(|old| std::mem::replace(old, situation.clone()) != situation);
         self.act(decided);
@@ -299,7 +316,7 @@ impl Owner {
 
     fn report(&mut self, report: Report, decided: &mut Decided) {
         let Report { id, run, end, result, inputs, course, image } = report;
-        decided.changes.extend(image);
+        decided.changes.extend(image.clone().map(|image| Change::ImageUsed(image, Time::now())));
         decided.has_ended_runs = true;
         self.stops.remove(&(id.clone(), run));
         let effects = self.queue.apply(Event::Ended { id: id.clone(), run, end }, Time::now());
@@ -307,6 +324,7 @@ impl Owner {
         if effects.iter().any(finished) {
             decided.changes.push(Change::Finish { id: id.clone(), result: Arc::new(result) });
             decided.changes.push(Change::Course { id: id.clone(), course: Arc::new(course) });
+            decided.changes.extend(image.map(|image| Change::JobImage { id: id.clone(), image }));
             if !inputs.is_empty() {
                 decided.changes.push(Change::Inputs { id, files: inputs });
             }

@@ -7,9 +7,9 @@ use deskgrid_docker::{ContainerId, Engine, EngineState, Exit, LogStream};
 use deskgrid_job::Time;
 use futures_util::StreamExt as _;
 use futures_util::future::{Either, select, try_join};
-use tokio::time::Instant;
 
 use super::journal::Journal;
+use super::run_time::RunTime;
 use super::{Interruption, Run};
 use crate::lists::Step;
 
@@ -32,7 +32,7 @@ pub(super) async fn follow<'a>(
     engine: &mut Engine,
     container: &ContainerId,
     mut attached: Option<LogStream>,
-    deadline: Instant,
+    time: &mut RunTime,
 ) -> Result<(Over, Journal<'a>), Interruption> {
     let mut journal = match &attached {
         Some(_) => Journal::new(run, Step::Run),
@@ -40,7 +40,7 @@ pub(super) async fn follow<'a>(
     };
     loop {
         let output = attached.take();
-        match follow_while_engine_lives(run, engine, container, &mut journal, output, deadline).await {
+        match follow_while_engine_lives(run, engine, container, &mut journal, output, time).await {
             Err(Interruption::EngineLost) => {
                 let lost_at = Time::now();
                 *engine = engine_again(run).await?;
@@ -59,10 +59,11 @@ async fn follow_while_engine_lives(
     container: &ContainerId,
     journal: &mut Journal<'_>,
     attached: Option<LogStream>,
-    deadline: Instant,
+    time: &mut RunTime,
 ) -> Result<Over, Interruption> {
     let is_record = attached.is_none();
     let output = attached.unwrap_or_else(|| engine.logs(container));
+    let mut watched = run.kit.writers.watch((run.id.clone(), run.number), container.clone());
     let wait = async {
         // Ends with the wait: nothing is measured while nothing runs.
         let (measure, wait) = (pin!(measure(run, engine, container)), pin!(engine.wait(container)));
@@ -77,8 +78,9 @@ async fn follow_while_engine_lives(
         tokio::select! {
             biased;
             () = run.stop.asked() => return Err(Interruption::Stopped),
+            why = watched.stopped() => return Err(Interruption::Failed(why)),
             ended = &mut both => Over::Exited(ended?.1),
-            () = tokio::time::sleep_until(deadline) => {
+            () = time.until_up() => {
                 engine.kill(container).await?;
                 // What it wrote until now belongs to the log.
                 let _ = tokio::time::timeout(LAST_WORDS, both).await;
@@ -126,7 +128,9 @@ async fn was_taken_down(
     Ok(match engine.began_at().await? {
         Some(began) => found.ended_before(began),
         None => {
-            let ended_before = found.finished_at.is_some_and(|finished| finished < lost_at);
+            // A clock that was set back meanwhile tells nothing: rather a job is run again than a wrong end believed.
+            let was_set_back = Time::now() < lost_at;
+            let ended_before = !was_set_back && found.finished_at.is_some_and(|finished| finished < lost_at);
             found.exit.is_none_or(|exit| exit.code != 0) && !ended_before
         }
     })

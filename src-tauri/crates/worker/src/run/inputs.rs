@@ -12,11 +12,12 @@ use deskgrid_docker::{Bind, Delivery};
 use deskgrid_job::{
     BlobHash, BlobKey, ConfigPath, DataRef, Definition, Failure, FailureCode, FilePath, StageName,
 };
-use deskgrid_store::{Scratch, Store};
+use deskgrid_store::{Scratch, Store, StoreError};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::Run;
 use super::upload::{Parcel, Shipment};
+use crate::disk;
 use crate::fetch::Fetcher;
 
 /// Files up to this size are copied and may be written to by the job.
@@ -79,29 +80,51 @@ async fn content(
         DataRef::Inline(bytes) => return Ok(Content::Inline(bytes)),
         DataRef::Url { url, hash, key } => {
             let names = hash.map(BlobKey::Hash).into_iter().chain(key);
-            match stored(store, names).await? {
-                Some(hash) => hash,
-                None => fetcher.download(store, &url).await?,
+            match stored(store, names).await {
+                Ok(Some(hash)) => hash,
+                // A damaged one is as good as none, as it can be had again.
+                Ok(None) | Err(StoreError::DamagedFile { .. }) => fetcher.download(store, &url).await?,
+                Err(error) => return Err(disk::failure(error)),
             }
         }
         DataRef::Key(key) => {
-            stored(store, [key.clone()]).await?.ok_or_else(|| missing(path, &key.to_string()))?
+            let found = stored(store, [key.clone()])
+                .await
+                .map_err(|error| unusable(path, &key.to_string(), error))?;
+            found.ok_or_else(|| missing(path, &key.to_string()))?
         }
     };
-    let size = store.blobs().size(hash).await.map_err(disk)?;
+    let size = store.blobs().size(hash).await.map_err(disk::failure)?;
     let size = size.ok_or_else(|| missing(path, &hash.to_string()))?;
     Ok(Content::Blob { hash, size, path: store.blobs().path(hash) })
 }
 
-/// The first of `keys` that is stored here.
-async fn stored(store: &Store, keys: impl IntoIterator<Item = BlobKey>) -> Result<Option<BlobHash>, Failure> {
+/// The first of `keys` that is stored here, and has the bytes that were put there.
+async fn stored(
+    store: &Store,
+    keys: impl IntoIterator<Item = BlobKey>,
+) -> Result<Option<BlobHash>, StoreError> {
     for key in keys {
-        if let Some(found) = store.blobs().find(&key).await.map_err(disk)? {
-            store.blobs().note_use(found.hash).await;
-            return Ok(Some(found.hash));
+        if let Some(hash) = store.blobs().resolve(&key).await?
+            && store.blobs().open_sound(hash).await?.is_some()
+        {
+            store.blobs().note_use(hash).await;
+            return Ok(Some(hash));
         }
     }
     Ok(None)
+}
+
+/// Why an input that should be stored here cannot be used.
+fn unusable(path: &ConfigPath, key: &str, error: StoreError) -> Failure {
+    if !matches!(error, StoreError::DamagedFile { .. }) {
+        return disk::failure(error);
+    }
+    let words = format!(
+        "The input {path} refers to the file {key}, which was damaged on this disk and has been set aside. Upload it \
+         again (PUT /f/{key}), then run the job again."
+    );
+    Failure::new(FailureCode::InputDamaged, words)
 }
 
 fn missing(path: &ConfigPath, key: &str) -> Failure {
@@ -112,10 +135,6 @@ fn missing(path: &ConfigPath, key: &str) -> Failure {
              (PUT /f/{key}), then run the job again."
         ),
     )
-}
-
-fn disk(error: impl std::fmt::Display) -> Failure {
-    Failure::new(FailureCode::DiskFailed, error.to_string())
 }
 
 /// How the files of a job reach its container.
@@ -133,7 +152,7 @@ pub(super) struct Placement {
 /// When our own disk refuses.
 pub(super) fn place(files: Files, delivery: Delivery, scratch: &Scratch) -> Result<Placement, Failure> {
     match delivery {
-        Delivery::Bind => place_in_folders(files, scratch).map_err(disk),
+        Delivery::Bind => place_in_folders(files, scratch).map_err(disk::failure),
         Delivery::ArchiveWithBinds => Ok(place_in_archive(files, COPIED_UP_TO)),
         Delivery::Archive => Ok(place_in_archive(files, u64::MAX)),
     }

@@ -47,6 +47,7 @@ pub(super) struct Journal<'a> {
     step: Step,
     /// Opened at the first line, so that a log without lines costs nothing.
     writer: Option<LogWriter>,
+    opening: Opening,
     /// The text that it has of the container, whoever wrote it.
     texts: Texts,
     room: Room,
@@ -56,7 +57,12 @@ impl<'a> Journal<'a> {
     /// A journal that replaces what an earlier run wrote.
     pub(super) fn new(run: &'a Run, step: Step) -> Self {
         let room = Room { left: LONGEST, is_cut: false };
-        Self { run, step, writer: None, texts: Texts::default(), room }
+        Self { run, step, writer: None, opening: Opening::Truncate, texts: Texts::default(), room }
+    }
+
+    /// A journal that goes on where another one of this run has ended.
+    pub(super) fn going_on(run: &'a Run, step: Step) -> Self {
+        Self { opening: Opening::Append, ..Self::new(run, step) }
     }
 
     /// A journal that goes on after what an earlier life of this program wrote of the same run, so that no reader who
@@ -70,7 +76,17 @@ impl<'a> Journal<'a> {
         let last = run.kit.store.logs().read(&run.id, kind(step), since, LOOKED_AT).await.map_err(disk)?;
         run.pulse.wrote(step, &last.lines, writer.count());
         let room = Room { left: LONGEST.saturating_sub(texts.output + texts.errors), is_cut: false };
-        Ok(Self { run, step, writer: Some(writer), texts, room })
+        Ok(Self { writer: Some(writer), texts, room, ..Self::going_on(run, step) })
+    }
+
+    /// The step that what is written belongs to.
+    pub(super) fn step(&self) -> Step {
+        self.step
+    }
+
+    /// What is written from now on belongs to `step`, in the same log.
+    pub(super) fn go_on_as(&mut self, step: Step) {
+        self.step = step;
     }
 
     /// Stores `lines` and tells of them.
@@ -85,10 +101,11 @@ impl<'a> Journal<'a> {
         let news = LiveLines { id: self.run.id.clone(), step: self.step, lines: told.to_vec(), left_out };
         let (store, id, kind, writer) =
             (self.run.kit.store.clone(), self.run.id.clone(), kind(self.step), self.writer.take());
+        let opening = self.opening;
         let written = tokio::task::spawn_blocking(move || {
             let mut writer = match writer {
                 Some(writer) => writer,
-                None => store.logs().writer(&id, kind, Opening::Truncate)?,
+                None => store.logs().writer(&id, kind, opening)?,
             };
             writer.append(&lines)?;
             writer.flush()?;
@@ -235,7 +252,7 @@ fn told(lines: &[LogLine]) -> &[LogLine] {
 
 fn kind(step: Step) -> LogKind {
     match step {
-        Step::Pull => LogKind::Build,
+        Step::Pull | Step::Context | Step::Build => LogKind::Build,
         Step::Run => LogKind::Run,
     }
 }

@@ -392,6 +392,35 @@ fn a_finished_job_leaves_the_lists_after_a_minute() {
     assert!(matches!(queue.apply(Event::Tick, Time(61_000)).as_slice(), [Effect::Hide(..)]));
 }
 
+#[test]
+fn a_clock_that_was_set_back_keeps_a_finished_job_listed_no_longer_than_a_minute_more() {
+    const AHEAD: u64 = 3_600_000;
+    let mut queue = open_queue(1);
+    queue.apply(submit("a", "_"), Time(AHEAD));
+    queue.apply(exited("a", 1), Time(AHEAD));
+    queue.apply(Event::Tick, Time(5));
+    assert_eq!(queue.next_tick(), Some(Time(5).plus(LISTED_AFTER_END)));
+    queue.apply(Event::Tick, Time(5).plus(LISTED_AFTER_END));
+    assert_eq!(phase_of(&queue, "a"), None);
+}
+
+#[test]
+fn a_clock_that_was_set_back_keeps_a_replaced_job_no_longer_than_it_may_settle() {
+    const AHEAD: u64 = 3_600_000;
+    let mut queue = open_queue(1);
+    queue.apply(submit("old", "page"), Time(AHEAD));
+    queue.apply(submit("new", "page"), Time(AHEAD + 30_000));
+    queue.apply(Event::Tick, Time(5));
+    assert_eq!(phase_of(&queue, "old"), Some(Phase::Running));
+    queue.apply(Event::Tick, Time(5).plus(slots::SETTLE));
+    assert_eq!(
+        phase_of(&queue, "new"),
+        Some(Phase::Queued),
+        "it waits for the container of the older one to go"
+    );
+    assert_ne!(phase_of(&queue, "old"), Some(Phase::Running));
+}
+
 fn again(name: &str, kept: Option<Job>) -> Event {
     Event::Again(Again { id: id(name), holds: vec![hold("_")], kept })
 }

@@ -1,0 +1,412 @@
+//! Downloads of contexts: archives and GitHub's archives over http and https, with every bound that a stranger's server
+//! needs.
+
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION};
+use reqwest::{Client, Response, StatusCode};
+use url::Url;
+
+use crate::address::Repository;
+use crate::secret::Secret;
+use crate::source::Place;
+use crate::{ContextError, Limits, Remote};
+
+/// A server that sends nothing for this long has failed.
+const SILENCE: Duration = Duration::from_secs(60);
+const CONNECT: Duration = Duration::from_secs(20);
+/// Times that an answer may say that the archive is elsewhere.
+const MOST_REDIRECTS: usize = 10;
+
+pub(crate) const CHECK_ADDRESS: &str = "Check the address and the network, then run the job again.";
+pub(crate) const CHECK_ACCESS: &str =
+    "Check the address. When it is private, put a token in it, as in https://TOKEN@github.com/owner/repo.";
+
+/// Where GitHub answers.
+#[derive(Clone, Debug)]
+pub struct GitHub {
+    /// The server of archives for everybody, which does not count who asks how often.
+    pub archives: String,
+    /// The API, for those who have a token.
+    pub api: String,
+}
+
+impl Default for GitHub {
+    fn default() -> Self {
+        Self { archives: "https://codeload.github.com".to_owned(), api: "https://api.github.com".to_owned() }
+    }
+}
+
+/// Who keeps what is downloaded.
+pub trait Sink: Send {
+    /// Takes the next bytes.
+    fn push(&mut self, bytes: Bytes) -> impl Future<Output = std::io::Result<()>> + Send;
+}
+
+/// How far a download is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes that are here.
+    pub done: u64,
+    /// Bytes in all, when the server says so.
+    pub total: Option<u64>,
+}
+
+/// Under which terms something is fetched.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// The `etag` of an earlier download that is still here.
+    pub known: Option<&'a str>,
+    /// An existing folder for temporary files; left as it was found.
+    pub scratch: &'a Path,
+    /// What it may cost.
+    pub limits: &'a Limits,
+}
+
+/// How a download ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// The known one is still right; nothing was pushed.
+    NotModified,
+    /// All bytes were pushed.
+    Archive {
+        /// To be [`Terms::known`] the next time: an HTTP entity tag, or the commit of a git repository.
+        etag: Option<String>,
+    },
+}
+
+/// Fetches contexts. Its HTTP client is made at its first use, since certificates cost start time and memory.
+#[derive(Debug)]
+pub struct Downloads {
+    github: GitHub,
+    /// How long a server may send nothing.
+    silence: Duration,
+    client: OnceLock<Client>,
+}
+
+impl Default for Downloads {
+    fn default() -> Self {
+        Self::new(GitHub::default())
+    }
+}
+
+impl Downloads {
+    /// Asks GitHub where `github` says.
+    pub fn new(github: GitHub) -> Self {
+        Self { github, silence: SILENCE, client: OnceLock::new() }
+    }
+
+    /// Downloads `remote` into `sink`; `progress` is told after each piece. Dropping the future ends the download and
+    /// whatever program does it.
+    ///
+    /// # Errors
+    /// When it cannot be had, passes a limit, or `sink` refuses. What was pushed is then to be dropped.
+    pub async fn fetch(
+        &self,
+        remote: &Remote,
+        terms: Terms<'_>,
+        sink: &mut impl Sink,
+        progress: impl FnMut(Progress) + Send,
+    ) -> Result<Fetched, ContextError> {
+        let shown = remote.shown();
+        let mut fetch = Fetch { shown: &shown, terms, sink, progress, done: 0 };
+        let secret = remote.secret.as_ref();
+        match &remote.place {
+            Place::Git(place) => crate::git::fetch(place, secret, &mut fetch).await,
+            Place::Archive(url) => {
+                let secret = secret.and_then(Secret::basic);
+                fetch.download(self.client(&shown)?, url.clone(), secret).await
+            }
+            Place::GitHub(repository) => {
+                let url = self.github.archive(repository, secret.is_some());
+                let url = url.map_err(|_| fetch.unavailable("GitHub's address is none", CHECK_ADDRESS))?;
+                fetch.download(self.client(&shown)?, url, secret.and_then(Secret::bearer)).await
+            }
+        }
+    }
+
+    fn client(&self, shown: &str) -> Result<&Client, ContextError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let client = Client::builder()
+            .connect_timeout(CONNECT)
+            .read_timeout(self.silence)
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .user_agent(concat!("deskgrid/", env!("CARGO_PKG_VERSION")))
+            .build();
+        let unavailable = |error| ContextError::Unavailable {
+            from: shown.to_owned(),
+            why: reason(&error),
+            advice: CHECK_ADDRESS,
+        };
+        let client = client.map_err(unavailable)?;
+        Ok(self.client.get_or_init(|| client))
+    }
+}
+
+impl GitHub {
+    /// The archive of a repository. `HEAD` is whatever GitHub says is the default branch.
+    fn archive(&self, repository: &Repository, is_private: bool) -> Result<Url, url::ParseError> {
+        let Repository { owner, name, .. } = repository;
+        let reference = repository.encoded_reference().unwrap_or_else(|| "HEAD".to_owned());
+        Url::parse(&if is_private {
+            format!("{}/repos/{owner}/{name}/tarball/{reference}", self.api)
+        } else {
+            format!("{}/{owner}/{name}/tar.gz/{reference}", self.archives)
+        })
+    }
+}
+
+/// One download on its way.
+pub(crate) struct Fetch<'a, S, P> {
+    pub(crate) shown: &'a str,
+    pub(crate) terms: Terms<'a>,
+    sink: &'a mut S,
+    progress: P,
+    done: u64,
+}
+
+impl<S: Sink, P: FnMut(Progress) + Send> Fetch<'_, S, P> {
+    async fn download(
+        &mut self,
+        client: &Client,
+        url: Url,
+        secret: Option<HeaderValue>,
+    ) -> Result<Fetched, ContextError> {
+        let mut response = self.answer(client, url, secret).await?;
+        if response.status() == StatusCode::NOT_MODIFIED && self.terms.known.is_some() {
+            return Ok(Fetched::NotModified);
+        }
+        self.refuse_failure(&response)?;
+        let total = response.content_length();
+        if total.is_some_and(|total| total > self.terms.limits.download) {
+            return Err(self.too_large());
+        }
+        let etag = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        while let Some(bytes) = response.chunk().await.map_err(|error| self.failed(error))? {
+            self.push(bytes, total).await?;
+        }
+        Ok(Fetched::Archive { etag })
+    }
+
+    /// Asks, and asks on where an answer says that the archive is elsewhere. A secret goes to the first place only.
+    async fn answer(
+        &self,
+        client: &Client,
+        mut url: Url,
+        mut secret: Option<HeaderValue>,
+    ) -> Result<Response, ContextError> {
+        for _ in 0..=MOST_REDIRECTS {
+            let mut headers = HeaderMap::new();
+            if let Some(known) = self.terms.known.and_then(|known| HeaderValue::from_str(known).ok()) {
+                headers.insert(IF_NONE_MATCH, known);
+            }
+            headers.extend(secret.clone().map(|secret| (AUTHORIZATION, secret)));
+            let request = client.get(url.clone()).headers(headers).send();
+            let response = request.await.map_err(|error| self.failed(error))?;
+            let Some(next) = self.elsewhere(&response, &url)? else { return Ok(response) };
+            if next.origin() != url.origin() {
+                secret = None;
+            }
+            url = next;
+        }
+        Err(self.unavailable("the server sends us from address to address", CHECK_ADDRESS))
+    }
+
+    /// Where an answer sends us, if it does.
+    fn elsewhere(&self, response: &Response, url: &Url) -> Result<Option<Url>, ContextError> {
+        if !response.status().is_redirection() || response.status() == StatusCode::NOT_MODIFIED {
+            return Ok(None);
+        }
+        let unusable = || self.unavailable("the server sends us to an unusable address", CHECK_ADDRESS);
+        let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+        let mut next = location.and_then(|location| url.join(location).ok()).ok_or_else(unusable)?;
+        if !["http", "https"].contains(&next.scheme()) {
+            return Err(unusable());
+        }
+        // What a server puts there is not the person's word.
+        drop(Secret::take(&mut next));
+        Ok(Some(next))
+    }
+
+    fn refuse_failure(&self, response: &Response) -> Result<(), ContextError> {
+        let status = response.status();
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
+                let why = format!("the server answered {status}, so it is not there or not for everybody");
+                Err(self.unavailable(why, CHECK_ACCESS))
+            }
+            status if status.is_success() => Ok(()),
+            status => Err(self.unavailable(format!("the server answered {status}"), CHECK_ADDRESS)),
+        }
+    }
+
+    /// Hands on the next bytes, within the limit.
+    pub(crate) async fn push(&mut self, bytes: Bytes, total: Option<u64>) -> Result<(), ContextError> {
+        self.done = self.done.saturating_add(bytes.len() as u64);
+        if self.done > self.terms.limits.download {
+            return Err(self.too_large());
+        }
+        self.sink.push(bytes).await.map_err(ContextError::NotKept)?;
+        self.tell(self.done, total);
+        Ok(())
+    }
+
+    /// Tells how far it is.
+    pub(crate) fn tell(&mut self, done: u64, total: Option<u64>) {
+        (self.progress)(Progress { done, total });
+    }
+
+    pub(crate) fn too_large(&self) -> ContextError {
+        ContextError::too_large("its download has too many bytes", self.terms.limits.download, "bytes")
+    }
+
+    pub(crate) fn unavailable(&self, why: impl Into<String>, advice: &'static str) -> ContextError {
+        ContextError::Unavailable { from: self.shown.to_owned(), why: why.into(), advice }
+    }
+
+    fn failed(&self, error: reqwest::Error) -> ContextError {
+        self.unavailable(reason(&error.without_url()), CHECK_ADDRESS)
+    }
+}
+
+/// The innermost cause says most: "connection refused" rather than "error sending request".
+fn reason(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    if error.is_timeout() { "the server stopped answering".to_owned() } else { cause.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::{Response, header};
+
+    use super::*;
+    use crate::testing::{Served, Server, fetch, fetch_from, fetch_with};
+
+    /// Answers `text` with the tag `"one"`, and that it has not changed to those who know the tag.
+    fn tagged(text: &'static str) -> Served {
+        Served::Answer(Box::new(move |request| {
+            let answer = Response::builder().header(header::ETAG, "\"one\"");
+            if request.headers().get(header::IF_NONE_MATCH).is_some_and(|tag| tag == "\"one\"") {
+                answer.status(304).body(Body::empty()).unwrap()
+            } else {
+                answer.body(Body::from(text)).unwrap()
+            }
+        }))
+    }
+
+    fn status(code: u16) -> Served {
+        Served::Answer(Box::new(move |_| Response::builder().status(code).body(Body::empty()).unwrap()))
+    }
+
+    #[tokio::test]
+    async fn an_archive_is_downloaded_once_as_long_as_its_tag_is_the_same() {
+        let server = Server::start(tagged("bytes")).await;
+        let (kept, fetched) = fetch(&server.url("/a"), None).await.unwrap();
+        assert_eq!(
+            (kept.bytes.as_slice(), &fetched),
+            (&b"bytes"[..], &Fetched::Archive { etag: Some("\"one\"".into()) })
+        );
+        let (kept, fetched) = fetch(&server.url("/a"), Some("\"one\"")).await.unwrap();
+        assert_eq!((kept.bytes.len(), fetched), (0, Fetched::NotModified));
+        let (kept, _) = fetch(&server.url("/a"), Some("\"old\"")).await.unwrap();
+        assert_eq!(kept.bytes, b"bytes");
+    }
+
+    #[tokio::test]
+    async fn github_is_asked_for_the_default_branch_a_reference_and_with_a_token_its_api() {
+        let github = Server::start(tagged("bytes")).await;
+        for (url, asked) in [
+            ("https://github.com/o/r", "/archives/o/r/tar.gz/HEAD"),
+            ("https://github.com/o/r/tree/feature/x%23y", "/archives/o/r/tar.gz/feature/x%23y"),
+            ("https://github.com/o/r/commit/0123abc", "/archives/o/r/tar.gz/0123abc"),
+            ("https://t0k@github.com/o/r", "/api/repos/o/r/tarball/HEAD Bearer t0k"),
+            ("https://me:t0k@github.com/o/r/tree/v1", "/api/repos/o/r/tarball/v1 Bearer t0k"),
+        ] {
+            fetch_from(&github, url).await.unwrap();
+            assert_eq!(github.seen().last().map(String::as_str), Some(asked), "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_password_goes_to_its_server_only() {
+        let other = Server::start(tagged("bytes")).await;
+        let server = Server::start(Served::Redirect(other.url(""))).await;
+        fetch(&server.url_as("me:s3cret", "/a"), None).await.unwrap();
+        assert_eq!(server.seen(), ["/a Basic bWU6czNjcmV0"]);
+        assert_eq!(other.seen(), ["/a"]);
+    }
+
+    #[tokio::test]
+    async fn redirects_are_followed_so_often_and_to_the_web_only() {
+        let server = Server::start(Served::Redirect(String::new())).await;
+        let error = fetch(&server.url("/a"), None).await.unwrap_err();
+        assert!(error.to_string().contains("from address to address"), "{error}");
+        assert_eq!(server.seen().len(), MOST_REDIRECTS + 1);
+        for to in ["file:///etc/passwd", "ftp://h", "http://["] {
+            let server = Server::start(Served::Redirect(to.to_owned())).await;
+            let error = fetch(&server.url("/a"), None).await.unwrap_err();
+            assert!(error.to_string().contains("unusable address"), "{to}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn failures_say_what_and_where_and_keep_the_secret() {
+        for (code, words) in [(404, "put a token in it"), (401, "put a token in it"), (500, "answered 500")] {
+            let server = Server::start(status(code)).await;
+            let error = fetch(&server.url_as("me:s3cret", "/a.zip?key=s3cret"), None).await.unwrap_err();
+            assert_eq!(error.code(), "context-unavailable");
+            assert!(error.to_string().contains(words) && error.to_string().contains("/a.zip"), "{error}");
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+        }
+        let gone = Server::start(status(200)).await.url_as("me:s3cret", "/a?s3cret");
+        let error = fetch(&gone, None).await.unwrap_err();
+        assert!(
+            !format!("{error} {error:?}").contains("s3cret") && error.to_string().contains("127.0.0.1"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_download_ends_at_the_limit_whatever_the_server_says_of_its_length() {
+        let limits = Limits { download: 10, ..Limits::default() };
+        let said = Server::start(tagged("eleven bytes")).await;
+        let unsaid = Served::Answer(Box::new(|_| {
+            let piece = || Ok::<_, std::io::Error>(Bytes::from_static(b"12345"));
+            Response::new(Body::from_stream(futures_util::stream::repeat_with(piece)))
+        }));
+        let unsaid = Server::start(unsaid).await;
+        for server in [said, unsaid] {
+            let error =
+                fetch_with(&Downloads::default(), &server.url("/a"), None, &limits).await.unwrap_err();
+            assert_eq!(error.code(), "context-too-large");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_breaks_off_is_an_error() {
+        let server = Server::start(Served::Answer(Box::new(|_| {
+            let pieces = [Ok(Bytes::from_static(b"12345")), Err(std::io::Error::other("broken"))];
+            Response::new(Body::from_stream(futures_util::stream::iter(pieces)))
+        })));
+        let error = fetch(&server.await.url("/a"), None).await.unwrap_err();
+        assert_eq!(error.code(), "context-unavailable");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_stops_in_the_middle_is_an_error_after_a_while() {
+        let server = Server::start(Served::Stalled).await;
+        let downloads = Downloads { silence: Duration::from_millis(1), ..Downloads::default() };
+        let error = fetch_with(&downloads, &server.url("/a"), None, &Limits::default()).await.unwrap_err();
+        assert!(error.to_string().contains("stopped answering"), "{error}");
+    }
+}

@@ -1,0 +1,212 @@
+//! What is on record of images and of the downloads that they are built from.
+//!
+//! Whether an image is in the engine is not known here.
+
+use deskgrid_job::{BlobHash, JobId, Time};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::cache_rows::listed;
+use super::change::run;
+use super::{signed, unsigned};
+use crate::error::StoreError;
+
+/// How an image came into the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// From a registry.
+    Pulled,
+    /// Made here for a `build` block.
+    Built,
+}
+
+impl Origin {
+    /// The stable word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pulled => "pulled",
+            Self::Built => "built",
+        }
+    }
+
+    fn parse(word: &str) -> Self {
+        if word == Self::Built.as_str() { Self::Built } else { Self::Pulled }
+    }
+}
+
+/// An image that we brought into the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageRecord {
+    /// Its name.
+    pub name: String,
+    /// How it came there.
+    pub origin: Origin,
+    /// When a job last used it.
+    pub used_at: Time,
+}
+
+/// A download that builds are made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContextRecord {
+    /// Its address without credentials.
+    pub key: String,
+    /// What its server calls this state of it.
+    pub etag: Option<String>,
+    /// Whether what the address stands for never changes.
+    pub is_pinned: bool,
+    /// The stored file that has its bytes; it may be gone.
+    pub hash: BlobHash,
+    /// When a build last used it.
+    pub used_at: Time,
+}
+
+const CONTEXT: &str = "SELECT key, etag, pinned, hash, used_at FROM context";
+
+pub(super) fn brought(to: &Connection, image: &str, origin: Origin, at: Time) -> Result<(), StoreError> {
+    const SQL: &str = "INSERT INTO image (name, origin, used_at) VALUES (?1, ?2, ?3)
+                       ON CONFLICT DO UPDATE SET origin = excluded.origin, used_at = excluded.used_at";
+    run(to, SQL, params![image, origin.as_str(), signed(at.0)])
+}
+
+pub(super) fn used(to: &Connection, image: &str, at: Time) -> Result<(), StoreError> {
+    run(to, "UPDATE image SET used_at = ?2 WHERE name = ?1", params![image, signed(at.0)])
+}
+
+pub(super) fn of_job(to: &Connection, id: &JobId, image: &str) -> Result<(), StoreError> {
+    const SQL: &str = "INSERT INTO job_image (job, image) VALUES (?1, ?2)
+                       ON CONFLICT DO UPDATE SET image = excluded.image";
+    run(to, SQL, params![id.as_str(), image])
+}
+
+pub(super) fn save_context(to: &Connection, context: &ContextRecord) -> Result<(), StoreError> {
+    const SQL: &str = "INSERT OR REPLACE INTO context (key, etag, pinned, hash, used_at)
+                       VALUES (?1, ?2, ?3, ?4, ?5)";
+    let ContextRecord { key, etag, is_pinned, hash, used_at } = context;
+    run(to, SQL, params![key, etag, is_pinned, hash.0, signed(used_at.0)])
+}
+
+pub(super) fn context_used(to: &Connection, key: &str, at: Time) -> Result<(), StoreError> {
+    run(to, "UPDATE context SET used_at = ?2 WHERE key = ?1", params![key, signed(at.0)])
+}
+
+pub(super) fn all(from: &Connection) -> Result<Vec<ImageRecord>, StoreError> {
+    listed(from, "SELECT name, origin, used_at FROM image", |row| {
+        let origin = Origin::parse(&row.get::<_, String>(1)?);
+        Ok(ImageRecord { name: row.get(0)?, origin, used_at: Time(unsigned(row.get(2)?)) })
+    })
+}
+
+pub(super) fn all_of_jobs(from: &Connection) -> Result<Vec<(JobId, String)>, StoreError> {
+    let rows =
+        listed(from, "SELECT job, image FROM job_image", |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+    Ok(rows.into_iter().filter_map(|(id, image)| Some((JobId::new(&id).ok()?, image))).collect())
+}
+
+pub(super) fn job_image(from: &Connection, id: &JobId) -> Result<Option<String>, StoreError> {
+    const SQL: &str = "SELECT image FROM job_image WHERE job = ?1";
+    Ok(from.prepare_cached(SQL)?.query_row([id.as_str()], |row| row.get(0)).optional()?)
+}
+
+/// Whether we built this image, the person does not keep it, and no job that is kept or not over has it.
+pub(super) fn is_unused_build(from: &Connection, image: &str) -> Result<bool, StoreError> {
+    const SQL: &str = "SELECT EXISTS (SELECT 1 FROM image WHERE name = ?1 AND origin = 'built')
+        AND NOT EXISTS (SELECT 1 FROM pin WHERE kind = 'image' AND id = ?1)
+        AND NOT EXISTS (SELECT 1 FROM job_image JOIN job ON job.id = job_image.job WHERE image = ?1
+                        AND phase IN ('Queued', 'Running', 'Success', 'Error', 'TimedOut'))";
+    Ok(from.prepare_cached(SQL)?.query_row([image], |row| row.get(0))?)
+}
+
+pub(super) fn contexts(from: &Connection) -> Result<Vec<ContextRecord>, StoreError> {
+    listed(from, CONTEXT, read_context)
+}
+
+pub(super) fn context(from: &Connection, key: &str) -> Result<Option<ContextRecord>, StoreError> {
+    let sql = format!("{CONTEXT} WHERE key = ?1");
+    Ok(from.prepare_cached(&sql)?.query_row([key], read_context).optional()?)
+}
+
+fn read_context(row: &Row<'_>) -> rusqlite::Result<ContextRecord> {
+    Ok(ContextRecord {
+        key: row.get(0)?,
+        etag: row.get(1)?,
+        is_pinned: row.get(2)?,
+        hash: BlobHash(row.get(3)?),
+        used_at: Time(unsigned(row.get(4)?)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Change, Store};
+
+    use super::*;
+
+    fn record(key: &str, etag: &str, number: u8) -> ContextRecord {
+        ContextRecord {
+            key: key.to_owned(),
+            etag: Some(etag.to_owned()),
+            is_pinned: number > 5,
+            hash: BlobHash([number; 32]),
+            used_at: Time(u64::from(number)),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_download_is_found_by_its_key_and_replaced_by_a_newer_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let (old, new) = (record("https://x/y", "1", 1), record("https://x/y", "2", 9));
+        store.commit(vec![Change::Context(old)]).await.unwrap();
+        store.commit(vec![Change::Context(new.clone())]).await.unwrap();
+        assert_eq!(store.context("https://x/y").await.unwrap(), Some(new.clone()));
+        assert_eq!(store.cache_records().await.unwrap().contexts, [new]);
+        store.commit(vec![Change::ContextUsed("https://x/y".into(), Time(50))]).await.unwrap();
+        assert_eq!(store.context("https://x/y").await.unwrap().unwrap().used_at, Time(50));
+        store.commit(vec![Change::ContextGone("https://x/y".into())]).await.unwrap();
+        assert_eq!(store.context("https://x/y").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_built_image_is_unused_when_no_kept_job_has_it_and_nobody_pinned_it() {
+        use deskgrid_job::{Phase, Reason};
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let job = |name: &str, phase| {
+            let id = JobId::new(name).unwrap();
+            [Change::Save(crate::tests::job(name, phase, 1)), Change::JobImage { id, image: "b".into() }]
+        };
+        let brought = |name: &str, origin| Change::ImageBrought(name.into(), origin, Time(1));
+        store.commit(vec![brought("b", Origin::Built), brought("p", Origin::Pulled)]).await.unwrap();
+        store.commit(job("kept", Phase::Finished(Reason::Success)).into()).await.unwrap();
+        store.commit(job("cancelled", Phase::Finished(Reason::Cancelled)).into()).await.unwrap();
+        let unused = async |image: &str| store.is_unused_build(image).await.unwrap();
+        assert!(!unused("b").await && !unused("p").await && !unused("unknown").await);
+        store.commit(vec![Change::Erase(JobId::new("kept").unwrap())]).await.unwrap();
+        assert!(unused("b").await && !unused("p").await);
+        store.commit(vec![Change::Pin { kind: "image".into(), id: "b".into(), is_on: true }]).await.unwrap();
+        assert!(!unused("b").await);
+    }
+
+    #[tokio::test]
+    async fn images_are_told_apart_by_their_origin_and_the_job_s_goes_with_the_job() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let id = JobId::new("a").unwrap();
+        let changes = vec![
+            Change::ImageBrought("p".into(), Origin::Pulled, Time(1)),
+            Change::ImageBrought("b".into(), Origin::Built, Time(2)),
+            Change::ImageUsed("p".into(), Time(3)),
+            Change::ImageUsed("the person's own".into(), Time(3)),
+            Change::JobImage { id: id.clone(), image: "old".into() },
+            Change::JobImage { id: id.clone(), image: "b".into() },
+        ];
+        store.commit(changes).await.unwrap();
+        let records = store.cache_records().await.unwrap();
+        let found: Vec<_> = records.images.iter().map(|i| (i.name.as_str(), i.origin, i.used_at.0)).collect();
+        assert_eq!(found, [("b", Origin::Built, 2), ("p", Origin::Pulled, 3)]);
+        assert_eq!(records.job_images, [(id.clone(), "b".to_owned())]);
+        assert_eq!(store.job_image(&id).await.unwrap().as_deref(), Some("b"));
+        store.commit(vec![Change::Erase(id.clone()), Change::ImageGone("b".into())]).await.unwrap();
+        let records = store.cache_records().await.unwrap();
+        assert!(records.job_images.is_empty() && records.images.len() == 1);
+    }
+}

@@ -1,0 +1,223 @@
+//! How long a container has run: what its time limit counts, and what its result says.
+//!
+//! Nobody sets the clock that this goes by, and it stands still while the computer sleeps. The wall clock, which may
+//! be set by hours at any moment, is asked only where no other is left: when this program was not there, on systems
+//! whose steady clock tells a new process nothing.
+
+use std::time::Duration;
+
+use deskgrid_job::Time;
+use deskgrid_store::Scratch;
+use tokio::time::Instant;
+
+use super::steady::{self, Reading};
+
+/// Between looks at the clock. Sleep that the clock does not leave out is noticed by a much longer one.
+const TICK: Duration = Duration::from_secs(10);
+/// The computer was asleep between looks that are so far apart, where the clock goes on meanwhile.
+const ASLEEP: Duration = Duration::from_secs(60);
+/// Whether the clock of [`Instant`] goes on while the computer sleeps, as that of Windows does.
+const GOES_ON_ASLEEP: bool = cfg!(windows);
+/// Of the time without us, as the wall clock has it, so much is believed. A clock that was set must not end a job
+/// that hardly ran; one that really ran on meanwhile is stopped so much later.
+const MOST_UNSEEN: Duration = Duration::from_secs(600);
+
+/// Counts while a container runs.
+#[derive(Debug)]
+pub(super) struct RunTime {
+    ran: Duration,
+    seen: Instant,
+    /// None for a container that is over: nothing is left to be stopped.
+    limit: Option<Duration>,
+    /// Where the next start finds how far it was.
+    scratch: Option<Scratch>,
+    is_noted: bool,
+}
+
+impl RunTime {
+    /// From `ran` on.
+    pub(super) fn from(ran: Duration, limit: Option<Duration>, scratch: Option<Scratch>) -> Self {
+        Self { ran, seen: Instant::now(), limit, scratch, is_noted: false }
+    }
+
+    /// How long it has run until now.
+    pub(super) fn read(&mut self) -> Duration {
+        let now = Instant::now();
+        self.ran += counted(now.saturating_duration_since(self.seen), GOES_ON_ASLEEP);
+        self.seen = now;
+        self.ran
+    }
+
+    /// Waits until its time is up, and sees to it that the next start knows how long it has run. It may be dropped
+    /// and called again.
+    pub(super) async fn until_up(&mut self) {
+        let Some(limit) = self.limit else { return std::future::pending().await };
+        loop {
+            let ran = self.read();
+            if ran >= limit {
+                return;
+            }
+            self.note(ran).await;
+            tokio::time::sleep(TICK.min(limit.saturating_sub(ran))).await;
+        }
+    }
+
+    /// One note is enough where the clock tells the next process how long ago that was.
+    async fn note(&mut self, ran: Duration) {
+        if self.is_noted && steady::OUTLIVES_US {
+            return;
+        }
+        let Some(scratch) = self.scratch.clone() else { return };
+        let noted = tokio::task::spawn_blocking(move || scratch.note(&Note::now(ran).to_string())).await;
+        match noted {
+            Ok(Ok(())) => self.is_noted = true,
+            // The next start then goes by the wall clock.
+            Ok(Err(error)) => tracing::debug!(%error, "could not note how long a container has run"),
+            Err(_) => {}
+        }
+    }
+}
+
+/// What counts of the time between two looks.
+fn counted(gap: Duration, goes_on_asleep: bool) -> Duration {
+    if goes_on_asleep && gap > ASLEEP { TICK } else { gap }
+}
+
+/// How long a container had run at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Note {
+    ran: Duration,
+    wall: Time,
+    steady: Option<Reading>,
+}
+
+impl Note {
+    fn now(ran: Duration) -> Self {
+        Self { ran, wall: Time::now(), steady: steady::read() }
+    }
+
+    /// The note of an earlier life. This blocks.
+    pub(super) fn of(scratch: &Scratch) -> Option<Self> {
+        Self::parse(&scratch.noted()?)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split_ascii_whitespace();
+        let ran = Duration::from_millis(words.next()?.parse().ok()?);
+        let wall = Time(words.next()?.parse().ok()?);
+        let steady = words.next().zip(words.next());
+        let steady = steady
+            .and_then(|(millis, boot)| Some(Reading { millis: millis.parse().ok()?, boot: boot.to_owned() }));
+        Some(Self { ran, wall, steady })
+    }
+
+    /// How long it had run when this was noted.
+    pub(super) fn ran(&self) -> Duration {
+        self.ran
+    }
+
+    /// How long it has run now, if it still does. This blocks.
+    pub(super) fn ran_until_now(&self) -> Duration {
+        self.ran_until(&Self::now(Duration::ZERO))
+    }
+
+    fn ran_until(&self, now: &Self) -> Duration {
+        let unseen = match (&self.steady, &now.steady) {
+            (Some(then), Some(now)) if then.boot == now.boot => {
+                Duration::from_millis(now.millis.saturating_sub(then.millis))
+            }
+            _ => now.wall.since(self.wall).min(MOST_UNSEEN),
+        };
+        self.ran + unseen
+    }
+}
+
+impl std::fmt::Display for Note {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(to, "{} {}", self.ran.as_millis(), self.wall.0)?;
+        self.steady.as_ref().map_or(Ok(()), |steady| write!(to, " {} {}", steady.millis, steady.boot))
+    }
+}
+
+/// How long a container ran that ended while we were away: by the engine's wall clock as far as that is possible.
+/// It ran at least as long as was `noted`, and not longer than `until_now`.
+pub(super) fn of_ended(by_wall: Option<Duration>, noted: Duration, until_now: Duration) -> Duration {
+    by_wall.unwrap_or(noted).clamp(noted, until_now.max(noted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: u64 = 3_600_000;
+
+    fn note(ran: u64, wall: u64, steady: Option<(u64, &str)>) -> Note {
+        let steady = steady.map(|(millis, boot)| Reading { millis, boot: boot.to_owned() });
+        Note { ran: Duration::from_millis(ran), wall: Time(wall), steady }
+    }
+
+    #[test]
+    fn a_note_reads_back_as_it_was_written() {
+        for note in [note(5, 9 * HOUR, Some((77, "boot"))), note(0, 1, None), Note::now(Duration::ZERO)] {
+            assert_eq!(Note::parse(&note.to_string()), Some(note));
+        }
+        for damaged in ["", "x", "5", "5 y", "-1 2"] {
+            assert_eq!(Note::parse(damaged), None, "{damaged}");
+        }
+    }
+
+    #[test]
+    fn the_time_without_us_goes_by_the_steady_clock_wherever_the_wall_clock_was_set_to() {
+        let then = note(1000, 9 * HOUR, Some((50_000, "boot")));
+        for wall in [0, 9 * HOUR, 99 * HOUR] {
+            let now = note(0, wall, Some((57_000, "boot")));
+            assert_eq!(then.ran_until(&now), Duration::from_secs(8), "{wall}");
+        }
+    }
+
+    #[test]
+    fn where_only_the_wall_clock_is_left_it_is_believed_within_bounds() {
+        let then = note(1000, 9 * HOUR, Some((50_000, "boot")));
+        for (wall, ran) in [(9 * HOUR + 7000, 8), (0, 1), (99 * HOUR, 601)] {
+            for steady in [None, Some((60_000, "another boot"))] {
+                assert_eq!(then.ran_until(&note(0, wall, steady)), Duration::from_secs(ran), "{wall}");
+            }
+        }
+    }
+
+    #[test]
+    fn sleep_does_not_count_where_the_clock_goes_on_meanwhile() {
+        let night = Duration::from_secs(8 * 3600);
+        assert_eq!(counted(night, true), TICK);
+        assert_eq!(counted(night, false), night, "what such a clock shows has really passed");
+        assert_eq!(counted(TICK * 2, true), TICK * 2, "a busy computer is not asleep");
+    }
+
+    #[test]
+    fn a_container_that_ended_without_us_ran_no_longer_than_was_possible() {
+        let seconds = Duration::from_secs;
+        let ran = |by_wall| of_ended(by_wall, seconds(10), seconds(60));
+        assert_eq!(ran(Some(seconds(30))), seconds(30));
+        assert_eq!(ran(Some(seconds(7200))), seconds(60), "the clock was set forward");
+        assert_eq!(ran(Some(seconds(0))), seconds(10), "the clock was set back");
+        assert_eq!(ran(None), seconds(10));
+        assert_eq!(of_ended(None, seconds(10), seconds(5)), seconds(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_is_up_when_it_has_run_so_long_and_not_before() {
+        let mut time = RunTime::from(Duration::from_secs(50), Some(Duration::from_secs(95)), None);
+        let began = Instant::now();
+        time.until_up().await;
+        assert_eq!(began.elapsed(), Duration::from_secs(45));
+        assert_eq!(time.read(), Duration::from_secs(95));
+        time.until_up().await;
+        assert_eq!(began.elapsed(), Duration::from_secs(45), "and it stays up");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_container_that_is_over_is_never_out_of_time() {
+        let mut time = RunTime::from(Duration::from_secs(5000), None, None);
+        assert!(tokio::time::timeout(TICK * 100, time.until_up()).await.is_err());
+    }
+}
