@@ -75,6 +75,18 @@ impl EngineClient {
         Events { stream: request.send().await.expect("the engine answers"), text: String::new() }
     }
 
+    /// Whether there is an answer to a GET that is no error.
+    pub async fn has(&self, path: &str) -> bool {
+        let answer = self.http.get(format!("{}{path}", self.base)).timeout(PATIENCE).send().await;
+        answer.expect("the engine answers").status().is_success()
+    }
+
+    /// The status of a DELETE.
+    pub async fn delete(&self, path: &str) -> u16 {
+        let answer = self.http.delete(format!("{}{path}", self.base)).timeout(PATIENCE).send().await;
+        answer.expect("the engine answers").status().as_u16()
+    }
+
     /// Takes a name away from an image; the image goes with the last one.
     pub async fn remove_image(&self, name: &str) {
         let request = self.http.delete(format!("{}/images/{name}", self.base));
@@ -90,18 +102,6 @@ impl EngineClient {
         let images: Value = answer.json().await.unwrap_or_default();
         let tags = images.as_array().into_iter().flatten().filter_map(|image| image["RepoTags"].as_array());
         tags.flatten().filter_map(|tag| tag.as_str().map(str::to_owned)).collect()
-    }
-
-    /// Whether there is an answer to a GET that is no error.
-    pub async fn has(&self, path: &str) -> bool {
-        let answer = self.http.get(format!("{}{path}", self.base)).timeout(PATIENCE).send().await;
-        answer.expect("the engine answers").status().is_success()
-    }
-
-    /// The status of a DELETE.
-    pub async fn delete(&self, path: &str) -> u16 {
-        let answer = self.http.delete(format!("{}{path}", self.base)).timeout(PATIENCE).send().await;
-        answer.expect("the engine answers").status().as_u16()
     }
 
     /// Removes a container, running or not.

@@ -28,8 +28,6 @@ pub struct Options {
     pub program: Option<PathBuf>,
     /// Has the port stand in the settings file, where it can be changed, and not in a flag.
     pub port_in_settings: bool,
-    /// Further variables of its process.
-    pub variables: Vec<(String, String)>,
     /// User and group that own its folder.
     pub owner: Option<(u32, u32)>,
 }
@@ -37,8 +35,8 @@ pub struct Options {
 impl Options {
     fn with(&self, variables: &[(&str, &str)]) -> Self {
         let further = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let variables = self.variables.iter().cloned().chain(further).collect();
-        Self { variables, ..self.clone() }
+        let env = self.env.iter().cloned().chain(further).collect();
+        Self { env, ..self.clone() }
     }
 }
 
@@ -383,8 +381,7 @@ async fn try_launch(folder: &Path, options: &Options, port: u16) -> Result<(Chil
         .arg("--data-directory")
         .arg(data_in(folder))
         .arg("--config")
-        .arg(settings_in(folder))
-        .envs(options.variables.iter().cloned());
+        .arg(settings_in(folder));
     if options.port_in_settings {
         std::fs::write(settings_in(folder), format!("port = {port}\n")).expect("a temporary file");
     } else {

@@ -32,7 +32,7 @@ pub(crate) async fn measure(bench: &Bench) -> Vec<Row> {
         assert_eq!(found, jobs, "each job has one container");
         bare.push(took);
     }
-    let limit = "listing and inspecting them by the engine's API";
+    let limit = "list and inspect by the API";
     vec![Row::medians(format!("start to {jobs} running jobs taken over, after a kill"), &ours, &bare, limit)]
 }
 

@@ -70,12 +70,6 @@ pub enum EngineError {
         /// Names the image, and what to do.
         message: String,
     },
-    /// The image could not be built; the same Dockerfile fails again.
-    #[error("{message}")]
-    BuildFailed {
-        /// Names the step and its exit code, or what is wrong with the Dockerfile.
-        message: String,
-    },
     /// The engine's own disk is full, wherever that is.
     #[error(
         "The container engine's disk is full ({detail}). Free space there, for example with `docker system prune`, \
@@ -84,6 +78,12 @@ pub enum EngineError {
     NoSpace {
         /// The engine's words.
         detail: String,
+    },
+    /// The image could not be built; the same Dockerfile fails again.
+    #[error("{message}")]
+    BuildFailed {
+        /// Names the step and its exit code, or what is wrong with the Dockerfile.
+        message: String,
     },
     /// The engine answered and said no.
     #[error("The container engine refused {doing}: {message}")]

@@ -68,22 +68,6 @@ impl Scratch {
         fs::read_to_string(self.root.join(NOTE)).ok()
     }
 
-    /// Notes that the container of this run is about to be started. Outlives this process, not a power cut.
-    pub async fn note_start(&self) -> Result<(), StoreError> {
-        let mark = self.mark();
-        blocking(move || std::fs::write(&mark, "").map_err(failed("write", &mark))).await
-    }
-
-    /// Whether [`Scratch::note_start`] was called, by this process or an earlier one.
-    pub async fn has_started(&self) -> Result<bool, StoreError> {
-        let mark = self.mark();
-        blocking(move || mark.try_exists().map_err(failed("look at", &mark))).await
-    }
-
-    fn mark(&self) -> PathBuf {
-        self.root.join("started")
-    }
-
     /// Removes all of it, whatever modes the job left, as far as it is ours. A run without scratch is no error.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use deskgrid_tests::crash::record::stream_texts;
-use deskgrid_tests::registry::Registry;
+use deskgrid_tests::registry::{Picture, Registry};
 use deskgrid_tests::relay::Relay;
 use deskgrid_tests::server::test_engine;
 use deskgrid_tests::user::is_root;
@@ -115,7 +115,7 @@ async fn a_container_that_is_removed_again_and_again_fails_the_job_with_words() 
 async fn an_image_that_is_deleted_between_check_and_use_is_fetched_again() {
     let (registry, server) = (Registry::own().await, Deskgrid::start().await);
     let engine = server.engine();
-    let image = registry.image().await;
+    let image = format!("{}/{}", registry.address, registry.push(Picture::new()).await);
     let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/input", elsewhere.local_addr().unwrap());
     let mut definition = shell(&format!("cat /inputs/late; : {}", unique()));

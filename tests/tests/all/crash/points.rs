@@ -4,7 +4,7 @@ use deskgrid_tests::crash::load::{Manners, Surroundings};
 use deskgrid_tests::crash::record::Hardship;
 use deskgrid_tests::crash::work::Kind;
 use deskgrid_tests::crash::{Client, Keeper, Load, lives};
-use deskgrid_tests::registry::Registry;
+use deskgrid_tests::registry::{Picture, Registry};
 use deskgrid_tests::server::{PATIENCE, test_engine};
 use deskgrid_tests::user::OrdinaryUser;
 use deskgrid_tests::{Door, EngineClient, Options, sha256, unique};
@@ -52,7 +52,12 @@ async fn die_at(point: &str, registry: &Registry) -> Vec<String> {
     let client = Client::of(keeper.server());
     let mut load = surroundings.load(client.clone());
     let engine = EngineClient::new(&test_engine().expect("the set-up names an engine"));
-    let image = if point.starts_with("image-pull") { Some(registry.image().await) } else { None };
+    let image = match point {
+        "image-pulling" | "image-pulled" => {
+            Some(format!("{}/{}", registry.address, registry.push(Picture::new()).await))
+        }
+        _ => None,
+    };
     if let Some(image) = &image {
         load = load.in_image(image.clone());
     }

@@ -284,14 +284,14 @@ impl Owner {
                 Input::TimePassed => self.apply(Event::Tick, &mut decided),
             }
         }
-        point(Point::BatchDecided);
         let changes = std::mem::take(&mut decided.changes);
         let images = cache::images_of(&self.kit, &changes).await;
+        point(Point::BatchDecided);
         self.store(changes).await;
+        point(Point::BatchStored);
         if !images.is_empty() {
             self.tasks.spawn(cache::remove_unused(self.kit.clone(), images));
         }
-        point(Point::BatchStored);
         let situation = self.queue.situation();
         self.situation.send_if_modified(|old| std::mem::replace(old, situation.clone()) != situation);
         self.act(decided);

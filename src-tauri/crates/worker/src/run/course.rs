@@ -78,9 +78,6 @@ impl<'a> Course<'a> {
         run.pulse.enter(StageName::Create);
         let container = self.create(&engine, &definition, &image, files).await?;
         let output = engine.attach(&container).await?;
-        if let Some(scratch) = &self.scratch {
-            scratch.note_start().await.map_err(disk)?;
-        }
         let output = match engine.start(&container).await? {
             Start::AtOnce => Some(output),
             Start::Again => None,
@@ -110,8 +107,10 @@ impl<'a> Course<'a> {
         run.pulse.take_up(ran);
         let definition = self.definition().await?;
         self.image = Some(definition.image.image().to_owned());
-        // One that has ended by itself has ended in time, and one that was killed may have been so at its limit.
-        let limit = (found.running || was_killed(&found)).then(|| self.time_limit(&definition));
+        // One that has ended meanwhile has ended in time, as nobody was there to stop it; unless an earlier life had
+        // stopped it at its limit and could not say so any more.
+        let may_be_up = found.exit.as_ref().is_none_or(|exit| exit.code == KILLED && !exit.oom_killed);
+        let limit = may_be_up.then(|| self.time_limit(&definition));
         let mut time = RunTime::from(ran, limit, self.scratch.clone());
         let end = follow::follow(run, &mut engine, &container, None, &mut time).await?;
         let duration = if found.running { time.read() } else { ran };
@@ -120,10 +119,9 @@ impl<'a> Course<'a> {
 
     /// What became of a run whose container is not there: whether it was lost, or had not begun.
     pub(super) async fn look_back(&mut self) -> Result<RunResult, Interruption> {
-        let scratch = self.run.kit.store.scratch(&self.run.id, self.run.number).map_err(disk)?;
-        let has_started = scratch.has_started().await.map_err(disk)?;
-        self.scratch = Some(scratch);
-        Err(if has_started { Interruption::ContainerLost } else { Interruption::NotBegun })
+        self.scratch = Some(self.run.kit.store.scratch(&self.run.id, self.run.number).map_err(disk)?);
+        let had_begun = self.note().await.is_some();
+        Err(if had_begun { Interruption::ContainerLost } else { Interruption::NotBegun })
     }
 
     /// How long the container had run when an earlier life noted it, and how long it has now if it still does.
@@ -368,11 +366,6 @@ impl<'a> Course<'a> {
             tracing::warn!(job = %self.run.id, %error, "could not remove the scratch folder");
         }
     }
-}
-
-/// Whether somebody killed it, which may have been an earlier life of this program.
-fn was_killed(found: &OurContainer) -> bool {
-    found.exit.as_ref().is_none_or(|exit| exit.code == KILLED && !exit.oom_killed)
 }
 
 /// Shows `stage` while `work` goes on.

@@ -128,6 +128,7 @@ impl From<EngineError> for Interruption {
             EngineError::Image { problem, .. } => image_failure(*problem),
             EngineError::NoSpace { .. } => FailureCode::EngineNoSpace,
             EngineError::BuildFailed { .. } => FailureCode::BuildFailed,
+            EngineError::NoSpace { .. } => FailureCode::EngineNoSpace,
             _ => FailureCode::EngineRefused,
         };
         Self::Failed(Failure::new(code, error.to_string()))
