@@ -36,6 +36,8 @@ const INBOX: usize = 1024;
 const BATCH: usize = 512;
 /// After a failed write the owner tries again this much later.
 const DISK_PAUSE: Duration = Duration::from_secs(1);
+/// It says so at the first failure, and after so many more.
+const TRIES_PER_WORD: u32 = 60;
 
 /// What others ask of the owner.
 pub(crate) enum Request {
@@ -360,8 +362,12 @@ impl Owner {
         if changes.is_empty() {
             return;
         }
+        let mut tries = 0_u32;
         while let Err(error) = self.kit.store.commit(changes.clone()).await {
-            tracing::error!(%error, "could not write the database; trying again");
+            if tries.is_multiple_of(TRIES_PER_WORD) {
+                tracing::error!(%error, "could not write the database; trying again until it can be written");
+            }
+            tries += 1;
             tokio::time::sleep(DISK_PAUSE).await;
         }
     }

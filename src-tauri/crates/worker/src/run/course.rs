@@ -58,7 +58,11 @@ impl<'a> Course<'a> {
         let definition = self.definition().await?;
         let limit = self.time_limit(&definition);
         let mut engine = run.engine()?;
-        let gather = async { inputs::gather(run, definition.clone()).await.map_err(Interruption::from) };
+        let gather = async {
+            let files = inputs::gather(run, definition.clone()).await?;
+            inputs::note_downloads(run, &definition, &files).await?;
+            Ok::<_, Interruption>(files)
+        };
         let image = async {
             let image = image::have(run, &engine, &definition.image).await?;
             let emulation = Emulation::of(&engine, &image);

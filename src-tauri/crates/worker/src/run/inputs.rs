@@ -12,7 +12,7 @@ use deskgrid_docker::{Bind, Delivery};
 use deskgrid_job::{
     BlobHash, BlobKey, ConfigPath, DataRef, Definition, Failure, FailureCode, FilePath, StageName,
 };
-use deskgrid_store::{Scratch, Store, StoreError};
+use deskgrid_store::{Change, Scratch, Store, StoreError};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::Run;
@@ -68,6 +68,19 @@ pub(super) fn blobs(files: &Files) -> BTreeMap<FilePath, BlobHash> {
         _ => None,
     };
     files.iter().filter_map(blob).collect()
+}
+
+/// Notes what downloads brought. Their definition does not name it, and nothing may go that a running job needs.
+///
+/// # Errors
+/// When our own disk refuses.
+pub(super) async fn note_downloads(run: &Run, definition: &Definition, files: &Files) -> Result<(), Failure> {
+    let is_unnamed = |data: &DataRef| matches!(data, DataRef::Url { hash: None, .. });
+    if !definition.inputs.values().chain(definition.config_files.values()).any(is_unnamed) {
+        return Ok(());
+    }
+    let noted = Change::Inputs { id: run.id.clone(), files: blobs(files) };
+    run.kit.store.commit(vec![noted]).await.map_err(disk::failure)
 }
 
 async fn content(
