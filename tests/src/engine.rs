@@ -104,6 +104,21 @@ impl EngineClient {
         tags.flatten().filter_map(|tag| tag.as_str().map(str::to_owned)).collect()
     }
 
+    /// Pulls an image as the person does.
+    pub async fn pull(&self, name: &str) {
+        let request = self.http.post(format!("{}/images/create?fromImage={name}", self.base));
+        let answer = request.timeout(PATIENCE).send().await.expect("the engine answers");
+        // It is over when all of its messages are read.
+        answer.bytes().await.expect("it is pulled");
+    }
+
+    /// Removes a volume.
+    pub async fn remove_volume(&self, name: &str) {
+        let request = self.http.delete(format!("{}/volumes/{name}", self.base));
+        // It may be gone already.
+        let _ = request.timeout(PATIENCE).send().await;
+    }
+
     /// Removes a container, running or not.
     pub async fn remove(&self, id: &str) {
         let request = self.http.delete(format!("{}/containers/{id}?force=true&v=true", self.base));

@@ -44,12 +44,15 @@ pub struct Picture {
     pub processor: &'static str,
     /// Whether it is one of a list of images for several platforms.
     pub in_list: bool,
+    /// Whether its first layer, with the shell, is the same in all images that share. Engines fetch such a layer once
+    /// for all pulls, so that a pull that is held up on its line holds up the others.
+    pub shares: bool,
 }
 
 impl Picture {
     /// A small one for this computer, which has busybox's shell.
     pub fn new() -> Self {
-        Self { bytes: 1000, processor: here(), in_list: false }
+        Self { bytes: 1000, processor: here(), in_list: false, shares: false }
     }
 }
 
@@ -129,7 +132,7 @@ impl Registry {
     /// Makes an image that no other test has, and returns its name without the registry.
     pub async fn push(&self, picture: Picture) -> String {
         let name = format!("test/{}", unique());
-        let layers = [busybox_layer(), bytes_layer(picture.bytes)];
+        let layers = [busybox_layer(picture.shares), bytes_layer(picture.bytes)];
         let diff_ids: Vec<_> = layers.iter().map(digest).collect();
         let config = json!({
             "architecture": picture.processor, "os": "linux", "config": {},
@@ -217,12 +220,15 @@ fn digest(bytes: impl AsRef<[u8]>) -> String {
     format!("sha256:{}", sha256(bytes))
 }
 
-/// A shell and what comes with it; the same in every image.
-fn busybox_layer() -> Vec<u8> {
+/// A shell and what comes with it.
+fn busybox_layer(is_shared: bool) -> Vec<u8> {
     let program = ["/bin/busybox", "/usr/bin/busybox"].iter().find_map(|path| std::fs::read(path).ok());
     let program = program.expect("the set-up installs busybox-static");
     let mut archive = tar::Builder::new(Vec::new());
     append(&mut archive, "bin/busybox", &program, 0o755);
+    if !is_shared {
+        append(&mut archive, "unique", unique().as_bytes(), 0o644);
+    }
     for applet in ["sh", "echo", "sleep", "wc", "cat", "mkdir", "seq"] {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Symlink);
@@ -234,8 +240,13 @@ fn busybox_layer() -> Vec<u8> {
 }
 
 fn bytes_layer(size: usize) -> Vec<u8> {
+    tar_of("bytes", &noise(size))
+}
+
+/// An archive of one file.
+pub fn tar_of(name: &str, bytes: &[u8]) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
-    append(&mut archive, "bytes", &noise(size), 0o644);
+    append(&mut archive, name, bytes, 0o644);
     archive.into_inner().expect("it is in memory")
 }
 

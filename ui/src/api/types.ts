@@ -123,7 +123,10 @@ export type CacheItem = {
   bytes: number;
   lastUsed: number | null;
   pinned: boolean;
+  /** The first of them. */
   jobs: string[];
+  jobCount: number;
+  origin: "pulled" | "built" | null;
   isDeletable: boolean;
   why: string | null;
 };
@@ -138,8 +141,10 @@ export type Cache = {
   items: CacheItem[];
 };
 
-export type Deletion = { undo: string; until: number; bytes: number };
-export type Pruning = { items: number; bytes: number; undo: string | null; until: number | null };
+/** What becomes free on this disk and inside the engine. */
+export type Freed = { disk: number; engine: number; atLeast: boolean };
+export type Deletion = { undo: string; until: number; bytes: number; freed: Freed };
+export type Pruning = { items: number; bytes: number; freed: Freed; undo: string | null; until: number | null };
 
 export type Network = "internet" | "none";
 

@@ -21,6 +21,10 @@ use crate::reference::Reference;
 pub(crate) const VOLUME_LABEL: &str = "deskgrid.job-cache";
 /// An engine with much in it walks through all of it to tell the sizes.
 const MEASURING: Duration = Duration::from_secs(15);
+/// What an engine says that measures for somebody else just now.
+const BUSY: &str = "disk usage operation is already running";
+/// Until it is asked again then.
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 
 /// An image of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +35,8 @@ pub struct HeldImage {
     pub id: String,
     /// Its size.
     pub bytes: u64,
-    /// What of it no other image has, as far as the engine tells.
-    pub unique: u64,
+    /// What of it no other image has, where the engine tells.
+    pub unique: Option<u64>,
     /// How many names it has, whoever gave them; it goes with the last one.
     pub names: usize,
     /// Whether a container has it, whosever that is.
@@ -60,7 +64,7 @@ pub struct EngineHoldings {
 }
 
 /// The bytes that the engine gives back when these images lose these names; and whether it may be more, since images
-/// that go together may share what none of the others has.
+/// that go together may share what none of the others has, or since the engine did not tell what they share.
 pub fn freed(images: &[&HeldImage]) -> (u64, bool) {
     let mut going: HashMap<&str, Vec<&HeldImage>> = HashMap::new();
     for image in images {
@@ -68,8 +72,9 @@ pub fn freed(images: &[&HeldImage]) -> (u64, bool) {
     }
     let gone = going.values().filter(|names| names.len() >= names[0].names && !names[0].is_used);
     let gone: Vec<_> = gone.map(|names| names[0]).collect();
-    let sharing = gone.iter().filter(|image| image.unique < image.bytes).count();
-    (gone.iter().map(|image| image.unique).sum(), sharing > 1)
+    let sharing = gone.iter().filter(|image| image.unique.is_some_and(|unique| unique < image.bytes)).count();
+    let is_unknown = gone.iter().any(|image| image.unique.is_none());
+    (gone.iter().filter_map(|image| image.unique).sum(), sharing > 1 || is_unknown)
 }
 
 impl Engine {
@@ -85,8 +90,23 @@ impl Engine {
         Ok(EngineHoldings { images: images(&answer, names), volumes: volumes(&answer) })
     }
 
-    /// All images and volumes with their sizes.
+    /// All images and volumes with their sizes. Some engines measure for one at a time and refuse all others.
     async fn measured(&self) -> Result<Value, EngineError> {
+        let patiently = async {
+            loop {
+                match self.measure().await {
+                    Err(EngineError::Refused { message, .. }) if message.contains(BUSY) => {
+                        tokio::time::sleep(BETWEEN_TRIES).await;
+                    }
+                    result => return result,
+                }
+            }
+        };
+        let out_of_time = EngineError::TimedOut { doing: "measuring what it keeps", limit: MEASURING };
+        tokio::time::timeout(MEASURING, patiently).await.unwrap_or(Err(out_of_time))
+    }
+
+    async fn measure(&self) -> Result<Value, EngineError> {
         let docker = self.docker().clone().with_request_modifier(ask_for_sizes);
         // Bollard reads the newest form of this answer only, so it is asked by a call that hands on the bytes.
         let answer = docker.export_image("sizes").try_fold(Vec::new(), |mut all, piece| async move {
@@ -167,13 +187,14 @@ fn images(answer: &Value, names: &[String]) -> Vec<HeldImage> {
     for image in part(answer, "Images", "ImageUsage") {
         let known = references(image);
         let bytes = image["Size"].as_u64().unwrap_or(0);
-        let shared = image["SharedSize"].as_u64().unwrap_or(0);
+        // It is -1 where it was not measured.
+        let shared = image["SharedSize"].as_u64();
         for name in names.iter().filter(|name| known.all.contains(&full_name(name))) {
             found.push(HeldImage {
                 name: name.clone(),
                 id: image["Id"].as_str().unwrap_or_default().to_owned(),
                 bytes,
-                unique: bytes.saturating_sub(shared),
+                unique: shared.map(|shared| bytes.saturating_sub(shared)),
                 names: known.counted,
                 is_used: image["Containers"].as_i64().is_some_and(|count| count > 0),
             });
@@ -220,6 +241,7 @@ mod tests {
     use super::*;
 
     fn image(name: &str, id: &str, (bytes, unique): (u64, u64), names: usize) -> HeldImage {
+        let unique = Some(unique);
         HeldImage { name: name.to_owned(), id: id.to_owned(), bytes, unique, names, is_used: false }
     }
 
@@ -258,6 +280,8 @@ mod tests {
         let (one, other) = (image("x", "1", (50, 30), 2), image("y", "1", (50, 30), 2));
         assert_eq!(freed(&[&one]), (0, false));
         assert_eq!(freed(&[&one, &other]), (30, false));
+        let unknown = HeldImage { unique: None, ..image("u", "5", (9, 9), 1) };
+        assert_eq!(freed(&[&unknown]), (0, true));
         let used = HeldImage { is_used: true, ..image("z", "2", (9, 9), 1) };
         assert_eq!(freed(&[&used]), (0, false));
         assert_eq!(freed(&[&image("a", "3", (9, 5), 1), &image("b", "4", (9, 5), 1)]), (10, true));

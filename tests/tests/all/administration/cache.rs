@@ -36,7 +36,7 @@ async fn the_cache_shows_results_with_their_logs_and_files_that_no_job_refers_to
     assert!(cache["disk"]["total"].as_u64() > cache["disk"]["free"].as_u64());
     assert!(cache["disk"]["used"].as_u64() > Some(5000) && cache["limit"]["isDefault"] == json!(true));
     let kinds: Vec<_> = cache["kinds"].as_array().unwrap().iter().map(|kind| kind["kind"].clone()).collect();
-    assert_eq!(json!(kinds), json!(["result", "blob", "log", "image", "jobcache"]));
+    assert_eq!(json!(kinds), json!(["result", "blob", "log", "context", "image", "jobcache"]));
     assert!(cache["items"].as_array().unwrap().iter().any(|item| item["kind"] == "jobcache"), "{cache}");
     // Nobody pulled it for us, so it is not ours to remove.
     assert!(cache["items"].as_array().unwrap().iter().all(|item| item["kind"] != "image"), "{cache}");

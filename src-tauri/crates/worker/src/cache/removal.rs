@@ -17,6 +17,7 @@ pub(super) async fn remove(worker: &Worker, items: &[(Kind, String)]) -> Result<
     let wanted: HashSet<(Kind, &str)> = items.iter().map(|(kind, id)| (*kind, id.as_str())).collect();
     let free = before.items.iter().filter(|item| item.obstacle.is_none() && !item.is_pinned);
     let meant: Vec<_> = free.filter(|item| wanted.contains(&(item.kind, item.id.as_str()))).collect();
+    let disk = before.freed(&meant).disk;
     let of = |kind: Kind| meant.iter().filter(move |item| item.kind == kind);
     let jobs: Vec<_> = of(Kind::Result).filter_map(|item| JobId::new(&item.id).ok()).collect();
     let mut files: HashSet<BlobHash> = of(Kind::Blob).filter_map(|item| BlobHash::parse(&item.id)).collect();
@@ -36,8 +37,7 @@ pub(super) async fn remove(worker: &Worker, items: &[(Kind, String)]) -> Result<
     remove_spare(worker, files).await?;
     let engine = remove_from_engine(worker, items).await;
     worker.0.kit.cache.changed();
-    let after = survey::disk(&worker.0.kit).await?;
-    let disk = before.on_disk().saturating_sub(after.on_disk());
+    // Files that are too fresh go by themselves a little later.
     Ok(Freed { disk, engine, at_least: false })
 }
 
@@ -114,7 +114,7 @@ async fn remove_from_engine(worker: &Worker, items: &[(Kind, String)]) -> u64 {
             wanted.retain(|(kind, id)| (*kind, *id) != (item.kind, item.id.as_str()));
             freed += remove_one(worker, &engine, &item).await;
             // What the others have alone is different from now on.
-            if item.image.as_ref().is_some_and(|(image, _)| image.unique < image.bytes) {
+            if item.image.as_ref().is_some_and(|(image, _)| image.unique != Some(image.bytes)) {
                 break;
             }
         }
@@ -126,7 +126,7 @@ async fn remove_from_engine(worker: &Worker, items: &[(Kind, String)]) -> u64 {
 async fn remove_one(worker: &Worker, engine: &Engine, item: &Item) -> u64 {
     let removed = match &item.image {
         Some((image, _)) => {
-            engine.remove_image(&item.id).await.map(|is_gone| if is_gone { image.unique } else { 0 })
+            engine.remove_image(&item.id).await.map(|is_gone| image.unique.filter(|_| is_gone).unwrap_or(0))
         }
         None => engine.remove_volume(&item.id).await.map(|()| item.bytes),
     };
