@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use deskgrid_server::settings::SettingsError;
 
+use crate::door::Running;
+
 /// Why a command could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
@@ -17,6 +19,21 @@ pub(crate) enum CliError {
     /// The server did not start.
     #[error("{0}")]
     Start(String),
+    /// A Deskgrid has the data folder already.
+    #[error(
+        "Deskgrid is running already with the data folder {}{}. {running} Nothing was started. For a second one choose \
+         another --data-directory and another --port.",
+        folder.display(),
+        process.map(|id| format!(" (process {id})")).unwrap_or_default()
+    )]
+    RunningAlready {
+        /// The data folder.
+        folder: PathBuf,
+        /// Its process, where that is known.
+        process: Option<u32>,
+        /// What it says of itself.
+        running: Running,
+    },
     /// Nothing answers at the server's address.
     #[error(
         "No Deskgrid server answers at {server}. \
@@ -72,7 +89,7 @@ impl CliError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) | Self::Settings(_) => ExitCode::from(2),
-            Self::Start(_) | Self::Runtime(_) => ExitCode::from(1),
+            Self::Start(_) | Self::RunningAlready { .. } | Self::Runtime(_) => ExitCode::from(1),
             Self::NobodyReads => ExitCode::from(141),
             _ => ExitCode::from(125),
         }

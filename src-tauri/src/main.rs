@@ -9,6 +9,7 @@ mod client;
 mod console;
 mod dashboard;
 mod doctor;
+mod door;
 mod error;
 mod follow;
 mod inputs;
@@ -25,6 +26,7 @@ mod signals;
 mod sites;
 mod status;
 mod upload;
+mod verify;
 mod words;
 
 use std::process::ExitCode;
@@ -60,7 +62,11 @@ enum Command {
     Sites(sites::Sites),
     Cache(cache::Cache),
     Dashboard(dashboard::Dashboard),
+    Verify(verify::Verify),
     Doctor(doctor::Doctor),
+    /// List the steps at which `DESKGRID_FAULT` can end the program
+    #[cfg(feature = "faults")]
+    Faults,
 }
 
 fn main() -> ExitCode {
@@ -74,7 +80,10 @@ fn main() -> ExitCode {
         Command::Sites(command) => wait_for(command.execute()),
         Command::Cache(command) => wait_for(command.execute()),
         Command::Dashboard(command) => wait_for(command.execute()),
+        Command::Verify(command) => wait_for(command.execute()),
         Command::Doctor(command) => wait_for(command.execute()),
+        #[cfg(feature = "faults")]
+        Command::Faults => list_faults(),
     };
     outcome.unwrap_or_else(|error| {
         if !matches!(error, CliError::NobodyReads) {
@@ -92,6 +101,15 @@ fn wait_for(command: impl Future<Output = Result<ExitCode, CliError>>) -> Result
     // A file that is still being hashed for a cancelled job must not hold the program back.
     runtime.shutdown_background();
     outcome
+}
+
+#[cfg(feature = "faults")]
+#[expect(clippy::unnecessary_wraps, reason = "every command ends alike")]
+fn list_faults() -> Result<ExitCode, CliError> {
+    for point in deskgrid_fault::Point::ALL {
+        println!("{}", point.name());
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

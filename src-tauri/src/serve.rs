@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use deskgrid_server::settings::{Key, Overrides, SettingsSource};
+use deskgrid_server::{Server, StartError};
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
+use crate::door;
 use crate::error::CliError;
 use crate::signals::{Signals, Stop};
 
@@ -85,6 +87,15 @@ pub(crate) struct Serve {
     /// Disk that stays free: below it uploads are refused and jobs wait [default: 2 GB, or a twentieth of the disk]
     #[arg(long, value_name = "SIZE")]
     disk_reserve: Option<String>,
+    /// Largest download of the files that an image is built from [default: 4g]
+    #[arg(long, value_name = "SIZE")]
+    context_download: Option<String>,
+    /// Most bytes that those files may have in all [default: 16g]
+    #[arg(long, value_name = "SIZE")]
+    context_size: Option<String>,
+    /// Most files that an image may be built from [default: 500000]
+    #[arg(long, value_name = "NUMBER")]
+    context_files: Option<String>,
     /// Settings file to read instead of the usual one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -121,6 +132,9 @@ impl Serve {
             (Key::TrustUnknownPrograms, one(&self.trust_unknown_programs)),
             (Key::CacheLimit, one(&self.cache_limit)),
             (Key::DiskReserve, one(&self.disk_reserve)),
+            (Key::ContextDownload, one(&self.context_download)),
+            (Key::ContextSize, one(&self.context_size)),
+            (Key::ContextFiles, one(&self.context_files)),
         ])?)
     }
 }
@@ -134,6 +148,14 @@ async fn serve(source: SettingsSource) -> Result<ExitCode, CliError> {
         server = start(source) => server?,
         _ = signals.next() => return Ok(ExitCode::from(130)),
     };
+    let is_open = tokio::select! {
+        opened = open_port(&server) => opened.map(|()| true)?,
+        _ = signals.next() => false,
+    };
+    if !is_open {
+        let _ = tokio::time::timeout(STOP_TIMEOUT, server.stop()).await;
+        return Ok(ExitCode::from(130));
+    }
     // Scripts wait for this line, so it must not stay in a buffer; that nobody reads it is no reason not to serve.
     let mut stdout = std::io::stdout();
     let _ = writeln!(stdout, "Deskgrid listens on {}", server.address());
@@ -166,8 +188,40 @@ async fn second_interrupt(signals: &mut Signals) {
 }
 
 /// The one place where the engine library is started.
-async fn start(source: SettingsSource) -> Result<deskgrid_server::Server, CliError> {
-    deskgrid_server::Server::start(source).await.map_err(|error| CliError::Start(error.to_string()))
+async fn start(source: SettingsSource) -> Result<Server, CliError> {
+    let settings = source.clone();
+    match Server::open(source, None).await {
+        Ok(server) => Ok(server),
+        Err(error) if error.code() == "data-folder-in-use" => Err(running_already(settings, &error).await),
+        Err(error) => Err(CliError::Start(error.to_string())),
+    }
+}
+
+/// Opens the port. One that somebody else has is waited for: that program may be stopped, and is nobody's to end.
+async fn open_port(server: &Server) -> Result<(), CliError> {
+    match server.open_port().await {
+        Ok(()) => Ok(()),
+        Err(error) if error.code() == "port-taken" => {
+            eprintln!("deskgrid: {error} Deskgrid waits until the port is free; Ctrl-C ends it.");
+            server.until_open().await;
+            Ok(())
+        }
+        Err(error) => Err(CliError::Start(error.to_string())),
+    }
+}
+
+/// Where the Deskgrid is that has our data folder, in its own words if it answers.
+async fn running_already(settings: SettingsSource, error: &StartError) -> CliError {
+    let settings = tokio::task::spawn_blocking(move || settings.load()).await;
+    let Ok(Ok(settings)) = settings else { return CliError::Start(error.to_string()) };
+    match door::running(&settings.data_directory).await {
+        Some(running) => CliError::RunningAlready {
+            folder: settings.data_directory,
+            process: error.process_in_folder(),
+            running,
+        },
+        None => CliError::Start(error.to_string()),
+    }
 }
 
 /// A small runtime: one thread per CPU, but at least two, so that one slow request never stops the others.

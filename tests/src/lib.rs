@@ -12,6 +12,7 @@
 pub mod browser;
 pub mod clock;
 pub mod command;
+pub mod crash;
 pub mod dashboard;
 pub mod desktop;
 pub mod door;
@@ -24,8 +25,10 @@ pub mod notifications;
 pub mod page;
 pub mod raw;
 pub mod registry;
+pub mod relay;
 pub mod server;
 pub mod session;
+pub mod small_disk;
 pub mod tray;
 pub mod ui;
 pub mod user;
@@ -43,6 +46,7 @@ pub use page::Page;
 pub use raw::Raw;
 pub use registry::{Picture, Registry};
 pub use server::{Deskgrid, Options};
+pub use small_disk::OnSmallDisk;
 pub use web::Web;
 
 use serde_json::{Value, json};

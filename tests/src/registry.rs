@@ -229,7 +229,7 @@ fn busybox_layer(is_shared: bool) -> Vec<u8> {
     if !is_shared {
         append(&mut archive, "unique", unique().as_bytes(), 0o644);
     }
-    for applet in ["sh", "echo", "sleep", "wc", "cat"] {
+    for applet in ["sh", "echo", "sleep", "wc", "cat", "mkdir", "seq"] {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Symlink);
         header.set_size(0);

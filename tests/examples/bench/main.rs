@@ -7,6 +7,7 @@
 #![allow(clippy::expect_used, reason = "a benchmark that cannot go on ends and says where")]
 
 mod bare;
+mod builds;
 mod command_line;
 mod container_files;
 mod desktop;
@@ -22,6 +23,7 @@ mod repeated;
 mod samples;
 mod start;
 mod table;
+mod takeover;
 mod throughput;
 
 use std::process::ExitCode;
@@ -56,7 +58,9 @@ enum Theme {
     Output,
     Lines,
     Queue,
+    Builds,
     Desktop,
+    Takeover,
 }
 
 /// How much is measured.
@@ -72,10 +76,14 @@ pub(crate) struct Scale {
     pub(crate) repeats: usize,
     /// Bytes of the big file.
     pub(crate) bytes: u64,
+    /// Bytes of the big build context.
+    pub(crate) context: u64,
     /// Lines of the long log.
     pub(crate) lines: u64,
     /// Jobs that wait in the long queue.
     pub(crate) queued: usize,
+    /// Jobs that run when the server is killed.
+    pub(crate) taken_over: usize,
 }
 
 const FULL: Scale = Scale {
@@ -84,12 +92,23 @@ const FULL: Scale = Scale {
     jobs: 200,
     repeats: 100,
     bytes: 1 << 30,
+    context: 500 << 20,
     lines: 200_000,
     queued: 10_000,
+    taken_over: 50,
 };
 
-const QUICK: Scale =
-    Scale { rounds: 2, long_rounds: 1, jobs: 8, repeats: 5, bytes: 8 << 20, lines: 5_000, queued: 200 };
+const QUICK: Scale = Scale {
+    rounds: 2,
+    long_rounds: 1,
+    jobs: 8,
+    repeats: 5,
+    bytes: 8 << 20,
+    context: 8 << 20,
+    lines: 5_000,
+    queued: 200,
+    taken_over: 4,
+};
 
 /// What the themes share.
 pub(crate) struct Bench {
@@ -154,6 +173,8 @@ async fn measure(theme: Theme, bench: &mut Bench) -> Vec<Row> {
         Theme::Output => container_files::measure_output(bench).await,
         Theme::Lines => lines::measure(bench).await,
         Theme::Queue => queue::measure(bench).await,
+        Theme::Builds => builds::measure(bench).await,
+        Theme::Takeover => in_place(takeover::measure(bench)),
         Theme::Desktop => in_place(desktop::measure(bench.scale)),
     }
 }

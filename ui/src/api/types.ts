@@ -25,11 +25,15 @@ export type Engine = {
   memory: number | null;
 };
 
+/** What the person has to know of the disk and of what lies there. */
+export type Notice = { code: string; words: string; canBeDismissed: boolean };
+
 export type Desk = {
   version: string;
   platform: "linux" | "macos" | "windows";
   doors: Doors;
   problem: { code: string; words: string } | null;
+  notices?: Notice[];
   address: string;
   port: number;
   engine: Engine;
@@ -44,7 +48,7 @@ export type Desk = {
 
 export type Phase = "queued" | "running" | "finished";
 export type Reason = "Success" | "Error" | "TimedOut" | "Cancelled" | "JobReplacedByClient" | "Deleted";
-export type Step = "image" | "inputs" | "create" | "run" | "collect";
+export type Step = "image" | "build" | "inputs" | "create" | "run" | "collect";
 
 export type Live = {
   step: Step;

@@ -171,7 +171,8 @@ pub(crate) fn registries(around: &Surroundings) -> Vec<String> {
     let named = |key: &String| {
         if key == DEFAULT_REGISTRY_KEY { Some("docker.io".to_owned()) } else { host(key) }
     };
-    read_config(around).auths.keys().filter_map(named).collect()
+    let config = read_config(around);
+    config.auths.keys().chain(config.helpers.keys()).filter_map(named).collect()
 }
 
 /// Whether a key of `auths` means `registry`: keys are host names, at times with a scheme and a path.

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use bollard::errors::Error as Bollard;
 
+/// What systems say of a disk that takes no more.
+const FULL: [&str; 2] = ["no space left on device", "disk quota exceeded"];
+
 /// A call to the engine that did not work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
@@ -67,6 +70,15 @@ pub enum EngineError {
         /// Names the image, and what to do.
         message: String,
     },
+    /// The engine's own disk is full, wherever that is.
+    #[error(
+        "The container engine's disk is full ({detail}). Free space there, for example with `docker system prune`, \
+         then run the job again."
+    )]
+    NoSpace {
+        /// The engine's words.
+        detail: String,
+    },
     /// The image could not be built; the same Dockerfile fails again.
     #[error("{message}")]
     BuildFailed {
@@ -119,6 +131,7 @@ impl EngineError {
             Self::LimitRefused { .. } => "limit-refused",
             Self::NoSuchFile { .. } => "no-such-file",
             Self::CannotStart { .. } => "cannot-start",
+            Self::NoSpace { .. } => "no-space",
             Self::Image { problem, .. } => problem.code(),
             Self::BuildFailed { .. } => "build-failed",
             Self::Refused { .. } => "engine-refused",
@@ -159,6 +172,7 @@ impl EngineError {
                 problem: ImageProblem::NotFound,
                 message: format!("The image is not in the engine any more ({message})."),
             },
+            _ if FULL.iter().any(|full| words.contains(full)) => Self::NoSpace { detail: message },
             _ => Self::Refused { doing, status, message },
         }
     }
@@ -240,7 +254,7 @@ fn login_argument(image: &str) -> String {
 
 pub(crate) fn pull_problem(said: &str) -> ImageProblem {
     const WORDS: [(ImageProblem, &[&str]); 8] = [
-        (ImageProblem::NoSpace, &["no space left on device", "disk quota exceeded"]),
+        (ImageProblem::NoSpace, &FULL),
         (
             ImageProblem::BadName,
             &["invalid reference format", "invalid repository name", "invalid tag format"],
@@ -368,6 +382,19 @@ mod tests {
             ("something new", Other),
         ] {
             assert_eq!(problem_of(said), wanted, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_full_disk_of_the_engine_is_told_as_that_whatever_was_being_done() {
+        for (status, said) in [
+            (500, "mkdir /var/lib/docker/overlay2/a-init: no space left on device"),
+            (500, "error creating overlay mount to /x: Disk quota exceeded"),
+        ] {
+            let error = EngineError::of_answer("creating a container", status, said.to_owned());
+            assert_eq!(error.code(), "no-space", "{said}");
+            let words = error.to_string();
+            assert!(words.contains("disk is full") && words.contains("docker system prune"), "{words}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Fetches one image from its registry: with the person's credentials, more than once where the network fails for a
 //! moment, and for another kind of processor where there is none for this one and the engine can emulate.
 //!
-//! Who waits for it and what becomes of it when nobody does is in `pull`; what a person calls the image, in `image`.
+//! Who waits for it and what becomes of it when nobody does is in `joint`; what a person calls the image, in `image`.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use bollard::BollardRequest;
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error as Bollard;
 use bollard::query_parameters::CreateImageOptionsBuilder;
+use deskgrid_fault::{Point, point};
 use futures_util::StreamExt as _;
 
 use crate::credentials;
@@ -101,6 +102,7 @@ impl Fetching<'_> {
                 Ok(Ok(None)) => return Ok(()),
                 Ok(Ok(Some(message))) => message,
             };
+            point(Point::ImagePulling);
             if let Some(progress) = self.meter.next(message) {
                 self.said.tell(progress);
             }
@@ -128,9 +130,9 @@ pub(crate) fn with_url_safe_credentials(mut request: BollardRequest) -> BollardR
 
 fn failure(image: &str, error: Bollard) -> EngineError {
     match EngineError::of(DOING, error) {
-        EngineError::Refused { message, .. } | EngineError::Image { message, .. } => {
-            pull_failure(image, &message)
-        }
+        EngineError::Refused { message, .. }
+        | EngineError::Image { message, .. }
+        | EngineError::NoSpace { detail: message } => pull_failure(image, &message),
         other => other,
     }
 }

@@ -1,6 +1,7 @@
 //! Images: having one in the engine, whatever that takes, and what it brings along.
 
 use bollard::models::ImageInspect;
+use deskgrid_fault::{Point, point};
 use futures_util::FutureExt as _;
 
 use crate::engine::{Engine, QUESTION};
@@ -47,9 +48,11 @@ impl Engine {
         if let Some(image) = self.local_image(&wanted).await?
             && platform.is_none_or(|platform| is_for(&image, platform))
         {
+            point(Point::ImageFound);
             return Ok(image);
         }
         self.pull(&wanted, platform, progress).await?;
+        point(Point::ImagePulled);
         self.local_image(&wanted).await?.ok_or_else(|| EngineError::Image {
             problem: ImageProblem::Other,
             message: format!("The image {reference:?} was fetched and then removed. Submit the job again."),

@@ -23,10 +23,13 @@ mod moving;
 mod names;
 mod page;
 mod peer;
+mod port_holder;
 mod protect;
 mod serve;
 mod site;
 mod socket;
+#[cfg(target_os = "linux")]
+mod socket_table;
 mod status;
 mod stream;
 mod submission;
@@ -37,5 +40,6 @@ pub use admin::{
 };
 pub use invitations::Invitations;
 pub use local::{LocalDoor, OpenDoor};
+pub use port_holder::{HolderProcess, PortHolder, SERVER, port_holder};
 pub use serve::serve;
 pub use site::{Admission, Site, SiteInfo};

@@ -1,8 +1,11 @@
 //! Headers that keep every answer out of the hands of pages that did not ask for it in the open, and that take from an
-//! answer the power to act as one of our pages. A route that needs something else says so itself.
+//! answer the power to act as one of our pages. A route that needs something else says so itself. They also say who
+//! answers, by which a second Deskgrid knows the first.
 
 use axum::extract::Request;
-use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderMap, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CONTENT_SECURITY_POLICY, HeaderMap, REFERRER_POLICY, SERVER, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -24,6 +27,7 @@ fn mark(headers: &mut HeaderMap) {
         (CONTENT_SECURITY_POLICY, LIFELESS),
         (REFERRER_POLICY, "no-referrer"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (SERVER, crate::SERVER),
     ] {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }

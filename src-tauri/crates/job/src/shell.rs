@@ -107,7 +107,7 @@ fn arguments(definition: &Definition) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DataRef, Needs};
+    use crate::{DataRef, ImageSource, Needs};
 
     fn definition(command: Option<Command>) -> Definition {
         Definition {

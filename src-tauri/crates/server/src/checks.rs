@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use deskgrid_docker::{EngineState, EngineWatch, Reach};
 use deskgrid_http::{Check, Verdict};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 
+use crate::holder::Holder;
 use crate::settings::{Settings, SettingsError, SettingsSource};
 
 /// An engine that answers at all does so within this time.
 const ENGINE_TIMEOUT: Duration = Duration::from_secs(6);
-/// Whoever holds the port and does not answer within this time is no server of ours.
-const PORT_TIMEOUT: Duration = Duration::from_secs(2);
 /// An image and its outputs rarely fit into less, in bytes.
 const LITTLE_SPACE: u64 = 10 << 30;
 /// With less than this not even the job records are safe, in bytes.
@@ -30,7 +30,7 @@ pub async fn check(source: Result<SettingsSource, SettingsError>) -> Vec<Check> 
         Ok(Ok((source, loaded))) => checks.extend(check_with(&source, loaded).await),
         Ok(Err(error)) => {
             checks.push(Check::new("settings", Verdict::Problem, error.to_string()));
-            checks.extend(engine(None).await);
+            checks.extend(engine(&EngineWatch::start(None)).await);
         }
         Err(error) => checks.push(Check::new("settings", Verdict::Problem, error.to_string())),
     }
@@ -39,7 +39,8 @@ pub async fn check(source: Result<SettingsSource, SettingsError>) -> Vec<Check> 
 
 async fn check_with(source: &SettingsSource, loaded: Settings) -> Vec<Check> {
     let folder = tokio::task::spawn_blocking(move || data_folder(&loaded.data_directory));
-    let (engine, port, folder) = tokio::join!(engine(loaded.docker_host), port(loaded.port), folder);
+    let watch = EngineWatch::start(loaded.docker_host);
+    let (engine, port, folder) = tokio::join!(engine(&watch), port(loaded.port, watch.state()), folder);
     let mut checks = vec![settings(source)];
     checks.extend(engine);
     checks.push(port);
@@ -69,8 +70,7 @@ fn settings(source: &SettingsSource) -> Check {
 }
 
 /// Which engine there is, and what jobs in it can reach.
-async fn engine(docker_host: Option<String>) -> Vec<Check> {
-    let watch = EngineWatch::start(docker_host);
+async fn engine(watch: &EngineWatch) -> Vec<Check> {
     let mut state = watch.state();
     // An engine that is asked too early, or none at all, is a change too: the watch tells what it found.
     let _ = tokio::time::timeout(ENGINE_TIMEOUT, state.changed()).await;
@@ -90,14 +90,16 @@ fn reach(reach: Reach) -> Check {
 }
 
 /// Whether the port is free, or who has it.
-async fn port(port: u16) -> Check {
+async fn port(port: u16, engine: watch::Receiver<EngineState>) -> Check {
     const NAME: &str = "port";
     if port == 0 {
         return Check::new(NAME, Verdict::Fine, "The server takes any free port.");
     }
     match TcpListener::bind(("127.0.0.1", port)).await {
         Ok(_) => Check::new(NAME, Verdict::Fine, format!("Port {port} is free.")),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => holder(port).await,
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            taken(port, &Holder::of(port, engine).await)
+        }
         Err(error) => Check::new(
             NAME,
             Verdict::Problem,
@@ -107,28 +109,19 @@ async fn port(port: u16) -> Check {
 }
 
 /// Who has the port.
-async fn holder(port: u16) -> Check {
+fn taken(port: u16, holder: &Holder) -> Check {
     const NAME: &str = "port";
-    if answers_as_ours(port).await {
+    if holder.is_deskgrid {
         let message = format!(
-            "A Deskgrid server, or another of its protocol, answers on port {port}. To start a second one choose \
-             another port with --port."
+            "A Deskgrid server answers on port {port}. To start a second one choose another port with --port."
         );
         return Check::new(NAME, Verdict::Fine, message);
     }
-    let what = match TcpStream::connect(("127.0.0.1", port)).await {
-        Ok(_) => "Another program listens on",
-        Err(_) => "Another program holds",
-    };
-    let message =
-        format!("{what} port {port}. Stop it, or choose another port with --port; web pages expect 8000.");
+    let message = format!(
+        "Port {port} is taken by {holder}. {}, or choose another port with --port; web pages expect 8000.",
+        holder.advice()
+    );
     Check::new(NAME, Verdict::Problem, message)
-}
-
-async fn answers_as_ours(port: u16) -> bool {
-    let Ok(http) = reqwest::Client::builder().no_proxy().timeout(PORT_TIMEOUT).build() else { return false };
-    let Ok(health) = http.get(format!("http://127.0.0.1:{port}/health")).send().await else { return false };
-    health.status().is_success() && health.text().await.is_ok_and(|text| text.trim() == "OK")
 }
 
 /// Whether the data folder can be written to, is ours alone, and has room.
@@ -139,7 +132,9 @@ fn data_folder(folder: &Path) -> Vec<Check> {
             format!("No part of {} exists. Choose another with --data-directory.", folder.display());
         return vec![Check::new("data folder", Verdict::Problem, message)];
     };
-    vec![writable(folder, existing), permissions(folder), space(existing)]
+    let mut checks = vec![writable(folder, existing), permissions(folder), space(existing)];
+    checks.extend(damaged(folder));
+    checks
 }
 
 fn writable(folder: &Path, existing: &Path) -> Check {
@@ -177,6 +172,19 @@ fn open_to_others(path: &Path) -> Option<String> {
 #[cfg(not(unix))]
 fn open_to_others(_path: &Path) -> Option<String> {
     None
+}
+
+/// What was found damaged and set aside, until the person deletes it.
+fn damaged(folder: &Path) -> Option<Check> {
+    let aside = folder.join(deskgrid_store::DAMAGED);
+    let count = std::fs::read_dir(&aside).ok()?.count();
+    let message = format!(
+        "{count} damaged {} set aside in {}. Run `deskgrid verify` to check all others, and look after your backups: \
+         the disk may be failing. Delete that folder when you do not need it.",
+        if count == 1 { "file was" } else { "files were" },
+        aside.display()
+    );
+    (count > 0).then(|| Check::new("damage", Verdict::Warning, message))
 }
 
 fn space(existing: &Path) -> Check {
@@ -226,11 +234,13 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let number = listener.local_addr().unwrap().port();
         let stranger = tokio::spawn(async move { while listener.accept().await.is_ok() {} });
-        assert_eq!(port(number).await.verdict, Verdict::Problem);
+        let watch = EngineWatch::start(Some("unix:///nonexistent/engine.sock".to_owned()));
+        let port = async |number| port(number, watch.state()).await.verdict;
+        assert_eq!(port(number).await, Verdict::Problem);
         stranger.abort();
         assert!(stranger.await.is_err());
-        assert_eq!(port(number).await.verdict, Verdict::Fine);
-        assert_eq!(port(0).await.verdict, Verdict::Fine);
+        assert_eq!(port(number).await, Verdict::Fine);
+        assert_eq!(port(0).await, Verdict::Fine);
     }
 
     #[test]

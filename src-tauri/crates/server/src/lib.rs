@@ -4,6 +4,7 @@
 
 mod books;
 mod checks;
+mod holder;
 mod listen;
 mod porter;
 mod premises;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deskgrid_docker::EngineWatch;
-use deskgrid_http::{AccessRules, Admission, Invitations, Site, SiteInfo};
+use deskgrid_http::{AccessRules, Admission, DoorState, Invitations, Site, SiteInfo};
 use deskgrid_sites::Sites;
 use deskgrid_store::{Store, StoreError};
 use deskgrid_worker::{Limits, Running, Setup, WorkerError};
@@ -39,12 +40,14 @@ pub enum StartError {
     Settings(#[from] SettingsError),
     /// The port is not free.
     #[error(
-        "Port {port} on this computer is taken by another program. Stop that program (another Deskgrid, or the older \
-         container worker?), or choose another port with --port."
+        "Port {port} on this computer is taken by {holder}. {}, or choose another port in the settings or with --port.",
+        holder.advice()
     )]
     PortTaken {
         /// The port.
         port: u16,
+        /// Who has it.
+        holder: Box<Holder>,
     },
     /// The system does not let us listen.
     #[error("Deskgrid may not listen on port {port}: {problem}. Choose another port with --port.")]
@@ -77,6 +80,14 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// The process that has the data folder already, where it is that and is known.
+    pub fn process_in_folder(&self) -> Option<u32> {
+        match self {
+            Self::Store(StoreError::InUse { pid, .. }) => *pid,
+            _ => None,
+        }
+    }
+
     /// Stable across versions.
     pub fn code(&self) -> &'static str {
         match self {
@@ -112,7 +123,8 @@ pub struct Server {
 pub use checks::check;
 pub use deskgrid_http::{Check, Complaint, JobsAtQuit, LocalDoor, Move, Shell, Verdict};
 pub use deskgrid_sites as sites;
-pub use deskgrid_store::Token;
+pub use deskgrid_store::{Findings, StoreError as FolderError, Token, VerifyProgress};
+pub use holder::Holder;
 pub use relocation::{Relocation, RelocationError, relocate};
 
 /// The token of the running server that keeps its data in this folder; none when none runs there. Blocks on the
@@ -122,6 +134,15 @@ pub use relocation::{Relocation, RelocationError, relocate};
 /// When it may not be read.
 pub fn token(data_directory: &std::path::Path) -> Result<Option<Token>, StoreError> {
     Token::of_running(data_directory)
+}
+
+/// Verifies all that is kept in this folder, of which no server runs.
+///
+/// # Errors
+/// [`StoreError::InUse`] when one does: it has to be asked then.
+pub async fn verify(data_directory: PathBuf, progress: Arc<VerifyProgress>) -> Result<Findings, StoreError> {
+    let opened = tokio::task::spawn_blocking(move || Store::open(&data_directory));
+    opened.await.map_err(|_| StoreError::Stopped)??.verify(progress).await
 }
 
 impl Server {
@@ -167,6 +188,7 @@ impl Server {
             access: access_sender.clone(),
             base_url: base_url_sender,
             on: on_sender,
+            engine: engine.state(),
         };
         let (porter, show) = Porter::new(post);
         let porter = Arc::new(porter);
@@ -219,6 +241,15 @@ impl Server {
     /// [`StartError`] says why it could not be opened at once.
     pub async fn open_port(&self) -> Result<(), StartError> {
         self.porter.open().await
+    }
+
+    /// Waits until the port is open, which another program may hold for as long as it likes.
+    pub async fn until_open(&self) {
+        let mut state = self.porter.state();
+        if state.wait_for(|state| *state == DoorState::Open).await.is_err() {
+            // The porter is gone, and with it every hope.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Where it listens, as a URL without a slash at its end.
@@ -281,7 +312,7 @@ fn limits(settings: &Settings) -> Limits {
         memory: settings.memory,
         gpus: settings.gpus.clone(),
         max_duration: settings.max_job_duration,
-        contexts: deskgrid_worker::ContextLimits::default(),
+        contexts: settings.contexts,
     }
 }
 

@@ -58,7 +58,7 @@ async fn listen_on_both(port: u16) -> Result<(Vec<TcpListener>, u16), StartError
     let port = first.local_addr().map_err(|problem| refused(port, problem))?.port();
     match bind(Ipv6Addr::LOCALHOST.into(), port).await {
         Ok(second) => Ok((vec![first, second], port)),
-        Err(problem) if problem.kind() == io::ErrorKind::AddrInUse => Err(StartError::PortTaken { port }),
+        Err(problem) if problem.kind() == io::ErrorKind::AddrInUse => Err(taken(port)),
         Err(problem) => {
             tracing::debug!(%problem, "this computer has no IPv6; listening on 127.0.0.1 only");
             Ok((vec![first], port))
@@ -72,9 +72,14 @@ async fn bind(address: IpAddr, port: u16) -> io::Result<TcpListener> {
 
 fn refused(port: u16, problem: io::Error) -> StartError {
     match problem.kind() {
-        io::ErrorKind::AddrInUse => StartError::PortTaken { port },
+        io::ErrorKind::AddrInUse => taken(port),
         _ => StartError::CannotListen { port, problem },
     }
+}
+
+/// Who has it is for the porter to find out.
+fn taken(port: u16) -> StartError {
+    StartError::PortTaken { port, holder: Box::default() }
 }
 
 #[cfg(test)]

@@ -5,17 +5,22 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use deskgrid_docker::EngineState;
 use deskgrid_http::{AccessRules, Complaint, DoorState, Site};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::holder::Holder;
 use crate::settings::Settings;
 use crate::{StartError, listen, rules};
 
 /// Between attempts to open a port that another program holds.
 const TRY_AGAIN: Duration = Duration::from_secs(3);
+/// Between looks at who holds it: each asks that program a question.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// Requests to the porter at once; more wait.
 const INBOX: usize = 8;
 
@@ -39,6 +44,8 @@ pub(crate) struct Post {
     pub(crate) base_url: watch::Sender<String>,
     /// Whether jobs may start.
     pub(crate) on: watch::Sender<bool>,
+    /// Knows which container has a port.
+    pub(crate) engine: watch::Receiver<EngineState>,
 }
 
 impl Porter {
@@ -49,7 +56,9 @@ impl Porter {
         let (show, shown) = oneshot::channel();
         let work = async move {
             if let Ok(site) = shown.await {
-                Task { post, site, requests, state: state_sender, open: None, wanted: false }.work().await;
+                Task { post, site, requests, state: state_sender, open: None, wanted: false, holder: None }
+                    .work()
+                    .await;
             }
         };
         (Self { commands, state, _task: AbortOnDropHandle::new(tokio::spawn(work)) }, show)
@@ -121,6 +130,8 @@ struct Task {
     state: watch::Sender<DoorState>,
     open: Option<Open>,
     wanted: bool,
+    /// Who holds which port, and when that was found out.
+    holder: Option<(u16, Holder, Instant)>,
 }
 
 impl Task {
@@ -146,6 +157,8 @@ impl Task {
         match command {
             Command::Open(reply) => {
                 self.wanted = true;
+                // Whoever asks may have stopped who had it.
+                self.holder = None;
                 self.post.on.send_replace(true);
                 let outcome = self.try_open().await;
                 let _ = reply.send(outcome);
@@ -194,6 +207,7 @@ impl Task {
         let (listeners, port) = match listen::listen(known.unwrap_or(wanted.0), wanted.1).await {
             Ok(opened) => opened,
             Err(error) => {
+                let error = self.with_holder(error).await;
                 self.tell(DoorState::Blocked(complaint(&error)));
                 return Err(error);
             }
@@ -204,8 +218,21 @@ impl Task {
         let (shut, closed) = (CancellationToken::new(), CancellationToken::new());
         let serving = deskgrid_http::serve(listeners, self.site.clone(), shut.clone(), closed.clone());
         self.open = Some(Open { wanted, shut, closed, served: tokio::spawn(serving) });
+        self.holder = None;
         self.tell(DoorState::Open);
         Ok(())
+    }
+
+    /// Adds to the news that a port is taken who has it.
+    async fn with_holder(&mut self, error: StartError) -> StartError {
+        let StartError::PortTaken { port, .. } = error else { return error };
+        let known = self.holder.take().filter(|(of, _, at)| *of == port && at.elapsed() < LOOK_AGAIN);
+        let known = match known {
+            Some(known) => known,
+            None => (port, Holder::of(port, self.post.engine.clone()).await, Instant::now()),
+        };
+        let holder = Box::new(self.holder.insert(known).1.clone());
+        StartError::PortTaken { port, holder }
     }
 
     fn tell(&self, state: DoorState) {

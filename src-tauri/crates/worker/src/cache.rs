@@ -3,6 +3,7 @@
 //! Nothing is known here but what the records, the folder and the engine say at the moment of a look. What is removed
 //! is looked at once more right before, so that a job that came meanwhile keeps what it needs.
 
+mod built;
 mod keeper;
 mod plan;
 mod removal;
@@ -17,6 +18,7 @@ use deskgrid_job::{BlobHash, JobId, Time};
 use deskgrid_store::Origin;
 use tokio::sync::{Notify, watch};
 
+pub(crate) use built::{images_of, remove_if_deleted, remove_unused};
 pub(crate) use keeper::keep;
 pub use plan::plan;
 

@@ -44,7 +44,12 @@ pub(super) async fn endless(door: &Door) -> String {
     let id =
         door.post("/q/local", &json!({"definition": definition})).await["jobId"].as_str().unwrap().to_owned();
     let path = format!("/api/jobs/{id}");
-    eventually("the job runs", async || door.get(&path).await["live"]["step"] == json!("run")).await;
+    eventually("the job runs", async || {
+        let job = door.get(&path).await;
+        assert_ne!(job["phase"], "finished", "{job}");
+        job["live"]["step"] == json!("run")
+    })
+    .await;
     id
 }
 
@@ -133,6 +138,8 @@ async fn a_taken_port_needs_attention_until_it_is_free() {
     let icon = tray.icon().await;
     let shown = icon.until("it needs attention", |shown| shown.status == "NeedsAttention").await;
     assert!(shown.status_line().starts_with(&format!("Port {port} ")), "{}", shown.status_line());
+    let holder = format!("(process {})", std::process::id());
+    assert!(shown.tooltip.contains(&holder), "it says who has it: {}", shown.tooltip);
     drop(taken);
     icon.click(&["Try again"]).await;
     icon.until("it is idle", is_idle).await;

@@ -1,10 +1,8 @@
 //! What the classic builder writes: text in pieces, steps by their number, and the messages of pulls.
 
 use bollard::models::{BuildInfo, CreateImageInfo};
-use tokio::time::Instant;
 
 use super::{BuildProgress, Reader};
-use crate::pace::Pace;
 use crate::progress::Meter;
 
 /// The builder paints what a step writes to its standard error in this colour.
@@ -20,7 +18,6 @@ pub(super) struct Text {
     stderr: String,
     step: Option<Step>,
     meter: Meter,
-    pace: Pace,
     pulled: Vec<String>,
 }
 
@@ -76,10 +73,11 @@ impl Text {
             progress_detail: message.progress_detail,
             ..CreateImageInfo::default()
         };
+        // Counts of a layer's bytes come many times a second: `docker build` tells of them in a terminal only.
         if let Some(progress) = self.meter.next(message)
-            && let Some(text) = self.pace.take(&progress, Instant::now())
+            && progress.layer.is_none()
         {
-            told.push(self.line(&text, false));
+            told.push(self.line(&progress.line, false));
         }
     }
 }

@@ -7,12 +7,13 @@ use super::{BuildOrder, Reader};
 use crate::error::{EngineError, ImageProblem, pull_failure, pull_problem};
 
 /// What engines put before their words and what tells nobody anything.
-const NOISE: [&str; 5] = [
+const NOISE: [&str; 6] = [
     "failed to solve with frontend dockerfile.v0: ",
     "failed to create LLB definition: ",
     "failed to solve: ",
     "rpc error: code = Unknown desc = ",
     "failed to build LLB: ",
+    "failed to compute cache key: ",
 ];
 
 /// The engine's error in our terms.
@@ -117,6 +118,7 @@ mod tests {
             args: [].into(),
             platform: None,
             has_network: true,
+            worker: "w".into(),
         }
     }
 

@@ -19,6 +19,7 @@ use bytes::Bytes;
 use futures_util::stream::Stream;
 use tokio::sync::mpsc;
 
+use crate::LABEL_WORKER;
 use crate::cli_config;
 use crate::engine::{Engine, EngineInfo};
 use crate::error::EngineError;
@@ -45,6 +46,8 @@ pub struct BuildOrder {
     pub platform: Option<String>,
     /// Whether its steps can reach the internet.
     pub has_network: bool,
+    /// The worker that has it built, as on its containers.
+    pub worker: String,
 }
 
 /// Something that a builder said.
@@ -87,22 +90,25 @@ trait Reader: Send {
 
 /// Who builds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Builder {
+pub enum Builder {
+    /// The one that builds steps side by side and keeps what it built before.
     BuildKit,
+    /// The one that every engine has.
     Classic,
 }
 
 impl Builder {
-    /// `BuildKit` is in every Docker for Linux containers since API 1.39. As for the docker command line, the person
-    /// can ask for the classic builder by `DOCKER_BUILDKIT=0`.
+    /// `BuildKit` is in every Docker for Linux containers since API 1.39.
+    pub(crate) fn best(api_version: &str, os: &str, is_podman: bool) -> Self {
+        let minor = api_version.strip_prefix("1.").and_then(|minor| minor.parse().ok()).unwrap_or(0);
+        if is_podman || os == "windows" || minor < 39 { Self::Classic } else { Self::BuildKit }
+    }
+
+    /// The engine's best. As for the docker command line, the person can ask for the classic one by
+    /// `DOCKER_BUILDKIT=0`.
     fn of(info: &EngineInfo, around: &Surroundings) -> Self {
         let is_refused = around.var("DOCKER_BUILDKIT").is_some_and(|value| value == "0" || value == "false");
-        let minor = info.api_version.strip_prefix("1.").and_then(|minor| minor.parse().ok()).unwrap_or(0);
-        if is_refused || info.is_podman || info.os == "windows" || minor < 39 {
-            Self::Classic
-        } else {
-            Self::BuildKit
-        }
+        if is_refused { Self::Classic } else { info.builder }
     }
 }
 
@@ -195,7 +201,7 @@ impl BuildOrder {
             .rm(true)
             .forcerm(true)
             .buildargs(&args)
-            .labels(&HashMap::from([(BUILD_LABEL, tag)]))
+            .labels(&HashMap::from([(BUILD_LABEL, tag), (LABEL_WORKER, self.worker.as_str())]))
             .networkmode(if self.has_network { "default" } else { "none" })
             .platform(self.platform.as_deref().unwrap_or_default())
             .target(self.target.as_deref().unwrap_or_default())

@@ -43,7 +43,7 @@ fn images<'a>(instruction: &str, rest: &'a str) -> Vec<&'a str> {
     } else if instruction.starts_with('#') {
         // `# syntax=image` and `#syntax=image`.
         let directive = rest.trim().strip_prefix("syntax=");
-        directive.into_iter().flat_map(|image| image.split_whitespace().next()).collect()
+        directive.into_iter().filter_map(|image| image.split_whitespace().next()).collect()
     } else {
         Vec::new()
     }
@@ -62,16 +62,13 @@ fn filled_in(word: &str, known: &BTreeMap<String, String>) -> String {
     while let Some(start) = rest.find('$') {
         filled.push_str(&rest[..start]);
         let after = &rest[start + 1..];
-        let (name, end) = match after.strip_prefix('{') {
-            Some(inner) => {
-                let length = inner.find('}').unwrap_or(inner.len());
-                (&inner[..length], (length + 2).min(after.len()))
-            }
-            None => {
-                let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-                let length = after.find(|c| !is_name(c)).unwrap_or(after.len());
-                (&after[..length], length)
-            }
+        let (name, end) = if let Some(inner) = after.strip_prefix('{') {
+            let length = inner.find('}').unwrap_or(inner.len());
+            (&inner[..length], (length + 2).min(after.len()))
+        } else {
+            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let length = after.find(|c| !is_name(c)).unwrap_or(after.len());
+            (&after[..length], length)
         };
         let (name, default) = name.split_once(":-").unwrap_or((name, ""));
         let value = known.get(name).filter(|value| !value.is_empty());

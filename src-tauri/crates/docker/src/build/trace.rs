@@ -64,7 +64,7 @@ impl<'a> Place<'a> {
 impl Trace {
     fn status(&mut self, status: StatusResponse, told: &mut Vec<BuildProgress>) {
         for vertex in status.vertexes {
-            self.vertex(vertex, told);
+            self.vertex(&vertex, told);
         }
         for status in status.statuses {
             self.part(&status, told);
@@ -79,7 +79,7 @@ impl Trace {
         told.push(BuildProgress { line, is_stderr, done: self.done.min(total), total });
     }
 
-    fn vertex(&mut self, vertex: Vertex, told: &mut Vec<BuildProgress>) {
+    fn vertex(&mut self, vertex: &Vertex, told: &mut Vec<BuildProgress>) {
         let place = Place::parse(&vertex.name);
         if let Some(place) = &place {
             self.stages.insert(place.stage.to_owned(), place.total);
@@ -95,7 +95,7 @@ impl Trace {
             self.tell(told, line, false);
         }
         if let Some(completed) = vertex.completed {
-            self.end(&vertex, seconds(completed.seconds, completed.nanos), shown, told);
+            self.end(vertex, seconds(completed.seconds, completed.nanos), shown, told);
         }
     }
 

@@ -153,7 +153,9 @@ mod tests {
 
     fn setup(store: Store, engine: &EngineWatch) -> Setup {
         let max_duration = Duration::from_secs(60);
-        let limits = Limits { cpu_millis: Some(1000), memory: None, gpus: Vec::new(), max_duration };
+        let contexts = crate::ContextLimits::default();
+        let limits =
+            Limits { cpu_millis: Some(1000), memory: None, gpus: Vec::new(), max_duration, contexts };
         Setup {
             store,
             engine: engine.state(),

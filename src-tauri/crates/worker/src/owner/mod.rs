@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deskgrid_docker::{Engine, EngineState, OurContainer};
+use deskgrid_fault::{Point, point};
 use deskgrid_job::queue::{Capacity, Effect, Event, LISTED_AFTER_END, Queue, Situation};
 use deskgrid_job::{Hold, JobId, Phase, Time};
 use deskgrid_store::{Change, PendingCall};
@@ -35,6 +36,8 @@ const INBOX: usize = 1024;
 const BATCH: usize = 512;
 /// After a failed write the owner tries again this much later.
 const DISK_PAUSE: Duration = Duration::from_secs(1);
+/// It says so at the first failure, and after so many more.
+const TRIES_PER_WORD: u32 = 60;
 
 /// What others ask of the owner.
 pub(crate) enum Request {
@@ -283,7 +286,14 @@ impl Owner {
                 Input::TimePassed => self.apply(Event::Tick, &mut decided),
             }
         }
-        self.store(std::mem::take(&mut decided.changes)).await;
+        let changes = std::mem::take(&mut decided.changes);
+        let images = cache::images_of(&self.kit, &changes).await;
+        point(Point::BatchDecided);
+        self.store(changes).await;
+        point(Point::BatchStored);
+        if !images.is_empty() {
+            self.tasks.spawn(cache::remove_unused(self.kit.clone(), images));
+        }
         let situation = self.queue.situation();
         self.situation.send_if_modified(|old| std::mem::replace(old, situation.clone()) != situation);
         self.act(decided);
@@ -352,8 +362,12 @@ impl Owner {
         if changes.is_empty() {
             return;
         }
+        let mut tries = 0_u32;
         while let Err(error) = self.kit.store.commit(changes.clone()).await {
-            tracing::error!(%error, "could not write the database; trying again");
+            if tries.is_multiple_of(TRIES_PER_WORD) {
+                tracing::error!(%error, "could not write the database; trying again until it can be written");
+            }
+            tries += 1;
             tokio::time::sleep(DISK_PAUSE).await;
         }
     }

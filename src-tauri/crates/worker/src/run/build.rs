@@ -112,7 +112,9 @@ async fn build(
     said: &Said<Told>,
 ) -> Result<Image, Interruption> {
     let Prepared { context, remarks } = context::prepare(kit, block, said).await?;
-    remarks.into_iter().for_each(|remark| said.tell(Told::Note(remark)));
+    for remark in remarks {
+        said.tell(Told::Note(remark));
+    }
     let order = BuildOrder {
         image: block.image.clone(),
         dockerfile: context.dockerfile_name().to_owned(),
@@ -121,6 +123,7 @@ async fn build(
         args: block.build_args.clone(),
         platform: block.platform.clone(),
         has_network,
+        worker: kit.worker.to_string(),
     };
     let (archive, problem) = context::pack(context);
     let building = engine.build(&order, archive, |progress| said.tell(Told::Line(progress)));

@@ -18,6 +18,7 @@ use futures_util::Stream;
 use super::Kit;
 use super::build::Told;
 use super::upload;
+use crate::disk::failure as disk;
 
 /// A context, and what there is to say about it.
 pub(super) struct Prepared {
@@ -61,7 +62,10 @@ async fn file(kit: &Kit, address: &str, own: Option<&BlobKey>, said: &Said<Told>
             open(kit, hash).await
         }
         // None was named as ours.
-        Source::Own(key) => Err(disk(format!("The file {key} is not stored here."))),
+        Source::Own(key) => {
+            let words = format!("The file {key} is not stored here. Upload it again (PUT /f/{key}).");
+            Err(Failure::new(FailureCode::ContextUnavailable, words))
+        }
     }
 }
 
@@ -161,8 +165,4 @@ fn failure(error: &ContextError) -> Failure {
         _ => FailureCode::ContextUnavailable,
     };
     Failure::new(code, error.to_string())
-}
-
-fn disk(error: impl std::fmt::Display) -> Failure {
-    Failure::new(FailureCode::DiskFailed, error.to_string())
 }

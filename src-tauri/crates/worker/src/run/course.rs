@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use deskgrid_docker::{ContainerId, Delivery, Engine, EngineError, Exit, Image, OurContainer, Start};
+use deskgrid_docker::{
+    ContainerId, Delivery, Engine, EngineError, Exit, Image, ImageProblem, OurContainer, Start,
+};
+use deskgrid_fault::{Point, point};
 use deskgrid_job::{
-    BlobHash, Definition, Failure, FailureCode, FilePath, ImageSource, LogLine, RunResult, StageName, Time,
+    BlobHash, Definition, Failure, FailureCode, FilePath, LogLine, RunResult, StageName, Time,
 };
 use deskgrid_outputs::Outputs;
 use deskgrid_outputs::archive::ArchiveError;
@@ -23,7 +26,7 @@ use super::inputs::{self, Files};
 use super::journal::{self, Journal};
 use super::run_time::{self, Note, RunTime};
 use super::{Interruption, Run, disk, image, line, outputs};
-use crate::owner;
+use crate::{cache, owner};
 
 /// The exit code of a container whose main process was killed outright.
 const KILLED: i64 = 137;
@@ -55,7 +58,11 @@ impl<'a> Course<'a> {
         let definition = self.definition().await?;
         let limit = self.time_limit(&definition);
         let mut engine = run.engine()?;
-        let gather = async { inputs::gather(run, definition.clone()).await.map_err(Interruption::from) };
+        let gather = async {
+            let files = inputs::gather(run, definition.clone()).await?;
+            inputs::note_downloads(run, &definition, &files).await?;
+            Ok::<_, Interruption>(files)
+        };
         let image = async {
             let image = image::have(run, &engine, &definition.image).await?;
             let emulation = Emulation::of(&engine, &image);
@@ -68,6 +75,7 @@ impl<'a> Course<'a> {
         let image = Box::pin(during(run, StageName::Image, image));
         let gather = Box::pin(during(run, StageName::Inputs, gather));
         let ((image, emulation), files) = run.unless_stopped(try_join(image, gather)).await?;
+        point(Point::InputsGathered);
         self.emulation = emulation;
         self.inputs = inputs::blobs(&files);
         self.image = Some(definition.image.image().to_owned());
@@ -85,26 +93,39 @@ impl<'a> Course<'a> {
         self.finish(engine, &container, end, time.read()).await
     }
 
-    /// From a container that an earlier life of this program started.
+    /// From a container that an earlier life of this program made.
     pub(super) async fn take_over(&mut self, found: OurContainer) -> Result<RunResult, Interruption> {
         let run = self.run;
         let mut engine = run.engine()?;
         let container = found.id.clone();
         self.container = Some(container.clone());
         self.scratch = Some(run.kit.store.scratch(&run.id, run.number).map_err(disk)?);
-        let Some(started_at) = found.started_at else { return Err(Interruption::ContainerLost) };
+        let Some(started_at) = found.started_at else { return Err(Interruption::NotBegun) };
+        if !found.running && found.was_taken_down(engine.began_at().await?) {
+            return Err(Interruption::ContainerLost);
+        }
         let note = self.note().await;
         let (noted, ran) = note.unwrap_or_else(|| (Duration::ZERO, Time::now().since(started_at)));
+        let by_wall = found.finished_at.map(|ended_at| ended_at.since(started_at));
+        let ran = if found.running { ran } else { run_time::of_ended(by_wall, noted, ran) };
         run.pulse.take_up(ran);
         let definition = self.definition().await?;
         self.image = Some(definition.image.image().to_owned());
-        // One that has ended meanwhile has ended in time: nobody was there to stop it.
-        let limit = found.running.then(|| self.time_limit(&definition));
+        // One that has ended meanwhile has ended in time, as nobody was there to stop it; unless an earlier life had
+        // stopped it at its limit and could not say so any more.
+        let may_be_up = found.exit.as_ref().is_none_or(|exit| exit.code == KILLED && !exit.oom_killed);
+        let limit = may_be_up.then(|| self.time_limit(&definition));
         let mut time = RunTime::from(ran, limit, self.scratch.clone());
         let end = follow::follow(run, &mut engine, &container, None, &mut time).await?;
-        let by_wall = found.finished_at.map(|ended_at| ended_at.since(started_at));
-        let duration = if found.running { time.read() } else { run_time::of_ended(by_wall, noted, ran) };
+        let duration = if found.running { time.read() } else { ran };
         self.finish(engine, &container, end, duration).await
+    }
+
+    /// What became of a run whose container is not there: whether it was lost, or had not begun.
+    pub(super) async fn look_back(&mut self) -> Result<RunResult, Interruption> {
+        self.scratch = Some(self.run.kit.store.scratch(&self.run.id, self.run.number).map_err(disk)?);
+        let had_begun = self.note().await.is_some();
+        Err(if had_begun { Interruption::ContainerLost } else { Interruption::NotBegun })
     }
 
     /// How long the container had run when an earlier life noted it, and how long it has now if it still does.
@@ -158,6 +179,7 @@ impl<'a> Course<'a> {
             Ok::<_, Interruption>((scratch, placement))
         });
         let (scratch, placement) = placed.await.map_err(disk)??;
+        point(Point::InputsPlaced);
         self.scratch = Some(scratch);
         let base_url = run.kit.base_url.borrow().clone();
         let purpose = Purpose {
@@ -172,7 +194,7 @@ impl<'a> Course<'a> {
         run.pulse.limit(spec.memory);
         let container = match engine.create(&spec).await {
             // Somebody removed it since it was found. Once is bad luck, twice is somebody's wish.
-            Err(EngineError::Image { .. }) if matches!(definition.image, ImageSource::Build(_)) => {
+            Err(EngineError::Image { problem: ImageProblem::NotFound, .. }) => {
                 run.unless_stopped(image::have(run, engine, &definition.image)).await?;
                 engine.create(&spec).await?
             }
@@ -273,7 +295,9 @@ impl<'a> Course<'a> {
         let collected = tokio::task::spawn_blocking(move || {
             let mut batch = store.blobs().batch();
             let tree = outputs::of_folder(&folder, &mut batch, &count)?;
+            point(Point::OutputsHashed);
             batch.commit()?;
+            point(Point::OutputsStored);
             Ok::<_, deskgrid_store::StoreError>(tree.into_outputs())
         });
         counter.shown(&self.run.pulse, collected).await.map_err(disk)?.map_err(disk)
@@ -336,6 +360,10 @@ impl<'a> Course<'a> {
             && let Err(error) = engine.remove(container).await
         {
             tracing::warn!(job = %self.run.id, %error, "could not remove the container; the next sweep does");
+        }
+        if let Some(image) = self.image {
+            // Where the job was deleted meanwhile, its container was in the way until now.
+            cache::remove_if_deleted(&self.run.kit, &self.run.id, image).await;
         }
         let Some(scratch) = self.scratch else { return };
         if let Err(error) = scratch.remove().await {

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deskgrid_docker::{Engine, EngineError, EngineState, ImageProblem, OurContainer};
+use deskgrid_fault::{Point, point};
 use deskgrid_job::phase::Ending;
 use deskgrid_job::queue::{Allotment, RunEnd};
 use deskgrid_job::{
@@ -93,7 +94,7 @@ pub(crate) enum Beginning {
     Fresh,
     /// With a container of an earlier life of this program.
     TakeOver(OurContainer),
-    /// An earlier life left no container behind.
+    /// An earlier life left no container behind, or it is gone.
     NothingLeft,
 }
 
@@ -108,6 +109,8 @@ pub(crate) enum Interruption {
     TakenDown,
     /// The container vanished.
     ContainerLost,
+    /// An earlier life of this program ended before the container was started.
+    NotBegun,
     /// There will be no container result.
     Failed(Failure),
 }
@@ -123,6 +126,7 @@ impl From<EngineError> for Interruption {
             _ if error.is_engine_lost() => return Self::EngineLost,
             EngineError::CannotStart { .. } => FailureCode::CannotStart,
             EngineError::Image { problem, .. } => image_failure(*problem),
+            EngineError::NoSpace { .. } => FailureCode::EngineNoSpace,
             EngineError::BuildFailed { .. } => FailureCode::BuildFailed,
             _ => FailureCode::EngineRefused,
         };
@@ -183,7 +187,7 @@ impl Run {
         let outcome = match beginning {
             Beginning::Fresh => course.start_afresh().await,
             Beginning::TakeOver(container) => course.take_over(container).await,
-            Beginning::NothingLeft => Err(Interruption::ContainerLost),
+            Beginning::NothingLeft => course.look_back().await,
         };
         let outcome = outcome.map_err(|interruption| course.explain(interruption));
         if matches!(outcome, Err(Interruption::EngineLost | Interruption::TakenDown)) {
@@ -208,7 +212,9 @@ impl Run {
         let _clearing = self.kit.clearing.token();
         // Without an owner there is nobody to report to: the program is stopping.
         let _ = self.kit.reports.send(report).await;
+        point(Point::EndReported);
         course.clear_up().await;
+        point(Point::RunCleared);
     }
 
     fn engine(&self) -> Result<Engine, Interruption> {
@@ -259,5 +265,6 @@ fn ending(outcome: Result<RunResult, Interruption>) -> (RunEnd, RunResult) {
             | Interruption::TakenDown
             | Interruption::ContainerLost,
         ) => (RunEnd::Lost, RunResult::default()),
+        Err(Interruption::NotBegun) => (RunEnd::NotBegun, RunResult::default()),
     }
 }
