@@ -14,6 +14,7 @@ mod files;
 mod hashing;
 mod latency;
 mod lines;
+mod load;
 mod memory;
 mod page;
 mod plain_http;
@@ -56,6 +57,7 @@ enum Theme {
     Output,
     Lines,
     Queue,
+    Load,
     Desktop,
 }
 
@@ -76,6 +78,9 @@ pub(crate) struct Scale {
     pub(crate) lines: u64,
     /// Jobs that wait in the long queue.
     pub(crate) queued: usize,
+    /// Pages that listen, and uploads at once, under load.
+    pub(crate) sockets: usize,
+    pub(crate) uploads: usize,
 }
 
 const FULL: Scale = Scale {
@@ -86,10 +91,21 @@ const FULL: Scale = Scale {
     bytes: 1 << 30,
     lines: 200_000,
     queued: 10_000,
+    sockets: 200,
+    uploads: 1000,
 };
 
-const QUICK: Scale =
-    Scale { rounds: 2, long_rounds: 1, jobs: 8, repeats: 5, bytes: 8 << 20, lines: 5_000, queued: 200 };
+const QUICK: Scale = Scale {
+    rounds: 2,
+    long_rounds: 1,
+    jobs: 8,
+    repeats: 5,
+    bytes: 8 << 20,
+    lines: 5_000,
+    queued: 200,
+    sockets: 20,
+    uploads: 50,
+};
 
 /// What the themes share.
 pub(crate) struct Bench {
@@ -154,6 +170,7 @@ async fn measure(theme: Theme, bench: &mut Bench) -> Vec<Row> {
         Theme::Output => container_files::measure_output(bench).await,
         Theme::Lines => lines::measure(bench).await,
         Theme::Queue => queue::measure(bench).await,
+        Theme::Load => load::measure(bench).await,
         Theme::Desktop => in_place(desktop::measure(bench.scale)),
     }
 }

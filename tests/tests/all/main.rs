@@ -18,6 +18,7 @@ mod engine;
 mod files;
 mod hardening;
 mod inputs;
+mod load;
 mod logs;
 mod main_job;
 mod minute;
