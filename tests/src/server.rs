@@ -30,6 +30,8 @@ pub struct Options {
     pub port_in_settings: bool,
     /// User and group that own its folder.
     pub owner: Option<(u32, u32)>,
+    /// Further environment variables.
+    pub env: Vec<(String, String)>,
 }
 
 impl Options {
@@ -376,6 +378,7 @@ async fn try_launch(folder: &Path, options: &Options, port: u16) -> Result<(Chil
     let mut command = Command::new(&words[0]);
     without_settings(&mut command)
         .env("DOCKER_CONFIG", docker_config_in(folder))
+        .envs(options.env.iter().map(|(name, value)| (name, value)))
         .args(&words[1..])
         .arg("serve")
         .arg("--data-directory")

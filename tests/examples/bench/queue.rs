@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use deskgrid_tests::{Deskgrid, Options, unique};
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt as _, StreamExt as _, future};
+use futures_util::stream::SplitStream;
+use futures_util::{Sink, SinkExt as _, StreamExt as _, future};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::Bench;
@@ -105,12 +105,12 @@ async fn row_of_late_page(server: &Deskgrid, jobs: usize, list: &Listed) -> Row 
     row.aim_bytes(received.bytes as f64, MOST_BYTES)
 }
 
-async fn connect(server: &Deskgrid) -> Socket {
+pub(crate) async fn connect(server: &Deskgrid) -> Socket {
     let url = server.url("/q/local/client").replacen("http", "ws", 1);
     connect_async(url).await.expect("the socket opens").0
 }
 
-async fn submit(sink: &mut SplitSink<Socket, Message>, jobs: usize) {
+pub(crate) async fn submit(sink: &mut (impl Sink<Message, Error = Error> + Unpin), jobs: usize) {
     for _ in 0..jobs {
         // As long as real ids, which are hashes.
         let id = deskgrid_tests::sha256(unique());

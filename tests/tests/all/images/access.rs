@@ -25,8 +25,8 @@ async fn with_helper(script: &str) -> (Deskgrid, tempfile::TempDir) {
         .unwrap();
     std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap_or_default());
-    let variables = vec![("PATH".to_owned(), path)];
-    (Deskgrid::start_with(Options { variables, ..Options::default() }).await, folder)
+    let env = vec![("PATH".to_owned(), path)];
+    (Deskgrid::start_with(Options { env, ..Options::default() }).await, folder)
 }
 
 fn says(name: &str, secret: &str) -> String {
