@@ -7,8 +7,11 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 # A build machine must not change the lock file on its own.
 LOCKED := $(if $(CI),--locked)
 
+# The programs of the tests can be killed at named steps; the same words stand in setup/test-bed.
+FAULTS := --features deskgrid/faults
+
 .DEFAULT_GOAL := help
-.PHONY: help run ui build-desktop bundle test-package test fuzz fuzz-smoke demo screenshots bench fmt lint doc check-targets clean clean-cache
+.PHONY: help run ui build-desktop bundle test-package test soak fuzz fuzz-smoke demo screenshots bench fmt lint doc check-targets clean clean-cache
 
 help:
 	@echo 'make run            set up this machine, build, and start the app, or the server where there is no display'
@@ -17,6 +20,7 @@ help:
 	@echo 'make bundle         pack the app into installers, .deb and .rpm'
 	@echo 'make test-package   install the .deb on a fresh Debian in a folder, run a job, remove it again'
 	@echo 'make test           set up this machine and run every test with a real Docker engine'
+	@echo 'make soak           kill server and engine under load at random instants, SOAK_SECONDS=1800 in all'
 	@echo 'make fuzz           feed each parser of foreign bytes with invented ones, FUZZ_SECONDS=120 each'
 	@echo 'make fuzz-smoke     the same few inputs each time, to see that every target works'
 	@echo 'make demo           a real data set through two chained jobs in a Python container'
@@ -48,7 +52,12 @@ test-package:
 	@deb=$$(setup/bundle deb) && setup/engine with bash -c 'setup/images busybox && setup/package-test "$$0"' "$$deb"
 
 test:
-	@setup/test-bed debug cargo test --workspace $(LOCKED) $(ARGS)
+	@setup/test-bed debug cargo test --workspace $(FAULTS) $(LOCKED) $(ARGS)
+
+# One after the other, so that each load has the machine to itself. A seed of an earlier run: SOAK_SEED=123.
+soak: export SOAK_SECONDS ?= 1800
+soak:
+	@setup/test-bed debug cargo test --workspace $(FAULTS) $(LOCKED) --test all -- --nocapture --test-threads=1 crash::random $(ARGS)
 
 fuzz: FUZZ_SECONDS ?= 120
 fuzz:
@@ -59,11 +68,11 @@ fuzz-smoke:
 
 # Without --package these find what the test bed has just built, with the same features.
 demo:
-	@setup/test-bed debug cargo run --quiet $(LOCKED) --example demo -- $(ARGS)
+	@setup/test-bed debug cargo run --quiet $(FAULTS) $(LOCKED) --example demo -- $(ARGS)
 
 # Pictures of every screen, in target/screenshots or in the folder that ARGS names.
 screenshots:
-	@setup/test-bed debug cargo run --quiet $(LOCKED) --example screenshots -- $(ARGS)
+	@setup/test-bed debug cargo run --quiet $(FAULTS) $(LOCKED) --example screenshots -- $(ARGS)
 
 bench:
 	@setup/test-bed release cargo run --quiet --release $(LOCKED) --example bench -- $(ARGS)
@@ -75,7 +84,9 @@ fmt:
 lint:
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
-	cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
+	cargo clippy --workspace --all-targets $(FAULTS) $(LOCKED) -- -D warnings
+	@if cargo check --quiet --release $(LOCKED) --package deskgrid-fault --features kill 2>/dev/null; \
+	then echo 'a release program could be built that tests can kill at named steps'; exit 1; fi
 	@if command -v shellcheck >/dev/null; then echo shellcheck; shellcheck -x .ci/run setup/*; \
 	else echo 'shellcheck is not installed: shell scripts not checked'; fi
 

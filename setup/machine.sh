@@ -60,6 +60,23 @@ has_display() {
     [[ $(uname) != Linux || -n ${DISPLAY:-}${WAYLAND_DISPLAY:-} ]]
 }
 
+# Signals reach CMD as if the script were not there, and what the script started for it is stopped only after CMD has
+# ended. CMD does not inherit the script's lock.
+run_and_pass_signals() {
+    local child status
+    env --default-signal=INT,QUIT "$@" <&0 9>&- &
+    child=$!
+    trap 'kill -TERM "$child" 2>/dev/null || true' TERM HUP
+    trap : INT
+    # A signal may end a wait before the child has ended.
+    while :; do
+        status=0
+        wait "$child" || status=$?
+        kill -0 "$child" 2>/dev/null || break
+    done
+    return "$status"
+}
+
 has_service_manager() {
     [[ -d /run/systemd/system ]]
 }

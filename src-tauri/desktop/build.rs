@@ -5,8 +5,17 @@ use std::path::{Path, PathBuf};
 
 use tauri_build::{AppManifest, Attributes};
 
-const COMMANDS: &[&str] =
-    &["api", "read", "listen", "save", "save_text", "save_all", "open_external", "initial_link"];
+const COMMANDS: &[&str] = &[
+    "api",
+    "read",
+    "listen",
+    "save",
+    "save_text",
+    "save_all",
+    "pick_folder",
+    "open_external",
+    "initial_link",
+];
 /// Where `make ui` puts the user interface, as the configuration says it too.
 const UI: &str = "../../ui/dist";
 const PLACEHOLDER: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Deskgrid</title>\n\

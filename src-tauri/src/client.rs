@@ -26,6 +26,13 @@ pub(crate) struct ServerArgs {
     server: Option<String>,
 }
 
+impl ServerArgs {
+    /// Whether the person named a server.
+    pub(crate) fn is_named(&self) -> bool {
+        self.server.is_some()
+    }
+}
+
 /// A server to talk to.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
@@ -196,6 +203,16 @@ impl Client {
     ) -> Result<T, CliError> {
         let request = self.authorized(self.http.post(self.url(path))).json(body);
         let response = self.send(what, request).await?;
+        self.decode(what, response).await
+    }
+
+    /// What the administration answers to a DELETE.
+    pub(crate) async fn admin_delete<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        path: &[&str],
+    ) -> Result<T, CliError> {
+        let response = self.send(what, self.authorized(self.http.delete(self.url(path)))).await?;
         self.decode(what, response).await
     }
 

@@ -3,6 +3,7 @@
 //! One module per command. None of them runs a job itself: `serve` starts the engine library, all others speak the
 //! public protocol over HTTP. Nothing here may need a display.
 
+mod cache;
 mod cancel;
 mod client;
 mod console;
@@ -25,6 +26,7 @@ mod signals;
 mod sites;
 mod status;
 mod upload;
+mod verify;
 mod words;
 
 use std::process::ExitCode;
@@ -58,8 +60,13 @@ enum Command {
     Cancel(cancel::Cancel),
     Result(result::ShowResult),
     Sites(sites::Sites),
+    Cache(cache::Cache),
     Dashboard(dashboard::Dashboard),
+    Verify(verify::Verify),
     Doctor(doctor::Doctor),
+    /// List the steps at which `DESKGRID_FAULT` can end the program
+    #[cfg(feature = "faults")]
+    Faults,
 }
 
 fn main() -> ExitCode {
@@ -71,8 +78,12 @@ fn main() -> ExitCode {
         Command::Cancel(command) => wait_for(command.execute()),
         Command::Result(command) => wait_for(command.execute()),
         Command::Sites(command) => wait_for(command.execute()),
+        Command::Cache(command) => wait_for(command.execute()),
         Command::Dashboard(command) => wait_for(command.execute()),
+        Command::Verify(command) => wait_for(command.execute()),
         Command::Doctor(command) => wait_for(command.execute()),
+        #[cfg(feature = "faults")]
+        Command::Faults => list_faults(),
     };
     outcome.unwrap_or_else(|error| {
         if !matches!(error, CliError::NobodyReads) {
@@ -90,6 +101,15 @@ fn wait_for(command: impl Future<Output = Result<ExitCode, CliError>>) -> Result
     // A file that is still being hashed for a cancelled job must not hold the program back.
     runtime.shutdown_background();
     outcome
+}
+
+#[cfg(feature = "faults")]
+#[expect(clippy::unnecessary_wraps, reason = "every command ends alike")]
+fn list_faults() -> Result<ExitCode, CliError> {
+    for point in deskgrid_fault::Point::ALL {
+        println!("{}", point.name());
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

@@ -87,6 +87,15 @@ pub(crate) struct Serve {
     /// Disk that stays free: below it uploads are refused and jobs wait [default: 2 GB, or a twentieth of the disk]
     #[arg(long, value_name = "SIZE")]
     disk_reserve: Option<String>,
+    /// Largest download of the files that an image is built from [default: 4g]
+    #[arg(long, value_name = "SIZE")]
+    context_download: Option<String>,
+    /// Most bytes that those files may have in all [default: 16g]
+    #[arg(long, value_name = "SIZE")]
+    context_size: Option<String>,
+    /// Most files that an image may be built from [default: 500000]
+    #[arg(long, value_name = "NUMBER")]
+    context_files: Option<String>,
     /// Settings file to read instead of the usual one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -123,6 +132,9 @@ impl Serve {
             (Key::TrustUnknownPrograms, one(&self.trust_unknown_programs)),
             (Key::CacheLimit, one(&self.cache_limit)),
             (Key::DiskReserve, one(&self.disk_reserve)),
+            (Key::ContextDownload, one(&self.context_download)),
+            (Key::ContextSize, one(&self.context_size)),
+            (Key::ContextFiles, one(&self.context_files)),
         ])?)
     }
 }

@@ -75,6 +75,50 @@ impl EngineClient {
         Events { stream: request.send().await.expect("the engine answers"), text: String::new() }
     }
 
+    /// Whether there is an answer to a GET that is no error.
+    pub async fn has(&self, path: &str) -> bool {
+        let answer = self.http.get(format!("{}{path}", self.base)).timeout(PATIENCE).send().await;
+        answer.expect("the engine answers").status().is_success()
+    }
+
+    /// The status of a DELETE.
+    pub async fn delete(&self, path: &str) -> u16 {
+        let answer = self.http.delete(format!("{}{path}", self.base)).timeout(PATIENCE).send().await;
+        answer.expect("the engine answers").status().as_u16()
+    }
+
+    /// Takes a name away from an image; the image goes with the last one.
+    pub async fn remove_image(&self, name: &str) {
+        let request = self.http.delete(format!("{}/images/{name}", self.base));
+        // It may be gone already.
+        let _ = request.timeout(PATIENCE).send().await;
+    }
+
+    /// The names of the images that were built for a worker.
+    async fn images_of(&self, worker: &str) -> Vec<String> {
+        let filters = json!({"label": [format!("{WORKER_LABEL}={worker}")]}).to_string();
+        let request = self.http.get(format!("{}/images/json", self.base)).query(&[("filters", filters)]);
+        let Ok(answer) = request.timeout(PATIENCE).send().await else { return Vec::new() };
+        let images: Value = answer.json().await.unwrap_or_default();
+        let tags = images.as_array().into_iter().flatten().filter_map(|image| image["RepoTags"].as_array());
+        tags.flatten().filter_map(|tag| tag.as_str().map(str::to_owned)).collect()
+    }
+
+    /// Pulls an image as the person does.
+    pub async fn pull(&self, name: &str) {
+        let request = self.http.post(format!("{}/images/create?fromImage={name}", self.base));
+        let answer = request.timeout(PATIENCE).send().await.expect("the engine answers");
+        // It is over when all of its messages are read.
+        answer.bytes().await.expect("it is pulled");
+    }
+
+    /// Removes a volume.
+    pub async fn remove_volume(&self, name: &str) {
+        let request = self.http.delete(format!("{}/volumes/{name}", self.base));
+        // It may be gone already.
+        let _ = request.timeout(PATIENCE).send().await;
+    }
+
     /// Removes a container, running or not.
     pub async fn remove(&self, id: &str) {
         let request = self.http.delete(format!("{}/containers/{id}?force=true&v=true", self.base));
@@ -125,7 +169,7 @@ impl Events {
     }
 }
 
-/// Removes the containers of a worker. For destructors, which cannot await.
+/// Removes the containers of a worker, and the images that were built for it. For destructors, which cannot await.
 pub(crate) fn remove_containers_of(host: &str, worker: &str) {
     let removal = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -134,6 +178,9 @@ pub(crate) fn remove_containers_of(host: &str, worker: &str) {
             // An engine that does not answer has nothing that we could remove.
             for container in engine.try_labelled(WORKER_LABEL, worker).await.unwrap_or_default() {
                 engine.remove(container["Id"].as_str().unwrap_or_default()).await;
+            }
+            for image in engine.images_of(worker).await {
+                engine.remove_image(&image).await;
             }
         });
     };
@@ -149,6 +196,23 @@ impl PrivateEngine {
     /// A place for an engine; none is started yet.
     pub fn new() -> Self {
         Self { folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    /// A place for an engine whose disk holds no more than `size`, such as `100m`. For root alone.
+    pub async fn on_disk_of(size: &str) -> Self {
+        let engine = Self::new();
+        let disk = engine.disk();
+        std::fs::create_dir(&disk).expect("ours");
+        let options = format!("size={size}");
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "none"]).arg(disk).status().await;
+        assert!(mounted.is_ok_and(|status| status.success()), "we are root");
+        engine
+    }
+
+    /// Where it keeps everything.
+    pub fn disk(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     /// Starts an engine that has the image busybox.
@@ -187,12 +251,29 @@ impl PrivateEngine {
 
     /// Stops it as a service manager does: it asks its containers to end and then ends itself.
     pub async fn stop(&self) {
+        let process = self.signal("TERM").await;
+        let folder = PathBuf::from(format!("/proc/{process}"));
+        crate::eventually("the engine ends", async || !folder.exists()).await;
+    }
+
+    /// Lets it answer nobody, although it is there.
+    pub async fn hang(&self) {
+        self.signal("STOP").await;
+    }
+
+    /// Lets it answer again.
+    pub async fn go_on(&self) {
+        self.signal("CONT").await;
+    }
+
+    /// Sends it a signal and returns its process id.
+    async fn signal(&self, name: &str) -> String {
         let process = std::fs::read_to_string(self.folder.path().join("dockerd.pid")).expect("it runs");
         let words: &[&str] = if is_root() { &["kill"] } else { &["sudo", "-n", "kill"] };
-        let sent = Command::new(words[0]).args(&words[1..]).args(["-TERM", process.trim()]).status().await;
+        let signal = format!("-{name}");
+        let sent = Command::new(words[0]).args(&words[1..]).args([&signal, process.trim()]).status().await;
         assert!(sent.is_ok_and(|status| status.success()));
-        let folder = PathBuf::from(format!("/proc/{}", process.trim()));
-        crate::eventually("the engine ends", async || !folder.exists()).await;
+        process.trim().to_owned()
     }
 
     async fn control(&self, action: &str) {
@@ -222,7 +303,7 @@ fn set_up(name: &str) -> Command {
     command
 }
 
-fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     // Cargo tells tests at run time; what it told the compiler may be another checkout over the same target folder.
     let tests = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);

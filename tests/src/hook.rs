@@ -1,5 +1,7 @@
 //! A small web server of a client, which is told by webhooks what becomes of its jobs.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -69,6 +71,14 @@ impl Hook {
     pub async fn next(&mut self) -> Call {
         let call = tokio::time::timeout(PATIENCE, self.calls.recv()).await;
         call.expect("a call comes in time").expect("the hook listens")
+    }
+
+    /// Waits until there was a call for each of `jobs`.
+    pub async fn until_all(&mut self, mut jobs: BTreeSet<String>) {
+        while !jobs.is_empty() {
+            let call = self.next().await;
+            jobs.remove(call.body["jobId"].as_str().unwrap_or_default());
+        }
     }
 
     /// Whether no further call has come by now.

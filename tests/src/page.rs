@@ -52,6 +52,12 @@ impl Page {
         }
     }
 
+    /// Opens the socket at an `http` URL; none where nobody listens at the moment.
+    pub async fn try_open(url: &str) -> Option<Self> {
+        let (socket, _) = connect_async(url.replacen("http", "ws", 1)).await.ok()?;
+        Some(Self { socket, jobs: BTreeMap::new(), frames: Vec::new(), bytes: 0 })
+    }
+
     /// Sends a text frame as it is.
     pub async fn send_text(&mut self, text: impl Into<String>) {
         self.socket.send(Message::text(text.into())).await.expect("the socket takes it");

@@ -30,6 +30,16 @@ pub struct Options {
     pub port_in_settings: bool,
     /// User and group that own its folder.
     pub owner: Option<(u32, u32)>,
+    /// Further environment variables.
+    pub env: Vec<(String, String)>,
+}
+
+impl Options {
+    fn with(&self, variables: &[(&str, &str)]) -> Self {
+        let further = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let env = self.env.iter().cloned().chain(further).collect();
+        Self { env, ..self.clone() }
+    }
 }
 
 /// A running server with a data folder of its own. When dropped it is killed, and its containers are removed.
@@ -91,6 +101,21 @@ impl Deskgrid {
     pub async fn start_over(folder: TempDir, options: Options) -> Self {
         prepare(folder.path(), options.owner);
         let (process, address) = launch(folder.path(), &options, 0).await;
+        Self::new(folder, options, process, address)
+    }
+
+    /// Starts a server that `variables` may let die in its first life, and says whether it died before it listened.
+    /// Then it lives without them already.
+    pub async fn start_doomed(options: Options, variables: &[(&str, &str)]) -> (Self, bool) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        prepare(folder.path(), options.owner);
+        match try_launch(folder.path(), &options.with(variables), 0).await {
+            Ok((process, address)) => (Self::new(folder, options, process, address), false),
+            Err(_) => (Self::start_over(folder, options).await, true),
+        }
+    }
+
+    fn new(folder: TempDir, options: Options, process: Child, address: String) -> Self {
         // Connections that the server is about to close are not used again.
         let builder = reqwest::Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(30));
         let http = builder.timeout(PATIENCE).build().expect("a client");
@@ -112,11 +137,35 @@ impl Deskgrid {
         self.process.kill().await.expect("it runs");
     }
 
+    /// As [`Deskgrid::kill`], for one that may have died by itself.
+    pub async fn kill_if_alive(&mut self) {
+        // Nothing to kill is as good.
+        let _ = self.process.kill().await;
+    }
+
     /// Starts it again over the same data folder and on the same port.
     pub async fn start_again(&mut self) {
         let (process, address) = launch(self.folder.path(), &self.options, self.port()).await;
         self.process = process;
         self.address = address;
+    }
+
+    /// Starts it again with `variables`, and says whether it lived until it listened.
+    pub async fn try_start_again(&mut self, variables: &[(&str, &str)]) -> bool {
+        let options = self.options.with(variables);
+        match try_launch(self.folder.path(), &options, self.port()).await {
+            Ok((process, _)) => self.process = process,
+            Err(ended) => {
+                self.process = ended;
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Waits until its process has ended by itself.
+    pub async fn ended(&mut self) {
+        self.process.wait().await.expect("it was ours");
     }
 
     /// Sends it the signal of this name.
@@ -139,6 +188,13 @@ impl Deskgrid {
     /// Its settings file, which is empty at first.
     pub fn settings(&self) -> PathBuf {
         settings_in(self.folder.path())
+    }
+
+    /// Writes the configuration of the docker command line that it reads; without this there is none.
+    pub fn configure_docker(&self, config: &Value) {
+        let folder = docker_config_in(self.folder.path());
+        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        std::fs::write(folder.join("config.json"), config.to_string()).expect("a temporary file");
     }
 
     /// What it wrote to its error stream.
@@ -259,6 +315,9 @@ impl Drop for Deskgrid {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("The log of the server of this test:\n{}", self.log());
+            if let Ok(Some(status)) = self.process.try_wait() {
+                eprintln!("It had ended: {status}");
+            }
         }
         // It must be gone before its containers are, or it would make new ones.
         let _ = self.process.start_kill();
@@ -285,6 +344,11 @@ fn log_in(folder: &Path) -> PathBuf {
     folder.join("server.log")
 }
 
+/// A folder of the test's own keeps the credentials of whoever runs the tests out of them.
+fn docker_config_in(folder: &Path) -> PathBuf {
+    folder.join("docker")
+}
+
 /// An empty settings file keeps the settings of whoever runs the tests out of them.
 fn prepare(folder: &Path, owner: Option<(u32, u32)>) {
     let settings = settings_in(folder);
@@ -300,12 +364,21 @@ fn prepare(folder: &Path, owner: Option<(u32, u32)>) {
 
 /// Starts the program and waits for the line that says where it listens.
 async fn launch(folder: &Path, options: &Options, port: u16) -> (Child, String) {
+    let launched = try_launch(folder, options, port).await;
+    let log = || std::fs::read_to_string(log_in(folder)).unwrap_or_default();
+    launched.unwrap_or_else(|_| panic!("it ended: {}", log()))
+}
+
+/// As [`launch`]; the process alone when it ended before it listened.
+async fn try_launch(folder: &Path, options: &Options, port: u16) -> Result<(Child, String), Child> {
     let program = options.program.clone().unwrap_or_else(program);
     let mut words = options.launcher.clone();
     words.push(program.to_string_lossy().into_owned());
     let log = std::fs::File::options().create(true).append(true).open(log_in(folder)).expect("a log");
     let mut command = Command::new(&words[0]);
     without_settings(&mut command)
+        .env("DOCKER_CONFIG", docker_config_in(folder))
+        .envs(options.env.iter().map(|(name, value)| (name, value)))
         .args(&words[1..])
         .arg("serve")
         .arg("--data-directory")
@@ -324,9 +397,7 @@ async fn launch(folder: &Path, options: &Options, port: u16) -> (Child, String) 
     let mut process = command.spawn().expect("the program starts");
     let mut lines = BufReader::new(process.stdout.take().expect("a pipe")).lines();
     let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it listens in time");
-    let Some(line) = line.expect("readable") else {
-        panic!("it ended: {}", std::fs::read_to_string(log_in(folder)).unwrap_or_default())
-    };
+    let Some(line) = line.expect("readable") else { return Err(process) };
     let address = line.split_whitespace().find(|word| word.starts_with("http://")).expect("an address");
-    (process, address.to_owned())
+    Ok((process, address.to_owned()))
 }

@@ -113,6 +113,22 @@ impl Session {
         found.lines().map(str::to_owned).collect()
     }
 
+    /// Gives `place` to the dialog for files that is open or opens now, as a person types it. Wants a window manager.
+    pub async fn chooses(&self, title: &str, place: &Path) {
+        let search = ["search", "--onlyvisible", "--name", title];
+        crate::eventually("a dialog opens", async || !self.xdotool(&search).await.is_empty()).await;
+        let dialog = self.xdotool(&search).await;
+        let place = place.to_string_lossy();
+        // The stroke has a dialog for folders open its line for typing.
+        self.xdotool(&["windowactivate", "--sync", &dialog, "key", "slash"]).await;
+        self.xdotool(&["key", "ctrl+a", "type", "--delay", "5", &place]).await;
+        crate::eventually("the dialog is closed", async || {
+            self.xdotool(&["key", "Return"]).await;
+            self.xdotool(&search).await.is_empty()
+        })
+        .await;
+    }
+
     /// Saves what is on the display.
     pub async fn picture(&self, file: &Path) {
         let mut command = tokio::process::Command::new("import");

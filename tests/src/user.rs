@@ -41,6 +41,6 @@ impl OrdinaryUser {
 }
 
 /// Whether the tests run as root.
-pub(crate) fn is_root() -> bool {
+pub fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|ourselves| ourselves.uid() == 0)
 }

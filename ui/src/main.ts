@@ -1,6 +1,8 @@
+import "./language";
 import { mount } from "svelte";
 import "../tokens.css";
 import "./style/base.css";
+import "./style/tones.css";
 import "./style/ansi.css";
 import Root from "./Root.svelte";
 import { HttpTransport } from "./api/http";

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bollard::Docker;
-use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType};
+use bollard::models::{BuildInfoAux, ContainerCreateBody, HostConfig, Mount, MountType};
 use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, CreateContainerOptions, ListContainersOptionsBuilder, LogsOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveVolumeOptions, StartContainerOptions, WaitContainerOptions,
+    AttachContainerOptionsBuilder, BuildImageOptionsBuilder, BuilderVersion, CreateContainerOptions,
+    InspectContainerOptions, ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveImageOptions, RemoveVolumeOptions, StartContainerOptions, WaitContainerOptions,
 };
 use deskgrid_tests::server::test_engine;
 use deskgrid_tests::{BUSYBOX, unique};
@@ -59,6 +60,17 @@ impl Folders {
     }
 }
 
+/// A file as it is sent.
+fn pieces(
+    file: tokio::fs::File,
+) -> impl futures_util::Stream<Item = std::io::Result<bytes::Bytes>> + Send + 'static {
+    futures_util::stream::try_unfold(file, |mut file| async move {
+        let mut piece = bytes::BytesMut::with_capacity(256 << 10);
+        let count = tokio::io::AsyncReadExt::read_buf(&mut file, &mut piece).await?;
+        Ok((count > 0).then(|| (piece.freeze(), file)))
+    })
+}
+
 impl Bare {
     pub(crate) async fn connect() -> Self {
         let host = test_engine().expect("the set-up names an engine in DESKGRID_TEST_DOCKER_HOST");
@@ -106,6 +118,31 @@ impl Bare {
         Ended { id, took: began.elapsed(), written }
     }
 
+    /// Builds the packed context at `archive`, whose Dockerfile has the usual name, and removes the image again;
+    /// returns how long the build took.
+    pub(crate) async fn build(&self, archive: &Path) -> Duration {
+        let name = format!("deskgrid-bench:{}", unique());
+        let options = BuildImageOptionsBuilder::new()
+            .t(&name)
+            .version(BuilderVersion::BuilderBuildKit)
+            .session(&format!("bench-{}", unique()))
+            .build();
+        let file = tokio::fs::File::open(archive).await.expect("the context");
+        let body = bollard::body_try_stream(pieces(file));
+        let began = Instant::now();
+        let mut messages = Box::pin(self.docker.build_image(options, None, Some(body)));
+        // The connection on which it asks back stays open: the image's name is its last word.
+        while let Some(message) = messages.next().await {
+            let aux = message.expect("it is built").aux;
+            if matches!(aux, Some(BuildInfoAux::Default(_))) {
+                break;
+            }
+        }
+        let took = began.elapsed();
+        self.docker.remove_image(&name, None::<RemoveImageOptions>, None).await.expect("the image goes");
+        took
+    }
+
     /// Removes an ended container as Deskgrid does.
     pub(crate) async fn remove(&self, ended: &Ended) {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
@@ -147,6 +184,19 @@ impl Bare {
             host_config: Some(host_config),
             ..ContainerCreateBody::default()
         }
+    }
+
+    /// Lists the containers with this label and looks at each, a few at a time, as a program does that has to know
+    /// them all.
+    pub(crate) async fn look_at_all(&self, label: &str) -> usize {
+        let filters = HashMap::from([("label", vec![label.to_owned()])]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let found = self.docker.list_containers(Some(options)).await.expect("the engine answers");
+        let looks = futures_util::stream::iter(found).map(|container| async move {
+            let id = container.id.unwrap_or_default();
+            self.docker.inspect_container(&id, None::<InspectContainerOptions>).await.expect("it is there")
+        });
+        looks.buffered(8).count().await
     }
 
     /// Removes what the benchmark left, and what Deskgrid made for all jobs unless it was there before.

@@ -7,6 +7,7 @@
 #![allow(clippy::expect_used, reason = "a benchmark that cannot go on ends and says where")]
 
 mod bare;
+mod builds;
 mod command_line;
 mod container_files;
 mod desktop;
@@ -23,6 +24,7 @@ mod repeated;
 mod samples;
 mod start;
 mod table;
+mod takeover;
 mod throughput;
 
 use std::process::ExitCode;
@@ -57,8 +59,10 @@ enum Theme {
     Output,
     Lines,
     Queue,
+    Builds,
     Load,
     Desktop,
+    Takeover,
 }
 
 /// How much is measured.
@@ -74,10 +78,14 @@ pub(crate) struct Scale {
     pub(crate) repeats: usize,
     /// Bytes of the big file.
     pub(crate) bytes: u64,
+    /// Bytes of the big build context.
+    pub(crate) context: u64,
     /// Lines of the long log.
     pub(crate) lines: u64,
     /// Jobs that wait in the long queue.
     pub(crate) queued: usize,
+    /// Jobs that run when the server is killed.
+    pub(crate) taken_over: usize,
     /// Pages that listen, and uploads at once, under load.
     pub(crate) sockets: usize,
     pub(crate) uploads: usize,
@@ -89,8 +97,10 @@ const FULL: Scale = Scale {
     jobs: 200,
     repeats: 100,
     bytes: 1 << 30,
+    context: 500 << 20,
     lines: 200_000,
     queued: 10_000,
+    taken_over: 50,
     sockets: 200,
     uploads: 1000,
 };
@@ -101,8 +111,10 @@ const QUICK: Scale = Scale {
     jobs: 8,
     repeats: 5,
     bytes: 8 << 20,
+    context: 8 << 20,
     lines: 5_000,
     queued: 200,
+    taken_over: 4,
     sockets: 20,
     uploads: 50,
 };
@@ -170,6 +182,8 @@ async fn measure(theme: Theme, bench: &mut Bench) -> Vec<Row> {
         Theme::Output => container_files::measure_output(bench).await,
         Theme::Lines => lines::measure(bench).await,
         Theme::Queue => queue::measure(bench).await,
+        Theme::Builds => builds::measure(bench).await,
+        Theme::Takeover => in_place(takeover::measure(bench)),
         Theme::Load => load::measure(bench).await,
         Theme::Desktop => in_place(desktop::measure(bench.scale)),
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use deskgrid_tests::dashboard::Dashboard;
 use deskgrid_tests::ui::Ui;
-use deskgrid_tests::{BUSYBOX, Deskgrid, Options, PYTHON, Raw, main_job, shell, unique};
+use deskgrid_tests::{BUSYBOX, Deskgrid, Options, PYTHON, Raw, main_job, shell};
 use serde_json::{Value, json};
 
 /// The size of a window that nobody has resized.
@@ -58,7 +58,7 @@ async fn empty(folder: &Path) {
 
 async fn without_engine(folder: &Path) {
     let mut dashboard = Dashboard::over(Deskgrid::start_without_engine().await).await;
-    dashboard.server.submit(&shell(&format!("echo {}", unique()))).await;
+    dashboard.server.submit(&shell("align --region north --reads /inputs/reads.fq")).await;
     for place in ["start", "queue"] {
         dashboard.goes_to(place).await;
         take(&mut dashboard, folder, &format!("{place}-no-engine")).await;
@@ -85,13 +85,11 @@ async fn full(folder: &Path) {
         Raw::new("GET", "/q/local").header("Origin", origin).send(&server).await;
     }
     let running = server.submit(&running()).await;
-    server
-        .submit(&shell(&format!("for i in $(seq 900); do echo step $i; sleep 1; done; : {}", unique())))
-        .await;
-    for _ in 0..3 {
-        server.submit(&shell(&format!("sleep 5; : {}", unique()))).await;
+    server.submit(&shell("for i in $(seq 900); do echo \"sample $i of 900\"; sleep 1; done")).await;
+    for region in ["north", "south", "west"] {
+        server.submit(&shell(&format!("align --region {region} --reads /inputs/reads.fq"))).await;
     }
-    server.until_said(&running, "epoch 6").await;
+    server.until_said(&running, "epoch 30").await;
     let mut dashboard = Dashboard::over(server).await;
     for place in PLACES {
         dashboard.goes_to(place).await;
@@ -101,10 +99,13 @@ async fn full(folder: &Path) {
     take(&mut dashboard, folder, "job-running").await;
     dashboard.goes_to(&format!("job/{sample}")).await;
     take(&mut dashboard, folder, "job-plot").await;
-    for tab in ["log", "files", "resources", "definition"] {
+    for tab in ["log", "files", "definition"] {
         dashboard.clicks(&format!("job-tab-{tab}")).await;
         take(&mut dashboard, folder, &format!("job-{tab}")).await;
     }
+    dashboard.goes_to(&format!("job/{running}")).await;
+    dashboard.clicks("job-tab-resources").await;
+    take(&mut dashboard, folder, "job-resources").await;
     for place in ["queue", "cache"] {
         dashboard.goes_to(place).await;
         take_in(&mut dashboard, folder, &format!("{place}-small"), SMALL).await;

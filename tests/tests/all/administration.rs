@@ -27,7 +27,7 @@ impl<'a> Desk<'a> {
         answer.json().await.unwrap()
     }
 
-    async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let request = self.server.http().post(self.server.url(path)).bearer_auth(&self.token).json(body);
         let answer = request.send().await.unwrap();
         let status = answer.status().as_u16();
@@ -35,14 +35,14 @@ impl<'a> Desk<'a> {
     }
 
     /// A POST that is carried out.
-    async fn done(&self, path: &str, body: &Value) -> Value {
+    pub(crate) async fn done(&self, path: &str, body: &Value) -> Value {
         let (status, answer) = self.post(path, body).await;
         assert_eq!(status, 200, "{path}: {answer}");
         answer
     }
 
     /// The row of a job in the list.
-    async fn row(&self, id: &str) -> Value {
+    pub(crate) async fn row(&self, id: &str) -> Value {
         let list = self.get("/api/jobs").await;
         let found = list["jobs"].as_array().unwrap().iter().find(|row| row["id"] == id);
         found.cloned().unwrap_or_default()

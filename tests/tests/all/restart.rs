@@ -1,6 +1,6 @@
 //! The program ends and starts again, in good order or not: nothing that was accepted is lost.
 
-use deskgrid_tests::{Deskgrid, Events, Options, Page, Raw, log_text, shell, unique};
+use deskgrid_tests::{Deskgrid, Door, Events, Options, Page, Raw, log_text, shell, unique};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -29,6 +29,11 @@ async fn is_taken_over_after(end: impl AsyncFnOnce(&mut Deskgrid)) {
     let id = server.submit(&in_two_halves(&mark)).await;
     server.until_said(&id, "first").await;
     let container = server.engine().container_of(&id).await["Id"].clone();
+    let stages = async |server: &Deskgrid| {
+        let job = Door::of(&server.data()).get(&format!("/api/jobs/{id}")).await;
+        job["timeline"].as_array().unwrap().clone()
+    };
+    let before = stages(&server).await;
     end(&mut server).await;
     server.start_again().await;
     go_on(&server, &mark).await;
@@ -37,6 +42,12 @@ async fn is_taken_over_after(end: impl AsyncFnOnce(&mut Deskgrid)) {
     assert_eq!(finished["finished"]["result"]["StatusCode"], 4);
     assert_eq!(server.output(&finished, "file").await, b"result\n");
     assert!(container.is_string(), "it was one container all the time");
+    let after = stages(&server).await;
+    let names: Vec<_> = after.iter().map(|stage| stage["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["queued", "run", "collect"], "what the engine knows: {after:?}");
+    assert!(after.iter().all(|stage| stage["end"].as_u64() >= stage["start"].as_u64()), "{after:?}");
+    let (began, seen) = (after[1]["start"].as_u64().unwrap(), before[4]["start"].as_u64().unwrap());
+    assert!(began <= seen && after[0]["end"].as_u64() <= Some(began), "it began before we went: {after:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -40,6 +40,7 @@ export class Client {
     this.#ask<LogPage>("GET", `${job(id)}/log?kind=${kind}&since=${since}&most=${most}`);
   cancel = (id: string) => this.#ask<void>("POST", `${job(id)}/cancel`);
   again = async (id: string) => (await this.#ask<{ jobId: string }>("POST", `${job(id)}/again`)).jobId;
+  dismiss = (code: string) => this.#ask<void>("POST", "/api/desk/notices/dismiss", { code });
   delete = (id: string) => this.#ask<void>("POST", `${job(id)}/delete`);
   pinJob = (id: string, on: boolean) => this.#ask<void>("POST", `${job(id)}/pin`, { on });
   sample = async () => (await this.#ask<{ jobId: string }>("POST", "/api/sample")).jobId;

@@ -64,6 +64,10 @@ export class HttpTransport implements Transport {
     });
   }
 
+  frameUrl(path: string): string {
+    return this.base + path;
+  }
+
   async pickFolder(): Promise<string | null> {
     // A browser does not tell where on the disk a folder is.
     return null;

@@ -50,11 +50,11 @@ test("events come through a channel until it is lost, and no longer than wanted"
   expect(losses).toBe(1);
 });
 
-test("a folder is chosen in a dialog of the window, where there is one", async () => {
+test("a folder is chosen in a dialog of the system", async () => {
   answer = () => "/mnt/big";
   expect(await new TauriTransport().pickFolder()).toBe("/mnt/big");
-  answer = () => Promise.reject(new Error("Command pick_folder not found"));
-  await expect(new TauriTransport().pickFolder()).rejects.toThrow();
+  answer = () => null;
+  expect(await new TauriTransport().pickFolder()).toBeNull();
 });
 
 test("who closes the dialog has saved nothing", async () => {

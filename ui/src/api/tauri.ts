@@ -1,6 +1,6 @@
 // The transport of the window: the commands of the desktop shell, which forward to Deskgrid's own door.
 
-import { Channel, invoke } from "@tauri-apps/api/core";
+import { Channel, convertFileSrc, invoke } from "@tauri-apps/api/core";
 import { listen } from "@tauri-apps/api/event";
 import { Unreachable, type Answer, type Heard, type Method, type Saved, type Saving, type Transport } from "./transport";
 
@@ -44,6 +44,10 @@ export class TauriTransport implements Transport {
 
   async saveAll(jobId: string, files: Saving[]): Promise<Saved> {
     return place(await invoke<string | null>("save_all", { jobId, files, open: true }));
+  }
+
+  frameUrl(path: string): string {
+    return convertFileSrc(path, "preview");
   }
 
   pickFolder(): Promise<string | null> {

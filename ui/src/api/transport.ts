@@ -22,6 +22,8 @@ export interface Transport {
    */
   follow(hear: (heard: Heard) => void, lost: () => void): Promise<() => void>;
   save(url: string, name: string): Promise<Saved>;
+  /** Where a frame finds a page that a job wrote. */
+  frameUrl(path: string): string;
   /** Saves text that this page made itself. */
   saveText(text: string, name: string): Promise<Saved>;
   saveAll(jobId: string, files: Saving[]): Promise<Saved>;
@@ -29,7 +31,7 @@ export interface Transport {
   readonly opensFolders: boolean;
   /** Whether there may be a dialog to choose a folder with. */
   readonly picksFolders: boolean;
-  /** `null` when the person thought better of it. Rejects where there is no such dialog after all. */
+  /** `null` when the person thought better of it. */
   pickFolder(): Promise<string | null>;
   openExternal(url: string): Promise<void>;
   /** Links from outside, such as `deskgrid://job/…`; the one that started the program comes first. */

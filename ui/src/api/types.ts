@@ -25,11 +25,15 @@ export type Engine = {
   memory: number | null;
 };
 
+/** What the person has to know of the disk and of what lies there. */
+export type Notice = { code: string; words: string; canBeDismissed: boolean };
+
 export type Desk = {
   version: string;
   platform: "linux" | "macos" | "windows";
   doors: Doors;
   problem: { code: string; words: string } | null;
+  notices?: Notice[];
   address: string;
   port: number;
   engine: Engine;
@@ -44,7 +48,7 @@ export type Desk = {
 
 export type Phase = "queued" | "running" | "finished";
 export type Reason = "Success" | "Error" | "TimedOut" | "Cancelled" | "JobReplacedByClient" | "Deleted";
-export type Step = "image" | "inputs" | "create" | "run" | "collect";
+export type Step = "image" | "build" | "inputs" | "create" | "run" | "collect";
 
 export type Live = {
   step: Step;
@@ -119,7 +123,10 @@ export type CacheItem = {
   bytes: number;
   lastUsed: number | null;
   pinned: boolean;
+  /** The first of them. */
   jobs: string[];
+  jobCount: number;
+  origin: "pulled" | "built" | null;
   isDeletable: boolean;
   why: string | null;
 };
@@ -134,8 +141,10 @@ export type Cache = {
   items: CacheItem[];
 };
 
-export type Deletion = { undo: string; until: number; bytes: number };
-export type Pruning = { items: number; bytes: number; undo: string | null; until: number | null };
+/** What becomes free on this disk and inside the engine. */
+export type Freed = { disk: number; engine: number; atLeast: boolean };
+export type Deletion = { undo: string; until: number; bytes: number; freed: Freed };
+export type Pruning = { items: number; bytes: number; freed: Freed; undo: string | null; until: number | null };
 
 export type Network = "internet" | "none";
 

@@ -1,6 +1,7 @@
 // What can be done with a job, the same from its row, its page and the keyboard.
 
 import type { Job, Row } from "../api/types";
+import { withoutShell } from "../format/command";
 import { text } from "../text";
 import type { App } from "./app.svelte";
 import { copy } from "./clipboard";
@@ -102,6 +103,6 @@ export class JobDeeds {
 
 /** What people call a job: its command, else its image. */
 export function nameOf(row: Row): string {
-  const name = row.command ?? row.image ?? row.id.slice(0, 12);
+  const name = (row.command && withoutShell(row.command)) ?? row.image ?? row.id.slice(0, 12);
   return name.length > 40 ? `${name.slice(0, 39)}…` : name;
 }

@@ -38,6 +38,7 @@ export class FakeTransport implements Transport {
   save = async (): Promise<Saved> => null;
   saveText = async (): Promise<Saved> => null;
   saveAll = async (): Promise<Saved> => null;
+  frameUrl = (path: string) => path;
   pickFolder = async () => null;
   openExternal = async () => undefined;
   links = async () => undefined;

@@ -1,5 +1,6 @@
 // The frame around the screens: sidebar, banners, and what shows when there is nothing else.
 
+import type { Engine } from "../api/types";
 import { plural } from "./plural";
 
 export const frame = {
@@ -19,6 +20,14 @@ export const frame = {
 
   server: {
     label: "Server",
+    /** Short, for the foot of the sidebar. */
+    engineCodes: {
+      "engine-ready": "Engine ready",
+      "engine-not-installed": "No engine installed",
+      "engine-not-running": "Engine not running",
+      "engine-no-permission": "Engine not permitted",
+      "engine-too-old": "Engine too old",
+    } satisfies Record<Engine["code"], string>,
     running: "Running",
     stopped: "Stopped",
     blocked: "Cannot open its port",
@@ -54,8 +63,18 @@ export const frame = {
     blockedTitle: "Deskgrid could not open its port",
     changePort: "Change the port",
     engine: "See what to do",
+    dismiss: "Understood",
     move: (share: number) => `Moving the data folder… ${Math.floor(share * 100)} %`,
   },
+
+  /** By their codes; the words are the server's. */
+  notices: {
+    "disk-low": "The disk is nearly full",
+    "records-rebuilt": "The job records were damaged",
+    "records-damaged": "The job records are damaged",
+    "files-damaged": "Stored files were damaged",
+  } as Record<string, string | undefined>,
+  otherNotice: "Something needs your attention",
 
   offline: {
     short: "Deskgrid does not answer.",

@@ -23,6 +23,7 @@ export const job = {
   step: {
     queued: "Waited",
     image: "Image",
+    build: "Build",
     inputs: "Inputs",
     create: "Container",
     run: "Run",
@@ -31,6 +32,7 @@ export const job = {
 
   doing: {
     image: "Getting the image",
+    build: "Building the image",
     inputs: "Getting the inputs",
     create: "Making the container",
     run: "Running",
@@ -73,6 +75,7 @@ export const job = {
 
   job: {
     back: "Queue",
+    steps: (done: number, total: number) => `step ${Math.min(done + 1, total)} of ${total}`,
     open: "Open",
     cancelIt: "Cancel the job",
     again: "Run again",
@@ -112,6 +115,11 @@ export const job = {
   /** What to do about a failure, by its code. */
   // By the server's codes, and ours. What the server's own words say to do is not said twice.
   advice: {
+    "disk-full": "Make room: delete what you no longer need on the screen Cache.",
+    "image-no-access": "Sign in to its registry in a terminal, then run the job again: docker login and the registry's name.",
+    "image-not-found": "Check the name and the tag of the image.",
+    "registry-unreachable": "Check the network, then run the job again.",
+    "engine-no-space": "Make room in the container engine: delete images that you no longer need on the screen Cache.",
     "disk-failed": "Make room: delete what you no longer need on the screen Cache.",
     "engine-refused": "Run the job again. When it fails the same way, restart the container engine.",
     "timed-out": "Raise the time limit in the settings, or let the page ask for more time.",

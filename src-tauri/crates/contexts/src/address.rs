@@ -89,6 +89,7 @@ fn is_name(text: &str) -> bool {
 
 /// Reads a name as it stands in a URL, by the rules of `git check-ref-format`, so that it can be nothing else for the
 /// program that gets it.
+#[expect(clippy::case_sensitive_file_extension_comparisons, reason = "git compares so")]
 fn reference_of(text: &str) -> Result<String, &'static str> {
     const PROBLEM: &str = "the name of its branch, tag or commit is none that git allows";
     let name = percent_decode_str(text).decode_utf8().map_err(|_| PROBLEM)?;

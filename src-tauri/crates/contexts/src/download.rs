@@ -21,8 +21,8 @@ const CONNECT: Duration = Duration::from_secs(20);
 /// Times that an answer may say that the archive is elsewhere.
 const MOST_REDIRECTS: usize = 10;
 
-const CHECK_ADDRESS: &str = "Check the address and the network, then run the job again.";
-const CHECK_ACCESS: &str =
+pub(crate) const CHECK_ADDRESS: &str = "Check the address and the network, then run the job again.";
+pub(crate) const CHECK_ACCESS: &str =
     "Check the address. When it is private, put a token in it, as in https://TOKEN@github.com/owner/repo.";
 
 /// Where GitHub answers.
@@ -79,16 +79,24 @@ pub enum Fetched {
 }
 
 /// Fetches contexts. Its HTTP client is made at its first use, since certificates cost start time and memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Downloads {
     github: GitHub,
+    /// How long a server may send nothing.
+    silence: Duration,
     client: OnceLock<Client>,
+}
+
+impl Default for Downloads {
+    fn default() -> Self {
+        Self::new(GitHub::default())
+    }
 }
 
 impl Downloads {
     /// Asks GitHub where `github` says.
     pub fn new(github: GitHub) -> Self {
-        Self { github, client: OnceLock::new() }
+        Self { github, silence: SILENCE, client: OnceLock::new() }
     }
 
     /// Downloads `remote` into `sink`; `progress` is told after each piece. Dropping the future ends the download and
@@ -126,7 +134,7 @@ impl Downloads {
         }
         let client = Client::builder()
             .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
+            .read_timeout(self.silence)
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .user_agent(concat!("deskgrid/", env!("CARGO_PKG_VERSION")))
@@ -274,4 +282,131 @@ fn reason(error: &reqwest::Error) -> String {
         cause = inner;
     }
     if error.is_timeout() { "the server stopped answering".to_owned() } else { cause.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::{Response, header};
+
+    use super::*;
+    use crate::testing::{Served, Server, fetch, fetch_from, fetch_with};
+
+    /// Answers `text` with the tag `"one"`, and that it has not changed to those who know the tag.
+    fn tagged(text: &'static str) -> Served {
+        Served::Answer(Box::new(move |request| {
+            let answer = Response::builder().header(header::ETAG, "\"one\"");
+            if request.headers().get(header::IF_NONE_MATCH).is_some_and(|tag| tag == "\"one\"") {
+                answer.status(304).body(Body::empty()).unwrap()
+            } else {
+                answer.body(Body::from(text)).unwrap()
+            }
+        }))
+    }
+
+    fn status(code: u16) -> Served {
+        Served::Answer(Box::new(move |_| Response::builder().status(code).body(Body::empty()).unwrap()))
+    }
+
+    #[tokio::test]
+    async fn an_archive_is_downloaded_once_as_long_as_its_tag_is_the_same() {
+        let server = Server::start(tagged("bytes")).await;
+        let (kept, fetched) = fetch(&server.url("/a"), None).await.unwrap();
+        assert_eq!(
+            (kept.bytes.as_slice(), &fetched),
+            (&b"bytes"[..], &Fetched::Archive { etag: Some("\"one\"".into()) })
+        );
+        let (kept, fetched) = fetch(&server.url("/a"), Some("\"one\"")).await.unwrap();
+        assert_eq!((kept.bytes.len(), fetched), (0, Fetched::NotModified));
+        let (kept, _) = fetch(&server.url("/a"), Some("\"old\"")).await.unwrap();
+        assert_eq!(kept.bytes, b"bytes");
+    }
+
+    #[tokio::test]
+    async fn github_is_asked_for_the_default_branch_a_reference_and_with_a_token_its_api() {
+        let github = Server::start(tagged("bytes")).await;
+        for (url, asked) in [
+            ("https://github.com/o/r", "/archives/o/r/tar.gz/HEAD"),
+            ("https://github.com/o/r/tree/feature/x%23y", "/archives/o/r/tar.gz/feature/x%23y"),
+            ("https://github.com/o/r/commit/0123abc", "/archives/o/r/tar.gz/0123abc"),
+            ("https://t0k@github.com/o/r", "/api/repos/o/r/tarball/HEAD Bearer t0k"),
+            ("https://me:t0k@github.com/o/r/tree/v1", "/api/repos/o/r/tarball/v1 Bearer t0k"),
+        ] {
+            fetch_from(&github, url).await.unwrap();
+            assert_eq!(github.seen().last().map(String::as_str), Some(asked), "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_password_goes_to_its_server_only() {
+        let other = Server::start(tagged("bytes")).await;
+        let server = Server::start(Served::Redirect(other.url(""))).await;
+        fetch(&server.url_as("me:s3cret", "/a"), None).await.unwrap();
+        assert_eq!(server.seen(), ["/a Basic bWU6czNjcmV0"]);
+        assert_eq!(other.seen(), ["/a"]);
+    }
+
+    #[tokio::test]
+    async fn redirects_are_followed_so_often_and_to_the_web_only() {
+        let server = Server::start(Served::Redirect(String::new())).await;
+        let error = fetch(&server.url("/a"), None).await.unwrap_err();
+        assert!(error.to_string().contains("from address to address"), "{error}");
+        assert_eq!(server.seen().len(), MOST_REDIRECTS + 1);
+        for to in ["file:///etc/passwd", "ftp://h", "http://["] {
+            let server = Server::start(Served::Redirect(to.to_owned())).await;
+            let error = fetch(&server.url("/a"), None).await.unwrap_err();
+            assert!(error.to_string().contains("unusable address"), "{to}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn failures_say_what_and_where_and_keep_the_secret() {
+        for (code, words) in [(404, "put a token in it"), (401, "put a token in it"), (500, "answered 500")] {
+            let server = Server::start(status(code)).await;
+            let error = fetch(&server.url_as("me:s3cret", "/a.zip?key=s3cret"), None).await.unwrap_err();
+            assert_eq!(error.code(), "context-unavailable");
+            assert!(error.to_string().contains(words) && error.to_string().contains("/a.zip"), "{error}");
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+        }
+        let gone = Server::start(status(200)).await.url_as("me:s3cret", "/a?s3cret");
+        let error = fetch(&gone, None).await.unwrap_err();
+        assert!(
+            !format!("{error} {error:?}").contains("s3cret") && error.to_string().contains("127.0.0.1"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_download_ends_at_the_limit_whatever_the_server_says_of_its_length() {
+        let limits = Limits { download: 10, ..Limits::default() };
+        let said = Server::start(tagged("eleven bytes")).await;
+        let unsaid = Served::Answer(Box::new(|_| {
+            let piece = || Ok::<_, std::io::Error>(Bytes::from_static(b"12345"));
+            Response::new(Body::from_stream(futures_util::stream::repeat_with(piece)))
+        }));
+        let unsaid = Server::start(unsaid).await;
+        for server in [said, unsaid] {
+            let error =
+                fetch_with(&Downloads::default(), &server.url("/a"), None, &limits).await.unwrap_err();
+            assert_eq!(error.code(), "context-too-large");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_breaks_off_is_an_error() {
+        let server = Server::start(Served::Answer(Box::new(|_| {
+            let pieces = [Ok(Bytes::from_static(b"12345")), Err(std::io::Error::other("broken"))];
+            Response::new(Body::from_stream(futures_util::stream::iter(pieces)))
+        })));
+        let error = fetch(&server.await.url("/a"), None).await.unwrap_err();
+        assert_eq!(error.code(), "context-unavailable");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_stops_in_the_middle_is_an_error_after_a_while() {
+        let server = Server::start(Served::Stalled).await;
+        let downloads = Downloads { silence: Duration::from_millis(1), ..Downloads::default() };
+        let error = fetch_with(&downloads, &server.url("/a"), None, &Limits::default()).await.unwrap_err();
+        assert!(error.to_string().contains("stopped answering"), "{error}");
+    }
 }

@@ -5,6 +5,7 @@
 //! Of all patterns that fit, the last one counts.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use deskgrid_job::FilePath;
 use regex::Regex;
@@ -139,15 +140,17 @@ fn cleaned(text: &str) -> String {
 /// The pattern as a regular expression for whole paths.
 fn expression(pattern: &str) -> Result<String, &'static str> {
     let mut expression = String::from(r"(?s)\A");
+    // The command line takes '**.py' for all names that end so, but '**.p?' for names that begin with a dot.
+    if let Some(end) = pattern.strip_prefix("**").filter(|end| !end.starts_with('/') && is_literal(end)) {
+        return Ok(format!("{expression}.*{}\\z", regex::escape(end)));
+    }
     let mut ahead = pattern.chars().peekable();
     while let Some(letter) = ahead.next() {
         match letter {
             '*' if ahead.next_if_eq(&'*').is_some() => {
                 // A slash after it belongs to it, so that '**/x' fits 'x' too.
-                let has_slash = ahead.next_if_eq(&'/').is_some();
-                let is_last = ahead.peek().is_none();
-                let _ = has_slash;
-                expression.push_str(if is_last { ".*" } else { "(?:.*/)?" });
+                let _ = ahead.next_if_eq(&'/');
+                expression.push_str(if ahead.peek().is_none() { ".*" } else { "(?:.*/)?" });
             }
             '*' => expression.push_str("[^/]*"),
             '?' => expression.push_str("[^/]"),
@@ -158,6 +161,10 @@ fn expression(pattern: &str) -> Result<String, &'static str> {
     }
     expression.push_str(r"\z");
     Ok(expression)
+}
+
+fn is_literal(text: &str) -> bool {
+    !text.contains(['*', '?', '[', '\\'])
 }
 
 fn literal(letter: char, expression: &mut String) {
@@ -188,8 +195,93 @@ fn choice(
             return Err(PROBLEM);
         }
         let code = |letter: char| format!("\\x{{{:x}}}", u32::from(letter));
-        expression.push_str(&format!("{}-{}", code(low), code(high)));
+        let _ = write!(expression, "{}-{}", code(low), code(high));
     }
     expression.push(']');
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn excludes(patterns: &str, path: &str) -> bool {
+        let ignore = Ignore::parse(".dockerignore", patterns.as_bytes()).unwrap();
+        ignore.verdicts().excludes(&FilePath::new(path).unwrap())
+    }
+
+    #[test]
+    fn patterns_fit_what_the_docker_command_line_says_they_fit() {
+        for (patterns, left_out, sent) in [
+            ("a", &["a", "a/b", "a/b/c"][..], &["b", "b/a", "ab"][..]),
+            ("/a/", &["a", "a/b"], &["b/a"]),
+            ("./a/./b/../c", &["a/c", "a/c/d"], &["a/b", "a"]),
+            ("*", &["a", "a/b", ".git"], &[]),
+            ("*.log", &["x.log", ".log"], &["a/x.log", "x.logs"]),
+            ("*/*.log", &["a/x.log"], &["x.log", "a/b/x.log"]),
+            ("**/*.log", &["x.log", "a/x.log", "a/b/x.log"], &["x.txt"]),
+            ("**", &["a", "a/b", ".x"], &[]),
+            ("a/**", &["a/b", "a/b/c"], &["b", "ab"]),
+            ("a/**/b", &["a/b", "a/x/b", "a/x/y/b", "a/b/c"], &["b", "a/c"]),
+            ("**/a", &["a", "x/a", "x/y/a/z"], &["xa", "x/ya"]),
+            ("a**", &["a", "ab", "a/b"], &["b"]),
+            ("**.py", &["x.py", "a/x.py"], &["x.pyc"]),
+            ("**.p?", &[".py", "a/.py"], &["x.py"]),
+            ("?.txt", &["a.txt"], &["ab.txt", "/.txt".trim_start_matches('/')]),
+            ("a?b", &["axb"], &["a/b", "ab"]),
+            ("[abc].txt", &["a.txt", "c.txt"], &["d.txt"]),
+            ("[a-c]x", &["bx"], &["dx", "-x"]),
+            ("[^a-c]x", &["dx"], &["bx"]),
+            ("[\\]]x", &["]x"], &["x"]),
+            ("a.b", &["a.b"], &["axb"]),
+            ("a+(b)|{c}$^", &["a+(b)|{c}$^"], &["aab"]),
+            ("\\*", &["*"], &["a"]),
+            ("\\#a", &["#a"], &["a"]),
+            ("# a", &[], &["a", "# a"]),
+            (" a ", &["a"], &[" a"]),
+            ("a\r\nb\r\n", &["a", "b"], &["c"]),
+            ("\u{feff}a", &["a"], &["b"]),
+            ("*\n!a", &["b", "b/a"], &["a", "a/b"]),
+            ("*\n!a/b", &["a", "a/c"], &["a/b", "a/b/c"]),
+            ("a\n!a/b\na/b/c", &["a/x", "a/b/c"], &["a/b", "a/b/d"]),
+            ("!a\na", &["a"], &["b"]),
+            (
+                "*.md\n!README*.md\nREADME-secret.md",
+                &["x.md", "README-secret.md"],
+                &["README.md", "README-a.md"],
+            ),
+            ("*\n! a", &["b"], &["a"]),
+            ("../a", &[], &["a"]),
+            ("/../a", &["a"], &["b"]),
+            ("datä/*", &["datä/x"], &["data/x"]),
+            ("", &[], &["a"]),
+            (".", &[], &["a"]),
+        ] {
+            for path in left_out {
+                assert!(excludes(patterns, path), "{patterns:?} leaves out {path:?}");
+            }
+            for path in sent {
+                assert!(!excludes(patterns, path), "{patterns:?} sends {path:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_makes_no_sense_is_named_with_its_line() {
+        for bad in ["[", "[a", "[]a]", "[-a]", "[a-]", "[z-a]", "a\\", "!"] {
+            let error = Ignore::parse("x/.dockerignore", format!("ok\n{bad}\n").as_bytes()).unwrap_err();
+            assert_eq!(error.code(), "context-bad-ignore-file", "{bad}");
+            assert!(
+                error.to_string().contains("x/.dockerignore") && error.to_string().contains("line 2"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_made_to_cost_time_is_refused() {
+        for bad in ["a\n".repeat(MOST_PATTERNS + 1), "*a".repeat(200_000), "?".repeat(100_000)] {
+            assert!(Ignore::parse(".dockerignore", bad.as_bytes()).is_err(), "{}", &bad[..10]);
+        }
+    }
 }

@@ -20,6 +20,8 @@ mod remarks;
 mod rewrite;
 mod secret;
 mod source;
+#[cfg(test)]
+mod testing;
 mod tree;
 
 pub use archive::Archive;

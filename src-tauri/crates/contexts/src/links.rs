@@ -63,9 +63,8 @@ impl<'a> Walker<'a> {
         while let Some(segment) = ahead.pop_front() {
             self.steps = self.steps.checked_sub(1).ok_or_else(too_many)?;
             match segment.as_str() {
-                "" | "." => continue,
                 ".." if place.pop().is_none() => return Ok(End::Outside),
-                ".." => continue,
+                "" | "." | ".." => continue,
                 _ => place.push(segment),
             }
             if let Some(Kind::Link(next)) = self.kind(&place) {
@@ -122,7 +121,9 @@ mod tests {
         let mut insert =
             |name: &str, kind| tree.insert(path(name), Node { kind, mode: 0o644, modified: 0 }).unwrap();
         insert("a/b/file", Kind::File { position: 0, size: 0 });
-        links.iter().for_each(|(from, target)| insert(from, Kind::Link((*target).to_owned())));
+        for (from, target) in links {
+            insert(from, Kind::Link((*target).to_owned()));
+        }
         tree
     }
 
@@ -157,8 +158,8 @@ mod tests {
         let long = "a/../".repeat(700);
         let tree = tree(&[("x", &format!("{long}x"))]);
         let mut walker = Walker::new(&tree);
-        let ends = (0..100_000).map(|_| walker.resolve("x"));
-        let error = ends.filter_map(Result::err).next().unwrap();
+        let mut ends = (0..100_000).map(|_| walker.resolve("x"));
+        let error = ends.find_map(Result::err).unwrap();
         assert_eq!(error.code(), "context-too-large");
     }
 }

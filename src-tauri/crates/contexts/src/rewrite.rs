@@ -87,17 +87,14 @@ impl Plan {
     fn write_first(&self, tar: &mut Builder<impl Write>) -> Result<(), ContextError> {
         for (path, node) in &self.first {
             let mut header = header(node, 0);
-            match &node.kind {
-                Kind::Link(target) => {
-                    header.set_entry_type(EntryType::Symlink);
-                    tar.append_link(&mut header, path.as_str(), target)
-                }
-                _ => {
-                    header.set_entry_type(EntryType::Directory);
-                    tar.append_data(&mut header, format!("{path}/"), io::empty())
-                }
-            }
-            .map_err(ContextError::NotSent)?;
+            let written = if let Kind::Link(target) = &node.kind {
+                header.set_entry_type(EntryType::Symlink);
+                tar.append_link(&mut header, path.as_str(), target)
+            } else {
+                header.set_entry_type(EntryType::Directory);
+                tar.append_data(&mut header, format!("{path}/"), io::empty())
+            };
+            written.map_err(ContextError::NotSent)?;
         }
         let Some((path, text)) = &self.dockerfile else { return Ok(()) };
         let node = Node { kind: Kind::Folder, mode: 0o644, modified: 0 };

@@ -119,7 +119,7 @@ impl fmt::Debug for Remote {
 
 impl Place {
     fn of(url: Url) -> Result<Self, &'static str> {
-        if url.path().trim_end_matches('/').ends_with(".git") {
+        if url.path().trim_end_matches('/').to_ascii_lowercase().ends_with(".git") {
             return GitPlace::new(url).map(Self::Git);
         }
         let is_github =
@@ -172,4 +172,147 @@ fn without_secrets(text: &str) -> String {
     let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
     let rest = rest.rfind('@').map_or(rest, |at| &rest[at + 1..]);
     cut(&if scheme.is_empty() { rest.to_owned() } else { format!("{scheme}://{rest}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    fn remote(text: &str) -> Remote {
+        Remote::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_context_is_shown_and_filed_by_what_it_means() {
+        for (text, shown, key) in [
+            (
+                "https://github.com/Owner/Repo",
+                "https://github.com/Owner/Repo",
+                "https://github.com/owner/repo",
+            ),
+            (
+                "https://www.github.com/o/r/?tab=readme#top",
+                "https://github.com/o/r",
+                "https://github.com/o/r",
+            ),
+            (
+                "https://t0k@github.com/o/r",
+                "https://github.com/o/r",
+                "https://github.com/o/r (with a password)",
+            ),
+            (
+                "https://github.com/o/r/tree/feature/x",
+                "https://github.com/o/r/tree/feature/x",
+                "https://github.com/o/r/tree/feature/x",
+            ),
+            (
+                "https://github.com/o/r/tree/a%23b",
+                "https://github.com/o/r/tree/a%23b",
+                "https://github.com/o/r/tree/a%23b",
+            ),
+            (
+                "https://github.com/o/r/commit/0123abc",
+                "https://github.com/o/r/tree/0123abc",
+                "https://github.com/o/r/tree/0123abc",
+            ),
+            (
+                "https://github.com/o/r/archive/refs/heads/x.zip",
+                "https://github.com/o/r/archive/refs/heads/x.zip",
+                "https://github.com/o/r/archive/refs/heads/x.zip",
+            ),
+            ("http://h.example:81/a.tgz#x", "http://h.example:81/a.tgz", "http://h.example:81/a.tgz"),
+            ("https://h/x.git", "https://h/x.git", "git https://h/x.git"),
+            ("https://h/x.git#v1:sub/dir", "https://h/x.git#v1:sub/dir", "git https://h/x.git#v1:sub/dir"),
+            ("https://u:p@h/x.git#:d", "https://h/x.git#:d", "git https://h/x.git#:d (with a password)"),
+        ] {
+            assert_eq!(
+                (remote(text).shown().as_str(), remote(text).cache_key().as_str()),
+                (shown, key),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_secret_is_shown_filed_or_in_an_error() {
+        for text in [
+            "https://s3cret@github.com/o/r",
+            "https://me:s3cret@github.com/o/r/tree/main",
+            "https://me:s3cret@h/a.zip?X-Signature=s3cret",
+            "https://s3cret@h/x.git?key=s3cret#main",
+            "ftp://me:s3cret@h/a.zip?s3cret#s3cret",
+            "https://me:s3cret@",
+            "s3cret@github.com/o/r",
+            "https://s3cret@github.com/o/r/tree/a..b",
+        ] {
+            let said = match Source::parse(text, |_| None) {
+                Ok(source) => {
+                    let Source::Remote(remote) = &source else { panic!("{text}") };
+                    format!("{source:?} {} {} {}", source.shown(), remote.shown(), remote.cache_key())
+                }
+                Err(error) => format!("{error:?} {error}"),
+            };
+            assert!(!said.contains("s3cret"), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn addresses_with_other_queries_are_filed_apart() {
+        assert_ne!(remote("https://h/a?file=1").cache_key(), remote("https://h/a?file=2").cache_key());
+        assert_eq!(remote("https://h/a?file=1#x").cache_key(), remote("https://h/a?file=1").cache_key());
+    }
+
+    #[test]
+    fn only_a_full_commit_without_a_password_is_pinned() {
+        for (text, is_pinned) in [
+            (format!("https://github.com/o/r/commit/{COMMIT}"), true),
+            (format!("https://github.com/o/r/tree/{COMMIT}"), true),
+            (format!("https://h/x.git#{COMMIT}:d"), true),
+            (format!("https://token@github.com/o/r/commit/{COMMIT}"), false),
+            (format!("https://github.com/o/r/commit/{}", &COMMIT[..12]), false),
+            ("https://github.com/o/r/tree/main".to_owned(), false),
+            (format!("https://h/{COMMIT}.tgz"), false),
+        ] {
+            assert_eq!(remote(&text).is_pinned(), is_pinned, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_what_to_give_instead() {
+        for text in [
+            "",
+            "x",
+            "/tmp/x",
+            "file:///etc",
+            "git@github.com:o/r.git",
+            "ssh://h/x.git",
+            "git://h/x.git",
+            "ext::sh -c x",
+            "https://github.com/o/r/tree/-x",
+            "https://github.com/o/r/tree/a..b",
+            "https://github.com/o/r/tree/a%00b",
+            "https://github.com/o/r/tree/%ff",
+            "https://github.com/o%20/r",
+            "https://h/x.git#--upload-pack=x",
+            "https://h/x.git#a b",
+            "https://h/x.git#a:../b",
+            "https://h/x.git#@{1}",
+        ] {
+            let error = Source::parse(text, |_| None).unwrap_err();
+            assert_eq!(error.code(), "context-bad-address", "{text}");
+            assert!(error.to_string().contains("Give https://github.com/owner/repo"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_this_server_is_read_from_disk() {
+        let own =
+            |url: &str| url.strip_prefix("http://localhost:8000/f/").and_then(|key| BlobKey::new(key).ok());
+        let source = Source::parse(" http://localhost:8000/f/data.tgz ", own).unwrap();
+        assert_eq!(source, Source::Own(BlobKey::Name("data.tgz".into())));
+        assert_eq!(source.shown(), "/f/data.tgz");
+        assert!(matches!(Source::parse("http://localhost:8000/x", own).unwrap(), Source::Remote(_)));
+    }
 }

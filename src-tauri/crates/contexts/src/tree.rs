@@ -178,7 +178,9 @@ mod tests {
 
     fn tree(names: &[&str]) -> Tree {
         let mut tree = Tree::default();
-        names.iter().for_each(|name| tree.insert(path(name), file()).unwrap());
+        for name in names {
+            tree.insert(path(name), file()).unwrap();
+        }
         tree
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bollard::query_parameters::{DownloadFromContainerOptionsBuilder, UploadToContainerOptionsBuilder};
 use bytes::Bytes;
+use deskgrid_fault::{Point, point};
 use futures_util::stream::{self, Stream, StreamExt};
 use tokio::sync::Notify;
 
@@ -40,6 +41,7 @@ impl Engine {
             }
         };
         self.doubt_after(&result);
+        point(Point::FilesUploaded);
         result
     }
 
@@ -59,6 +61,7 @@ impl Engine {
             async move {
                 let mut pieces = pieces?;
                 let next = async { pieces.next().await.transpose() };
+                point(Point::FilesDownloading);
                 match engine.call(DOING, WORK, next).await.transpose()? {
                     Ok(bytes) => Some((Ok(bytes), Some(pieces))),
                     Err(error) => Some((Err(error), None)),

@@ -162,6 +162,19 @@ impl ConfigFile {
     }
 }
 
+/// Every registry that the person has signed in to.
+pub(crate) fn registries(around: &Surroundings) -> Vec<String> {
+    let host = |key: &String| {
+        let host = key.split_once("://").map_or(key.as_str(), |(_, rest)| rest);
+        host.split('/').next().map(str::to_owned)
+    };
+    let named = |key: &String| {
+        if key == DEFAULT_REGISTRY_KEY { Some("docker.io".to_owned()) } else { host(key) }
+    };
+    let config = read_config(around);
+    config.auths.keys().chain(config.helpers.keys()).filter_map(named).collect()
+}
+
 /// Whether a key of `auths` means `registry`: keys are host names, at times with a scheme and a path.
 fn is_registry(key: &str, registry: &str) -> bool {
     if registry == "docker.io" {
@@ -226,5 +239,8 @@ mod tests {
         assert_eq!(found("other.example").unwrap().identitytoken.as_deref(), Some("t"));
         assert_eq!(found("helper.example"), None);
         assert_eq!(found("reg.example"), None);
+        let mut all = registries(&around);
+        all.sort();
+        assert_eq!(all, ["docker.io", "helper.example", "other.example", "reg.example:5000"]);
     }
 }

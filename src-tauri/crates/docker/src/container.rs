@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::time::Duration;
 
 use bollard::errors::Error as Bollard;
 use bollard::models::{ContainerInspectResponse, ContainerState, ContainerStateStatusEnum};
@@ -10,6 +11,7 @@ use bollard::query_parameters::{
     KillContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
     StartContainerOptions, WaitContainerOptions,
 };
+use deskgrid_fault::{Point, point};
 use deskgrid_job::Time;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
@@ -87,6 +89,27 @@ pub struct OurContainer {
     pub finished_at: Option<Time>,
 }
 
+/// Exit codes from here on tell of a signal.
+const BY_SIGNAL: i64 = 128;
+/// An engine that starts after a crash says of the containers that it finds dead that they ended just now, with the
+/// code 0. So soon before its start no other end is likely.
+const CLEANING: Duration = Duration::from_secs(30);
+
+impl OurContainer {
+    /// Whether it ended before this life of the engine, which began at `began`.
+    pub fn ended_before(&self, began: Time) -> bool {
+        !self.running && self.finished_at.is_none_or(|finished| finished <= began)
+    }
+
+    /// Whether an earlier life of the engine took it down, as far as its end tells when nobody watched. Ends that
+    /// are a job's own would otherwise be thrown away whenever the computer is switched off after them.
+    pub fn was_taken_down(&self, began: Option<Time>) -> bool {
+        let Some(began) = began.filter(|began| self.ended_before(*began)) else { return false };
+        let (Some(exit), Some(finished)) = (&self.exit, self.finished_at) else { return true };
+        exit.code >= BY_SIGNAL || (exit.code == 0 && began.since(finished) < CLEANING)
+    }
+}
+
 /// How a container came to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
@@ -114,9 +137,11 @@ impl Engine {
 
     async fn create_once(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
         const DOING: &str = "creating a container";
+        point(Point::ContainerCreating);
         let body = create_body(spec, &self.abilities());
         let call = self.docker().create_container(None::<CreateContainerOptions>, body);
         let answer = self.call(DOING, WORK, call).await?;
+        point(Point::ContainerCreated);
         ContainerId::new(&answer.id).ok_or_else(|| EngineError::Refused {
             doing: DOING,
             status: 0,
@@ -150,7 +175,10 @@ impl Engine {
 
     async fn start_once(&self, id: &ContainerId) -> Result<(), EngineError> {
         let call = self.docker().start_container(id.as_str(), None::<StartContainerOptions>);
-        self.call("starting a container", WORK, call).await
+        point(Point::ContainerStarting);
+        self.call("starting a container", WORK, call).await?;
+        point(Point::ContainerStarted);
+        Ok(())
     }
 
     /// Names command and image in a refusal to start. Asks for them only now, since starts rarely fail.
@@ -182,6 +210,7 @@ impl Engine {
         };
         self.doubt_after(&result);
         let (code, error) = result?;
+        point(Point::ContainerEnded);
         let alive = self.still_alive().await.map_err(|_| EngineError::StoppedWithEngine { code });
         self.doubt_after(&alive);
         alive?;
@@ -222,14 +251,18 @@ impl Engine {
     pub async fn kill(&self, id: &ContainerId) -> Result<(), EngineError> {
         let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
         let call = self.docker().kill_container(id.as_str(), Some(options));
-        settled(self.call("ending a container", WORK, call).await)
+        settled(self.call("ending a container", WORK, call).await)?;
+        point(Point::ContainerKilled);
+        Ok(())
     }
 
     /// Removes a container and its nameless volumes, ending it when it runs; fine when it is gone.
     pub async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         let call = self.docker().remove_container(id.as_str(), Some(options));
-        settled(self.call("removing a container", WORK, call).await)
+        settled(self.call("removing a container", WORK, call).await)?;
+        point(Point::ContainerRemoved);
+        Ok(())
     }
 
     /// Looks at a container.
@@ -259,6 +292,7 @@ impl Engine {
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         let call = self.docker().list_containers(Some(options));
         let found = self.call("looking for our containers", QUESTION, call).await?;
+        point(Point::ContainersFound);
         let ids: Vec<_> = found.into_iter().filter_map(|one| ContainerId::new(&one.id?)).collect();
         let looks = stream::iter(ids).map(|id| async move {
             match self.inspect(&id).await {
@@ -374,5 +408,31 @@ mod tests {
         };
         let container = seen(state);
         assert!(container.running && container.exit.is_none() && container.finished_at.is_none());
+    }
+
+    #[test]
+    fn an_end_in_an_earlier_life_of_the_engine_is_a_jobs_own_unless_it_looks_like_a_crash_or_a_signal() {
+        let container = |code: i64, finished: Option<u64>| OurContainer {
+            id: ContainerId::new("a").unwrap(),
+            labels: HashMap::new(),
+            image: String::new(),
+            running: false,
+            exit: Some(Exit { code, oom_killed: false, error: None, never_began: None }),
+            started_at: Some(Time(1)),
+            finished_at: finished.map(Time),
+        };
+        let began = Some(Time(100_000));
+        for (code, finished, taken_down) in [
+            (0, Some(100_001), false),
+            (137, Some(100_001), false),
+            (0, Some(60_000), false),
+            (0, Some(99_000), true),
+            (3, Some(99_000), false),
+            (143, Some(60_000), true),
+            (255, None, true),
+        ] {
+            assert_eq!(container(code, finished).was_taken_down(began), taken_down, "{code} {finished:?}");
+        }
+        assert!(!container(137, Some(1)).was_taken_down(None), "nobody knows");
     }
 }

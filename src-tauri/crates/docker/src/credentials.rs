@@ -115,7 +115,7 @@ impl Helper {
                 .map(Some)
                 .ok_or_else(|| self.failed(key, "its answer makes no sense"));
         }
-        let said = [&output.stdout[..], &output.stderr[..]].map(|text| first_line(text));
+        let said = [&output.stdout[..], &output.stderr[..]].map(first_line);
         if said.iter().any(|line| line.contains(NOT_FOUND)) {
             return Ok(None);
         }

@@ -10,16 +10,19 @@ use std::time::Duration;
 use bollard::Docker;
 use bollard::errors::Error as Bollard;
 use bollard::models::{SystemInfo, SystemVersion};
-use bollard::query_parameters::EventsOptionsBuilder;
+use bollard::query_parameters::{EventsOptionsBuilder, InspectNetworkOptions};
+use deskgrid_job::Time;
 use futures_util::stream::{BoxStream, StreamExt};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::address::Address;
+use crate::build::Builder;
 use crate::delivery::{self, Delivery};
 use crate::error::EngineError;
+use crate::image::Pulls;
 use crate::network::NetworkOnce;
-use crate::pull::Pulls;
+use crate::output::time_at;
 
 /// For questions that an engine answers from memory. Long, since a busy disk holds them up too.
 pub(crate) const QUESTION: Duration = Duration::from_secs(60);
@@ -30,6 +33,8 @@ const PING: Duration = Duration::from_secs(10);
 
 /// What Docker lists among its parts when it is installed. Asked for where it is not, no container would start.
 const INIT: &str = "docker-init";
+/// What Podman lists among its parts.
+const PODMAN: &str = "Podman Engine";
 
 /// What an engine says about itself; constant while it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +69,8 @@ pub struct EngineInfo {
     pub limits: Limits,
     /// Whether it can put a small first process into a container, which collects what the job leaves behind.
     pub has_init: bool,
+    /// The best of what it has for building images.
+    pub builder: Builder,
     /// Files that a process in one of its containers may have open; none where the engine's own limit counts.
     pub open_files: Option<u64>,
 }
@@ -83,14 +90,19 @@ impl EngineInfo {
     pub(crate) fn new(address: Address, version: SystemVersion, info: SystemInfo) -> Self {
         let security = info.security_options.unwrap_or_default();
         let product = info.operating_system.unwrap_or_default();
+        let has_part = |name: &str| version.components.iter().flatten().any(|part| part.name == name);
+        let has_init = has_part(INIT);
+        let os = version.os.clone().unwrap_or_default();
+        let api_version = version.api_version.clone().unwrap_or_default();
+        let builder = Builder::best(&api_version, &os, has_part(PODMAN));
         Self {
             address,
             version: version.version.unwrap_or_default(),
-            api_version: version.api_version.unwrap_or_default(),
+            api_version,
             cpus: info.ncpu.and_then(|count| u32::try_from(count).ok()).unwrap_or(1).max(1),
             memory: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
             name: info.name.unwrap_or_default(),
-            os: version.os.unwrap_or_default(),
+            os,
             arch: version.arch.unwrap_or_default(),
             rights: Rights::of(&security),
             is_desktop: product.contains("Docker Desktop") || product.contains("OrbStack"),
@@ -102,7 +114,8 @@ impl EngineInfo {
                 memory: info.memory_limit.unwrap_or(true),
                 processes: info.pids_limit.unwrap_or(true),
             },
-            has_init: version.components.is_some_and(|parts| parts.iter().any(|part| part.name == INIT)),
+            has_init,
+            builder,
             open_files: None,
         }
     }
@@ -186,6 +199,17 @@ impl Engine {
         delivery::choose(delivery::Facts::of(self.info()))
     }
 
+    /// When this life of the engine began: it makes the network `bridge` anew at each start. None where it does not,
+    /// as other products than Docker's.
+    pub async fn began_at(&self) -> Result<Option<Time>, EngineError> {
+        let call = self.docker().inspect_network("bridge", None::<InspectNetworkOptions>);
+        match self.call("asking when it was started", QUESTION, call).await {
+            Ok(bridge) => Ok(bridge.created.and_then(time_at)),
+            Err(EngineError::Refused { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Asks whether it is alive; any answer but yes within 10 s counts as gone.
     pub async fn ping(&self) -> Result<(), EngineError> {
         let answer = self.limited("asking whether it is alive", PING, self.docker().ping()).await;
@@ -193,10 +217,12 @@ impl Engine {
     }
 
     /// Whether this very life of the engine goes on. After a restart another life answers in its place, but by then
-    /// the event stream has told that this one is over.
+    /// the event stream has told that this one is over. It is asked by a new connection: those that it has it still
+    /// serves while it shuts down and ends its containers.
     pub(crate) async fn still_alive(&self) -> Result<(), EngineError> {
         const DOING: &str = "asking whether it is alive";
-        self.while_alive(DOING, self.limited(DOING, QUESTION, self.docker().ping())).await??;
+        let anew = self.info().address.client().map_err(|error| EngineError::of(DOING, error))?;
+        self.while_alive(DOING, self.limited(DOING, QUESTION, anew.negotiate_version())).await??;
         self.while_alive(DOING, std::future::ready(())).await
     }
 

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use bollard::errors::Error as Bollard;
 
+/// What systems say of a disk that takes no more.
+const FULL: [&str; 2] = ["no space left on device", "disk quota exceeded"];
+
 /// A call to the engine that did not work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
@@ -67,6 +70,21 @@ pub enum EngineError {
         /// Names the image, and what to do.
         message: String,
     },
+    /// The engine's own disk is full, wherever that is.
+    #[error(
+        "The container engine's disk is full ({detail}). Free space there, for example with `docker system prune`, \
+         then run the job again."
+    )]
+    NoSpace {
+        /// The engine's words.
+        detail: String,
+    },
+    /// The image could not be built; the same Dockerfile fails again.
+    #[error("{message}")]
+    BuildFailed {
+        /// Names the step and its exit code, or what is wrong with the Dockerfile.
+        message: String,
+    },
     /// The engine answered and said no.
     #[error("The container engine refused {doing}: {message}")]
     Refused {
@@ -113,7 +131,9 @@ impl EngineError {
             Self::LimitRefused { .. } => "limit-refused",
             Self::NoSuchFile { .. } => "no-such-file",
             Self::CannotStart { .. } => "cannot-start",
+            Self::NoSpace { .. } => "no-space",
             Self::Image { problem, .. } => problem.code(),
+            Self::BuildFailed { .. } => "build-failed",
             Self::Refused { .. } => "engine-refused",
         }
     }
@@ -152,6 +172,7 @@ impl EngineError {
                 problem: ImageProblem::NotFound,
                 message: format!("The image is not in the engine any more ({message})."),
             },
+            _ if FULL.iter().any(|full| words.contains(full)) => Self::NoSpace { detail: message },
             _ => Self::Refused { doing, status, message },
         }
     }
@@ -231,9 +252,9 @@ fn login_argument(image: &str) -> String {
     }
 }
 
-fn pull_problem(said: &str) -> ImageProblem {
+pub(crate) fn pull_problem(said: &str) -> ImageProblem {
     const WORDS: [(ImageProblem, &[&str]); 8] = [
-        (ImageProblem::NoSpace, &["no space left on device", "disk quota exceeded"]),
+        (ImageProblem::NoSpace, &FULL),
         (
             ImageProblem::BadName,
             &["invalid reference format", "invalid repository name", "invalid tag format"],
@@ -252,8 +273,8 @@ fn pull_problem(said: &str) -> ImageProblem {
                 "no basic auth credentials",
                 "denied:",
                 "forbidden",
-                "401",
-                "403",
+                ": 401",
+                ": 403",
             ],
         ),
         (
@@ -278,7 +299,10 @@ fn pull_problem(said: &str) -> ImageProblem {
                 "service unavailable",
                 "gateway timeout",
                 "broken pipe",
-                "eof",
+                "closed idle connection",
+                "closed network connection",
+                ": eof",
+                "unexpected eof",
             ],
         ),
     ];
@@ -358,6 +382,19 @@ mod tests {
             ("something new", Other),
         ] {
             assert_eq!(problem_of(said), wanted, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_full_disk_of_the_engine_is_told_as_that_whatever_was_being_done() {
+        for (status, said) in [
+            (500, "mkdir /var/lib/docker/overlay2/a-init: no space left on device"),
+            (500, "error creating overlay mount to /x: Disk quota exceeded"),
+        ] {
+            let error = EngineError::of_answer("creating a container", status, said.to_owned());
+            assert_eq!(error.code(), "no-space", "{said}");
+            let words = error.to_string();
+            assert!(words.contains("disk is full") && words.contains("docker system prune"), "{words}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Fetches one image from its registry: with the person's credentials, more than once where the network fails for a
 //! moment, and for another kind of processor where there is none for this one and the engine can emulate.
 //!
-//! Who waits for it and what becomes of it when nobody does is in `pull`; what a person calls the image, in `image`.
+//! Who waits for it and what becomes of it when nobody does is in `joint`; what a person calls the image, in `image`.
 
 use std::time::Duration;
 
@@ -9,13 +9,14 @@ use bollard::BollardRequest;
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error as Bollard;
 use bollard::query_parameters::CreateImageOptionsBuilder;
+use deskgrid_fault::{Point, point};
 use futures_util::StreamExt as _;
-use tokio::sync::broadcast;
 
 use crate::credentials;
 use crate::emulation;
 use crate::engine::{Engine, WORK};
 use crate::error::{EngineError, ImageProblem, pull_failure};
+use crate::joint::Said;
 use crate::progress::{Meter, PullProgress};
 use crate::reference::Reference;
 
@@ -25,16 +26,15 @@ const DOING: &str = "fetching an image";
 const PAUSES: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
 
-/// Fetches `wanted`, for `platform` where one is asked for, and tells `messages` how far that is.
+/// Fetches `wanted`, for `platform` where one is asked for, and tells by `said` how far that is.
 pub(crate) async fn fetch(
     engine: &Engine,
     wanted: &Reference,
     platform: Option<&str>,
-    messages: &broadcast::Sender<PullProgress>,
+    said: &Said<PullProgress>,
 ) -> Result<(), EngineError> {
     let access = credentials::find(wanted.registry()).await;
-    let mut fetching =
-        Fetching { engine, wanted, credentials: access.found, messages, meter: Meter::default() };
+    let mut fetching = Fetching { engine, wanted, credentials: access.found, said, meter: Meter::default() };
     if let Some(remark) = &access.remark {
         fetching.say(remark);
     }
@@ -69,7 +69,7 @@ struct Fetching<'a> {
     engine: &'a Engine,
     wanted: &'a Reference,
     credentials: Option<DockerCredentials>,
-    messages: &'a broadcast::Sender<PullProgress>,
+    said: &'a Said<PullProgress>,
     /// Counts over all tries.
     meter: Meter,
 }
@@ -102,39 +102,37 @@ impl Fetching<'_> {
                 Ok(Ok(None)) => return Ok(()),
                 Ok(Ok(Some(message))) => message,
             };
+            point(Point::ImagePulling);
             if let Some(progress) = self.meter.next(message) {
-                self.tell(progress);
+                self.said.tell(progress);
             }
         }
     }
 
     fn say(&self, words: &str) {
-        self.tell(self.meter.remark(words));
-    }
-
-    fn tell(&self, progress: PullProgress) {
-        // Nobody listens when every waiter has left, and then this work is dropped as well.
-        let _ = self.messages.send(progress);
+        self.said.tell(self.meter.remark(words));
     }
 }
 
 /// Engines read the credentials in the alphabet of base64 that is made for URLs and ignore them without a word when
 /// they are in the common one, in which bollard writes them.
 pub(crate) fn with_url_safe_credentials(mut request: BollardRequest) -> BollardRequest {
-    if let Some(value) = request.headers_mut().get_mut("X-Registry-Auth")
-        && let Ok(common) = value.to_str()
-        && let Ok(safe) = common.replace('+', "-").replace('/', "_").parse()
-    {
-        *value = safe;
+    for name in ["X-Registry-Auth", "X-Registry-Config"] {
+        if let Some(value) = request.headers_mut().get_mut(name)
+            && let Ok(common) = value.to_str()
+            && let Ok(safe) = common.replace('+', "-").replace('/', "_").parse()
+        {
+            *value = safe;
+        }
     }
     request
 }
 
 fn failure(image: &str, error: Bollard) -> EngineError {
     match EngineError::of(DOING, error) {
-        EngineError::Refused { message, .. } | EngineError::Image { message, .. } => {
-            pull_failure(image, &message)
-        }
+        EngineError::Refused { message, .. }
+        | EngineError::Image { message, .. }
+        | EngineError::NoSpace { detail: message } => pull_failure(image, &message),
         other => other,
     }
 }

@@ -1,13 +1,18 @@
 //! Images: having one in the engine, whatever that takes, and what it brings along.
 
 use bollard::models::ImageInspect;
+use deskgrid_fault::{Point, point};
 use futures_util::FutureExt as _;
 
 use crate::engine::{Engine, QUESTION};
 use crate::error::{EngineError, ImageProblem};
 use crate::fetch;
+use crate::joint::Joint;
 use crate::progress::PullProgress;
 use crate::reference::Reference;
+
+/// The pulls in progress, by image and platform.
+pub(crate) type Pulls = Joint<(Reference, Option<String>), PullProgress, Result<(), EngineError>>;
 
 /// An image in the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,13 +48,23 @@ impl Engine {
         if let Some(image) = self.local_image(&wanted).await?
             && platform.is_none_or(|platform| is_for(&image, platform))
         {
+            point(Point::ImageFound);
             return Ok(image);
         }
         self.pull(&wanted, platform, progress).await?;
+        point(Point::ImagePulled);
         self.local_image(&wanted).await?.ok_or_else(|| EngineError::Image {
             problem: ImageProblem::Other,
             message: format!("The image {reference:?} was fetched and then removed. Submit the job again."),
         })
+    }
+
+    /// The image of this name, when it is in the engine.
+    ///
+    /// # Errors
+    /// When the name is none, or the engine does not answer.
+    pub async fn image(&self, name: &str) -> Result<Option<Image>, EngineError> {
+        self.local_image(&Reference::parse(name)?).await
     }
 
     async fn local_image(&self, wanted: &Reference) -> Result<Option<Image>, EngineError> {
@@ -77,9 +92,10 @@ impl Engine {
             });
         }
         let key = (wanted.clone(), platform.map(str::to_owned));
-        let share = self.pulls().join(key.clone(), |messages| {
+        // With the last waiter the work is dropped, which closes the connection and so ends the pull in the engine.
+        let share = self.pulls().join(key.clone(), |said| {
             let engine = self.clone();
-            async move { fetch::fetch(&engine, &key.0, key.1.as_deref(), &messages).await }.boxed()
+            async move { fetch::fetch(&engine, &key.0, key.1.as_deref(), &said).await }.boxed()
         });
         let result = share.finish(progress).await;
         self.doubt_after(&result);

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard::models::{Network, NetworkCreateRequest};
 use bollard::query_parameters::ListNetworksOptionsBuilder;
+use deskgrid_fault::{Point, point};
 use tokio::sync::OnceCell;
 
 use crate::engine::{Engine, QUESTION, WORK};
@@ -31,7 +32,9 @@ impl NetworkOnce {
 impl Engine {
     /// Makes sure that [`NETWORK`] is there. Free of cost once it is known to be.
     pub async fn ensure_network(&self) -> Result<(), EngineError> {
-        self.network_once().cell().get_or_try_init(|| self.make_network()).await.copied()
+        self.network_once().cell().get_or_try_init(|| self.make_network()).await?;
+        point(Point::NetworkReady);
+        Ok(())
     }
 
     /// Brings the network back after `error`, when somebody removed it; tells whether to try again.

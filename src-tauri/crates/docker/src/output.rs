@@ -5,6 +5,7 @@ use bollard::container::LogOutput;
 use bollard::errors::Error as Bollard;
 use bollard::query_parameters::{AttachContainerOptionsBuilder, LogsOptionsBuilder};
 use bytes::{Buf, Bytes};
+use deskgrid_fault::{Point, point};
 use deskgrid_job::Time;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use time::OffsetDateTime;
@@ -35,13 +36,26 @@ impl Engine {
         let options = AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true).build();
         let call = self.docker().attach_container(id.as_str(), Some(options));
         let attached = self.call("listening to a container", QUESTION, call).await?;
+        point(Point::ContainerAttached);
         Ok(self.until_over(attached.output.map(|piece| piece.map(|piece| chunk(piece, false)))))
     }
 
     /// All that a container has written from its start, and then what it goes on to write, with the engine's times.
+    ///
+    /// Of a container that ends meanwhile the very last words may be missing, if no newline ends them: the engine closes
+    /// the stream before it has read them itself. [`Engine::whole_log`] has them.
     pub fn logs(&self, id: &ContainerId) -> LogStream {
+        self.record(id, true)
+    }
+
+    /// All that a container has written until now, with the engine's times.
+    pub fn whole_log(&self, id: &ContainerId) -> LogStream {
+        self.record(id, false)
+    }
+
+    fn record(&self, id: &ContainerId, follow: bool) -> LogStream {
         let options = LogsOptionsBuilder::new()
-            .follow(true)
+            .follow(follow)
             .stdout(true)
             .stderr(true)
             .timestamps(true)
@@ -100,8 +114,11 @@ fn split_time(bytes: &Bytes) -> Option<(Time, Bytes)> {
 
 /// Reads a time of the engine's; none for its "never", which is the year 1.
 pub(crate) fn time_of(text: &str) -> Option<Time> {
-    let nanos = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos();
-    u64::try_from(nanos / 1_000_000).ok().map(Time)
+    time_at(OffsetDateTime::parse(text, &Rfc3339).ok()?)
+}
+
+pub(crate) fn time_at(time: OffsetDateTime) -> Option<Time> {
+    u64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok().map(Time)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod events;
 mod jobs;
 mod log_places;
 mod news;
+mod notices;
 mod premises;
 mod removals;
 mod row;
@@ -15,6 +16,7 @@ mod sample;
 mod settings;
 mod sites;
 mod ticket;
+mod verify;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -30,17 +32,21 @@ use crate::error::HttpError;
 
 pub(crate) use log_places::LogPlaces;
 pub use news::News;
+pub(crate) use notices::Read as ReadNotices;
 pub(crate) use removals::Removals;
+pub(crate) use verify::Verification;
 
 pub(crate) fn routes() -> Router<Site> {
     Router::new()
         .merge(desk::routes())
         .merge(events::routes())
         .merge(jobs::routes())
+        .merge(notices::routes())
         .merge(sample::routes())
         .merge(settings::routes())
         .merge(sites::routes())
         .merge(ticket::routes())
+        .merge(verify::routes())
         .merge(cache::routes())
 }
 

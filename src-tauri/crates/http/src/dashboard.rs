@@ -14,9 +14,10 @@ use crate::page;
 /// Every file by its path below the dashboard.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/dashboard.rs"));
 
-/// Only our own files, and nothing inline. Previews are made from bytes that the page holds already.
+/// Only our own files, and nothing inline. Pages that jobs wrote are shown in a frame, see `files::preview`; that no
+/// other address may be in one keeps them from sending anything away by going there.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
-                      font-src 'self'; connect-src 'self'; frame-src blob:; base-uri 'none'; form-action 'none'; \
+                      font-src 'self'; connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
 pub(crate) fn routes() -> Router<Site> {

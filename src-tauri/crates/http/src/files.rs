@@ -1,6 +1,7 @@
 //! `/f/:key`: bytes that clients bring and fetch, by their hash or by a name.
 
 pub(crate) mod download;
+pub(crate) mod preview;
 mod range;
 
 use axum::Router;
@@ -69,11 +70,11 @@ async fn send(
     Named(key): Named<BlobKey>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    let Some(stored) = site.store().blobs().find(&key).await? else { return Ok(download::not_found()) };
+    let Some(hash) = site.store().blobs().resolve(&key).await? else { return Ok(download::not_found()) };
     let name = key.to_string();
     let is_json = std::path::Path::new(&name).extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
     let content_type = if is_json { "application/json" } else { "application/octet-stream" };
-    download::blob(site.store(), stored.hash, &name, content_type.to_owned(), &headers).await
+    download::blob(site.store(), hash, &name, content_type.to_owned(), &headers).await
 }
 
 async fn exists(State(site): State<Site>, Named(key): Named<BlobKey>) -> Result<Response, HttpError> {

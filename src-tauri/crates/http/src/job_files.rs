@@ -6,12 +6,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use deskgrid_job::{BlobHash, BlobKey, ConfigPath, DataRef, Definition, FilePath, JobId};
+use deskgrid_store::StoreError;
 use deskgrid_wire::definition;
 
 use crate::Site;
 use crate::body::understand;
 use crate::error::HttpError;
-use crate::files::download;
+use crate::files::{download, preview};
 use crate::names::Named;
 
 pub(crate) fn routes() -> Router<Site> {
@@ -35,11 +36,14 @@ async fn input(
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     let kind = download::content_type(path.as_str());
-    match find_input(&site, &id, &path).await? {
-        Some(Bytes::Here(bytes)) => Ok(download::inline(bytes, path.as_str(), &kind)),
-        Some(Bytes::Stored(hash)) => download::blob(site.store(), hash, path.as_str(), kind, &headers).await,
-        None => Ok(no_file("input", &path)),
-    }
+    let answer = match find_input(&site, &id, &path).await? {
+        Some(Bytes::Here(bytes)) => download::inline(bytes, path.as_str(), &kind),
+        Some(Bytes::Stored(hash)) => {
+            download::blob(site.store(), hash, path.as_str(), kind, &headers).await?
+        }
+        None => return Ok(no_file("input", &path)),
+    };
+    Ok(preview::shown(answer, &headers))
 }
 
 async fn output(
@@ -52,8 +56,23 @@ async fn output(
     let Some(file) = result.and_then(|result| result.outputs.get(&path).copied()) else {
         return Ok(no_file("output", &path));
     };
-    download::blob(site.store(), file.hash, path.as_str(), download::content_type(path.as_str()), &headers)
-        .await
+    if site.store().blobs().size(file.hash).await?.is_none() {
+        return Err(gone(&path));
+    }
+    let kind = download::content_type(path.as_str());
+    match download::blob(site.store(), file.hash, path.as_str(), kind, &headers).await {
+        Err(HttpError::Store(StoreError::DamagedFile { .. })) => Err(gone(&path)),
+        answer => Ok(preview::shown(answer?, &headers)),
+    }
+}
+
+/// The result has the file and the disk has it no more.
+fn gone(path: &FilePath) -> HttpError {
+    let words = format!(
+        "The output '{path}' of this job is not on the disk any more: it was found damaged and set aside, or someone \
+         removed it from the data folder. Run the job again to get it back."
+    );
+    HttpError::refused(StatusCode::GONE, "output-gone", words)
 }
 
 /// 404 as clients know it: plain text.

@@ -20,6 +20,7 @@ use linux::peers;
 
 /// Whose program is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "other systems do not tell"))]
 pub(crate) enum Peer {
     /// One of the user that we run as, or of the administrator, whom nothing keeps out anyway.
     SameUser,

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::{self, AccessRules, Gate, Tickets};
-use crate::admin::{self, Books, LogPlaces, News, Premises, Removals, Shell};
+use crate::admin::{self, Books, LogPlaces, News, Premises, ReadNotices, Removals, Shell, Verification};
 use crate::bounds::{self, Bounds};
 use crate::doctor::{self, Heard};
 use crate::error::HttpError;
@@ -74,6 +74,8 @@ struct Shared {
     news: News,
     log_places: LogPlaces,
     removals: Removals,
+    verification: Verification,
+    read_notices: ReadNotices,
 }
 
 impl Site {
@@ -96,6 +98,8 @@ impl Site {
             news: News::default(),
             log_places: LogPlaces::default(),
             removals: Removals::default(),
+            verification: Verification::default(),
+            read_notices: ReadNotices::default(),
         };
         Self { shared: Arc::new(shared), door: Arc::default() }
     }
@@ -191,6 +195,16 @@ impl Site {
     /// What was deleted from the cache and can be taken back.
     pub(crate) fn removals(&self) -> &Removals {
         &self.shared.removals
+    }
+
+    /// The notices that the person has read.
+    pub(crate) fn read_notices(&self) -> &ReadNotices {
+        &self.shared.read_notices
+    }
+
+    /// The latest verification of the store.
+    pub(crate) fn verification(&self) -> &Verification {
+        &self.shared.verification
     }
 
     /// Where readers of logs stopped.

@@ -13,7 +13,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::routing::get;
-use deskgrid_job::{Caller, ImageSource, Job, JobId, Outlook, Phase, Reason};
+use deskgrid_job::{Caller, Job, JobId, Outlook, Phase, Reason};
 use deskgrid_store::{LogKind, Most, Place};
 use deskgrid_wire::{answer, definition};
 use deskgrid_worker::{News, PullProgress};
@@ -253,10 +253,7 @@ fn progress_data(image: &str, progress: &PullProgress) -> String {
 async fn image_of(site: &Site, id: &JobId) -> Result<Option<String>, HttpError> {
     let Some(text) = site.store().definition(id).await? else { return Ok(None) };
     let image = understand(text, |text| definition::parse(&serde_json::from_str(text).ok()?).ok());
-    Ok(image.await?.and_then(|definition| match definition.image {
-        ImageSource::Reference(name) => Some(name),
-        ImageSource::Build(_) => None,
-    }))
+    Ok(image.await?.map(|definition| definition.image.image().to_owned()))
 }
 
 /// What happens to the layer, in a line such as `3153aa388d02: Downloading [==>   ] 1MB/2MB`.

@@ -5,8 +5,10 @@ use crate::Time;
 /// What a run does at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StageName {
-    /// Brings the image here.
+    /// Finds the image or brings it here, or what it is built from.
     Image,
+    /// Builds the image.
+    Build,
     /// Finds or downloads the inputs.
     Inputs,
     /// Makes the container.
@@ -19,12 +21,14 @@ pub enum StageName {
 
 impl StageName {
     /// Every stage, in order.
-    pub const ALL: [StageName; 5] = [Self::Image, Self::Inputs, Self::Create, Self::Run, Self::Collect];
+    pub const ALL: [StageName; 6] =
+        [Self::Image, Self::Build, Self::Inputs, Self::Create, Self::Run, Self::Collect];
 
     /// The stable word.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Image => "image",
+            Self::Build => "build",
             Self::Inputs => "inputs",
             Self::Create => "create",
             Self::Run => "run",
@@ -58,6 +62,8 @@ pub struct Course {
     pub stages: Vec<Stage>,
     /// Over the time of the container; none where the engine told nothing.
     pub trace: Option<Trace>,
+    /// The platform that the image is made for, where that is not the engine's own: `linux/arm64`.
+    pub emulated: Option<String>,
 }
 
 impl Course {

@@ -1,6 +1,7 @@
 //! What a client asks for, checked and in our own terms. Not its JSON form: that is the wire's.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use crate::{BlobHash, BlobKey, ConfigPath, FilePath};
@@ -35,8 +36,49 @@ pub struct Definition {
 pub enum ImageSource {
     /// An image reference.
     Reference(String),
-    /// A `build` block, as canonical JSON.
-    Build(String),
+    /// It is built here.
+    Build(Box<BuildBlock>),
+}
+
+impl ImageSource {
+    /// The image's name in the engine.
+    pub fn image(&self) -> &str {
+        match self {
+            Self::Reference(name) => name,
+            Self::Build(block) => &block.image,
+        }
+    }
+}
+
+/// What an image is built from (protocol section 7). At least one of `dockerfile` and `context` is there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BuildBlock {
+    /// The name that the image gets; the same for the same block, whatever credentials it carries.
+    pub image: String,
+    /// The address of the files that the build may use, with the credentials that it came with.
+    pub context: Option<String>,
+    /// The key of the context, when its address is that of a file of a server like ours; looked for here before
+    /// anything is fetched.
+    pub context_key: Option<BlobKey>,
+    /// The folder of the context that is built.
+    pub build_context: Option<String>,
+    /// The Dockerfile in that folder.
+    pub filename: Option<String>,
+    /// The stage that becomes the image; none for the last.
+    pub target: Option<String>,
+    /// The text of a Dockerfile, in the place of the context's.
+    pub dockerfile: Option<String>,
+    /// Values for the Dockerfile's `ARG`s.
+    pub build_args: BTreeMap<String, String>,
+    /// Operating system and processor, such as `linux/arm64`; none for the engine's own.
+    pub platform: Option<String>,
+}
+
+impl fmt::Debug for BuildBlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Address and arguments may hold secrets.
+        f.debug_struct("BuildBlock").field("image", &self.image).finish_non_exhaustive()
+    }
 }
 
 /// A command or entry point after splitting (protocol section 2, *command splitting*).

@@ -64,6 +64,20 @@ pub enum FailureCode {
     CannotStart,
     /// The image could not be brought here.
     ImageUnavailable,
+    /// There is no such image.
+    ImageNotFound,
+    /// The registry wants to know who asks, or refuses the image to who asks.
+    ImageNoAccess,
+    /// The image is not made for this kind of computer.
+    ImageWrongPlatform,
+    /// The image's registry cannot be reached.
+    RegistryUnreachable,
+    /// The engine's disk has no room for the image.
+    EngineNoSpace,
+    /// The image could not be built; the same build fails again.
+    BuildFailed,
+    /// The files that the image is built from could not be had.
+    ContextUnavailable,
     /// An input could not be fetched.
     InputUnavailable,
     /// More CPUs, memory or GPUs than this computer offers.
@@ -82,10 +96,17 @@ pub enum FailureCode {
 
 impl FailureCode {
     /// Every code.
-    pub const ALL: [FailureCode; 10] = [
+    pub const ALL: [FailureCode; 17] = [
         Self::BadDefinition,
         Self::CannotStart,
         Self::ImageUnavailable,
+        Self::ImageNotFound,
+        Self::ImageNoAccess,
+        Self::ImageWrongPlatform,
+        Self::RegistryUnreachable,
+        Self::EngineNoSpace,
+        Self::BuildFailed,
+        Self::ContextUnavailable,
         Self::InputUnavailable,
         Self::TooLarge,
         Self::EngineLost,
@@ -101,6 +122,13 @@ impl FailureCode {
             Self::BadDefinition => "bad-definition",
             Self::CannotStart => "cannot-start",
             Self::ImageUnavailable => "image-unavailable",
+            Self::ImageNotFound => "image-not-found",
+            Self::ImageNoAccess => "image-no-access",
+            Self::ImageWrongPlatform => "image-wrong-platform",
+            Self::RegistryUnreachable => "registry-unreachable",
+            Self::EngineNoSpace => "engine-no-space",
+            Self::BuildFailed => "build-failed",
+            Self::ContextUnavailable => "build-context-unavailable",
             Self::InputUnavailable => "input-unavailable",
             Self::TooLarge => "too-large",
             Self::EngineLost => "engine-lost",
@@ -119,7 +147,7 @@ impl FailureCode {
     /// Whether this computer was the cause, so that the same job is run again when submitted again
     /// (protocol section 3, **Better**).
     pub fn is_this_computer(self) -> bool {
-        !matches!(self, Self::BadDefinition | Self::CannotStart)
+        !matches!(self, Self::BadDefinition | Self::CannotStart | Self::BuildFailed)
     }
 }
 

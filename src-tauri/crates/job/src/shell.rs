@@ -2,10 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{Command, ConfigPath, Definition, ImageSource};
-
-/// What stands for the image of a job that builds its own.
-const BUILT: &str = "IMAGE";
+use crate::{Command, ConfigPath, Definition};
 
 /// `words` as one text that a shell splits into the same words.
 pub fn join(words: &[String]) -> String {
@@ -55,10 +52,7 @@ pub fn docker_run(definition: &Definition) -> String {
     if let Some(program) = entrypoint.first() {
         option(&mut line, "--entrypoint", program);
     }
-    let image = match &definition.image {
-        ImageSource::Reference(reference) => reference,
-        ImageSource::Build(_) => BUILT,
-    };
+    let image = definition.image.image();
     let arguments = entrypoint.into_iter().skip(1).chain(arguments(definition));
     for word in std::iter::once(image.to_owned()).chain(arguments) {
         line.push(' ');
@@ -113,7 +107,7 @@ fn arguments(definition: &Definition) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DataRef, Needs};
+    use crate::{DataRef, ImageSource, Needs};
 
     fn definition(command: Option<Command>) -> Definition {
         Definition {

@@ -121,7 +121,12 @@ fn chosen(key: Key, value: &Value) -> Result<Option<Chosen>, (Option<&'static st
         Value::Null => return Ok(None),
         Value::String(text) => Chosen::Text(text.clone()),
         // A number of bytes is a size without a unit, which the file does not take.
-        Value::Number(bytes) if matches!(key, Key::Memory | Key::CacheLimit | Key::DiskReserve) => {
+        Value::Number(bytes)
+            if matches!(
+                key,
+                Key::Memory | Key::CacheLimit | Key::DiskReserve | Key::ContextDownload | Key::ContextSize
+            ) =>
+        {
             Chosen::Text(format!("{bytes}b"))
         }
         Value::Number(number) => Chosen::Number(number.as_f64().unwrap_or_default()),
@@ -185,6 +190,9 @@ fn shown(settings: &Settings) -> Value {
         "keep_awake": settings.keep_awake,
         "cache_limit": settings.cache_limit,
         "disk_reserve": settings.disk_reserve,
+        "context_download": settings.contexts.download,
+        "context_size": settings.contexts.unpacked,
+        "context_files": settings.contexts.entries,
     })
 }
 

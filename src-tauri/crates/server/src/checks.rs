@@ -132,7 +132,9 @@ fn data_folder(folder: &Path) -> Vec<Check> {
             format!("No part of {} exists. Choose another with --data-directory.", folder.display());
         return vec![Check::new("data folder", Verdict::Problem, message)];
     };
-    vec![writable(folder, existing), permissions(folder), space(existing)]
+    let mut checks = vec![writable(folder, existing), permissions(folder), space(existing)];
+    checks.extend(damaged(folder));
+    checks
 }
 
 fn writable(folder: &Path, existing: &Path) -> Check {
@@ -170,6 +172,19 @@ fn open_to_others(path: &Path) -> Option<String> {
 #[cfg(not(unix))]
 fn open_to_others(_path: &Path) -> Option<String> {
     None
+}
+
+/// What was found damaged and set aside, until the person deletes it.
+fn damaged(folder: &Path) -> Option<Check> {
+    let aside = folder.join(deskgrid_store::DAMAGED);
+    let count = std::fs::read_dir(&aside).ok()?.count();
+    let message = format!(
+        "{count} damaged {} set aside in {}. Run `deskgrid verify` to check all others, and look after your backups: \
+         the disk may be failing. Delete that folder when you do not need it.",
+        if count == 1 { "file was" } else { "files were" },
+        aside.display()
+    );
+    (count > 0).then(|| Check::new("damage", Verdict::Warning, message))
 }
 
 fn space(existing: &Path) -> Check {

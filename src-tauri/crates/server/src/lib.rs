@@ -123,7 +123,7 @@ pub struct Server {
 pub use checks::check;
 pub use deskgrid_http::{Check, Complaint, JobsAtQuit, LocalDoor, Move, Shell, Verdict};
 pub use deskgrid_sites as sites;
-pub use deskgrid_store::Token;
+pub use deskgrid_store::{Findings, StoreError as FolderError, Token, VerifyProgress};
 pub use holder::Holder;
 pub use relocation::{Relocation, RelocationError, relocate};
 
@@ -134,6 +134,15 @@ pub use relocation::{Relocation, RelocationError, relocate};
 /// When it may not be read.
 pub fn token(data_directory: &std::path::Path) -> Result<Option<Token>, StoreError> {
     Token::of_running(data_directory)
+}
+
+/// Verifies all that is kept in this folder, of which no server runs.
+///
+/// # Errors
+/// [`StoreError::InUse`] when one does: it has to be asked then.
+pub async fn verify(data_directory: PathBuf, progress: Arc<VerifyProgress>) -> Result<Findings, StoreError> {
+    let opened = tokio::task::spawn_blocking(move || Store::open(&data_directory));
+    opened.await.map_err(|_| StoreError::Stopped)??.verify(progress).await
 }
 
 impl Server {
@@ -303,6 +312,7 @@ fn limits(settings: &Settings) -> Limits {
         memory: settings.memory,
         gpus: settings.gpus.clone(),
         max_duration: settings.max_job_duration,
+        contexts: settings.contexts,
     }
 }
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use deskgrid_job::WorkerId;
 use deskgrid_sites::{Change, Entry, Origin};
+use deskgrid_worker::ContextLimits;
 use directories::ProjectDirs;
 
 pub use choose::Chosen;
@@ -68,6 +69,8 @@ pub struct Settings {
     pub cache_limit: Option<u64>,
     /// Bytes of this disk that stay free; 2 GB or a twentieth of the disk, whichever is less, when none.
     pub disk_reserve: Option<u64>,
+    /// What the files that an image is built from may cost.
+    pub contexts: ContextLimits,
     /// What the person decided about web sites.
     pub sites: Vec<Entry>,
 }
@@ -111,6 +114,7 @@ impl Settings {
                 .map(|dirs| dirs.data_local_dir().to_owned())
                 .ok_or(SettingsError::NoHome)?,
         };
+        let usual = ContextLimits::default();
         Ok(Self {
             port: chosen.port.unwrap_or(DEFAULT_PORT),
             data_directory,
@@ -128,6 +132,11 @@ impl Settings {
             keep_awake: chosen.keep_awake.unwrap_or(false),
             cache_limit: chosen.cache_limit,
             disk_reserve: chosen.disk_reserve,
+            contexts: ContextLimits {
+                download: chosen.context_download.unwrap_or(usual.download),
+                unpacked: chosen.context_size.unwrap_or(usual.unpacked),
+                entries: chosen.context_files.unwrap_or(usual.entries),
+            },
             sites: chosen.sites.unwrap_or_default(),
         })
     }

@@ -42,6 +42,18 @@ pub enum StoreError {
         /// What they really are.
         found: BlobHash,
     },
+    /// A stored file has not the bytes any more that its name promises.
+    #[error(
+        "the stored file {hash} was damaged on the disk. It was set aside as {}; bring it again, or run the job again \
+         that made it",
+        aside.display()
+    )]
+    DamagedFile {
+        /// The file.
+        hash: BlobHash,
+        /// Where it is now.
+        aside: PathBuf,
+    },
     /// No room is left.
     #[error("the disk that holds {} is full; free some space and try again", path.display())]
     DiskFull {
@@ -86,6 +98,15 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
+    /// The database file is damaged.
+    #[error(
+        "the job records on disk are damaged ({why}). Start Deskgrid again: it sets the damaged file aside, and \
+         rebuilds the records from its second copies"
+    )]
+    RecordsDamaged {
+        /// What the database program says.
+        why: String,
+    },
     /// The job records could not be read or written.
     #[error("the job records on disk could not be read or written: {0}")]
     Database(#[source] rusqlite::Error),
@@ -112,9 +133,11 @@ impl StoreError {
             Self::InUse { .. } => "data-folder-in-use",
             Self::Newer { .. } => "data-folder-newer",
             Self::HashMismatch { .. } => "hash-mismatch",
+            Self::DamagedFile { .. } => "file-damaged",
             Self::DiskFull { .. } | Self::LowOnDisk { .. } => "disk-full",
             Self::NotWritable { .. } => "not-writable",
             Self::File { .. } => "disk-failed",
+            Self::RecordsDamaged { .. } => "records-damaged",
             Self::Database(_) => "records-failed",
             Self::Damaged { .. } => "record-damaged",
             Self::Stopped => "store-stopped",
@@ -130,6 +153,9 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DiskFull) => Self::DiskFull { path: "deskgrid.sqlite3".into() },
+            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+                Self::RecordsDamaged { why: error.to_string() }
+            }
             _ => Self::Database(error),
         }
     }

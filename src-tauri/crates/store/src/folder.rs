@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::{BlobHash, JobId};
 use sha2::{Digest, Sha256};
 
+use crate::blobs::Proofs;
 use crate::error::{StoreError, failed};
 use crate::logs::LogKind;
 use crate::platform;
@@ -30,6 +32,7 @@ pub(crate) struct Folder {
     /// Held for reading while files are given their names, and for writing while one is removed.
     pub(crate) comings: RwLock<()>,
     pub(crate) reserve: Reserve,
+    pub(crate) proofs: Proofs,
 }
 
 impl Folder {
@@ -38,7 +41,13 @@ impl Folder {
         platform::create_private_folder(root).map_err(failed("create the data folder", root))?;
         // Containers are given paths below it, and the engine takes absolute ones only.
         let root = std::path::absolute(root).map_err(failed("find", root))?;
-        Ok(Self { root, next: AtomicU64::new(0), comings: RwLock::new(()), reserve: Reserve::default() })
+        Ok(Self {
+            root,
+            next: AtomicU64::new(0),
+            comings: RwLock::new(()),
+            reserve: Reserve::default(),
+            proofs: Proofs::default(),
+        })
     }
 
     /// Creates the folders inside, and removes temporary files of an earlier process.
@@ -91,6 +100,31 @@ impl Folder {
         self.root.join("deskgrid.sqlite3")
     }
 
+    /// A new database that is being made in place of a damaged one.
+    pub(crate) fn rebuilt_database(&self) -> PathBuf {
+        self.root.join("deskgrid.rebuilt.sqlite3")
+    }
+
+    /// Says that the database was found damaged by a program that went on.
+    pub(crate) fn suspicion(&self) -> PathBuf {
+        self.root.join("deskgrid.sqlite3.damaged")
+    }
+
+    pub(crate) fn records(&self) -> PathBuf {
+        self.root.join("records")
+    }
+
+    /// The second copy of a job's record.
+    pub(crate) fn record(&self, id: &JobId) -> PathBuf {
+        let stem = stem(id);
+        self.records().join(&stem[..2]).join(format!("{stem}.json"))
+    }
+
+    /// Says that every job has a second copy of its record.
+    pub(crate) fn records_complete(&self) -> PathBuf {
+        self.records().join("complete")
+    }
+
     pub(crate) fn worker_id(&self) -> PathBuf {
         self.root.join("worker-id")
     }
@@ -105,6 +139,11 @@ impl Folder {
 
     pub(crate) fn blob(&self, hash: BlobHash) -> PathBuf {
         self.blobs().join(format!("{:02x}", hash.0[0])).join(hash.to_string())
+    }
+
+    /// Where files are that were found damaged.
+    pub(crate) fn damaged(&self) -> PathBuf {
+        self.root.join(crate::DAMAGED)
     }
 
     pub(crate) fn incoming(&self) -> PathBuf {
@@ -154,7 +193,9 @@ impl Folder {
             let mut file = platform::private_file().write(true).create_new(true).open(&fresh)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
+            point(Point::SmallFileWritten);
             fs::rename(&fresh, path)?;
+            point(Point::SmallFileRenamed);
             platform::sync_folder(&self.root)
         })();
         written.map_err(failed("write", path))

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::PoisonError;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::{BlobHash, JobId, Time};
 
 use crate::error::{StoreError, failed};
@@ -36,7 +37,7 @@ pub struct Holdings {
     pub blobs: Vec<Holding>,
     /// Bytes of the logs of each job.
     pub logs: HashMap<JobId, u64>,
-    /// Bytes of the database.
+    /// Bytes of the database and of the second copies of its records.
     pub records: u64,
 }
 
@@ -95,7 +96,9 @@ fn remove_blob(folder: &Folder, hash: BlobHash, before: Time) -> bool {
         // By a clock that was ahead. Its time of grace begins now, and does not last until then.
         let _ = platform::touch(&path);
     }
-    used_at.is_some_and(|used_at| used_at < before) && fs::remove_file(&path).is_ok()
+    let is_gone = used_at.is_some_and(|used_at| used_at < before) && fs::remove_file(&path).is_ok();
+    point(Point::BlobRemoved);
+    is_gone
 }
 
 fn time(time: SystemTime) -> Time {
@@ -104,7 +107,7 @@ fn time(time: SystemTime) -> Time {
 }
 
 /// Files that go away meanwhile, or that are none of ours, are passed over.
-fn files_below(folder: &Path) -> impl Iterator<Item = DirEntry> {
+pub(crate) fn files_below(folder: &Path) -> impl Iterator<Item = DirEntry> {
     let parts = fs::read_dir(folder).into_iter().flatten().flatten();
     parts.flat_map(|part| fs::read_dir(part.path()).into_iter().flatten().flatten())
 }
@@ -137,11 +140,14 @@ fn logs(folder: &Folder) -> HashMap<JobId, u64> {
 fn records(folder: &Folder) -> u64 {
     let main = folder.database();
     let beside = |end: &str| main.with_extension(format!("sqlite3{end}"));
-    [main.clone(), beside("-wal"), beside("-shm")]
+    let database: u64 = [main.clone(), beside("-wal"), beside("-shm")]
         .iter()
         .filter_map(|path| fs::metadata(path).ok())
         .map(|facts| facts.len())
-        .sum()
+        .sum();
+    let copies = folder.records();
+    let copies = files_below(&copies).filter_map(|file| file.metadata().ok());
+    database + copies.map(|facts| facts.len()).sum::<u64>()
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub(crate) fn create_private_folder(folder: &Path) -> io::Result<()> {
 
 /// Options for a file that nobody but us may read.
 pub(crate) fn private_file() -> OpenOptions {
+    #[cfg_attr(not(unix), allow(unused_mut, reason = "only Unix changes them"))]
     let mut options = OpenOptions::new();
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
@@ -123,6 +124,18 @@ pub(crate) fn is_same_disk(one: &Path, other: &Path) -> bool {
     is_same
 }
 
+/// What tells a file from another one that has taken its name; always the same where nobody can tell.
+pub(crate) fn file_number(facts: &fs::Metadata) -> u64 {
+    #[cfg(unix)]
+    let number = std::os::unix::fs::MetadataExt::ino(facts);
+    #[cfg(not(unix))]
+    let number = {
+        let _ = facts;
+        0
+    };
+    number
+}
+
 /// Whether `path` names the very file that is open as `file`.
 #[cfg(unix)]
 pub(crate) fn is_same_file(file: &File, path: &Path) -> io::Result<bool> {
@@ -138,11 +151,11 @@ pub(crate) fn take_over(_: &File) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Never asked where nothing is taken over.
+/// Elsewhere nobody can tell, and an open file keeps its name.
 #[cfg(not(unix))]
 #[allow(clippy::unnecessary_wraps, reason = "same form on every system")]
 pub(crate) fn is_same_file(_: &File, _: &Path) -> io::Result<bool> {
-    Ok(false)
+    Ok(true)
 }
 
 /// Brings the names in `folder` onto the disk. Windows does so by itself.

@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use deskgrid_fault::{Point, point};
+
 use crate::error::{StoreError, failed};
 use crate::folder::Folder;
 use crate::platform;
@@ -71,7 +73,10 @@ impl Removal<'_> {
         platform::take_back(&entry.path());
         let at = self.folder.fresh_run();
         match fs::rename(entry.path(), &at) {
-            Ok(()) => self.waiting.push(Doomed { at, was: was.to_owned() }),
+            Ok(()) => {
+                point(Point::ScratchPartMoved);
+                self.waiting.push(Doomed { at, was: was.to_owned() });
+            }
             Err(error) => self.note(Err(error), was),
         }
     }

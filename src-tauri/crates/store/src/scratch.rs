@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::JobId;
 
 use crate::error::{StoreError, failed};
@@ -32,6 +33,7 @@ impl Scratch {
         for part in [scratch.inputs(), scratch.outputs()] {
             platform::open_to_all(&part).map_err(failed("open to all users", &part))?;
         }
+        point(Point::ScratchMade);
         Ok(scratch)
     }
 
@@ -76,7 +78,9 @@ impl Scratch {
 
     /// As [`Scratch::remove`], on a thread that may block.
     pub fn remove_blocking(self) -> Result<(), StoreError> {
-        removal::remove(&self.folder, &self.root)
+        removal::remove(&self.folder, &self.root)?;
+        point(Point::ScratchRemoved);
+        Ok(())
     }
 }
 

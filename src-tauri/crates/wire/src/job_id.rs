@@ -5,6 +5,8 @@ use deskgrid_job::JobId;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::url;
+
 const KEPT: [&str; 7] = ["v", "image", "command", "entrypoint", "workdir", "shmSize", "maxDuration"];
 const KEPT_OF_BUILD: [&str; 7] =
     ["context", "buildContext", "filename", "target", "dockerfile", "buildArgs", "platform"];
@@ -30,10 +32,14 @@ fn canonical(value: &Value) -> String {
     serde_json_canonicalizer::to_string(value).unwrap_or_default()
 }
 
-/// The members of a `build` block that make a difference, as canonical JSON; none when nothing is left.
-pub(crate) fn canonical_build(build: &Map<String, Value>) -> Option<String> {
-    let kept = picked(build, &KEPT_OF_BUILD);
-    (!kept.is_empty()).then(|| canonical(&Value::Object(kept)))
+/// The hash of the members of a `build` block that make a difference, without the credentials of its context; none
+/// when nothing is left (protocol section 7).
+pub(crate) fn build_hash(build: &Map<String, Value>) -> Option<String> {
+    let mut kept = picked(build, &KEPT_OF_BUILD);
+    if let Some(plain) = kept.get("context").and_then(Value::as_str).and_then(url::without_credentials) {
+        kept.insert("context".to_owned(), Value::from(plain));
+    }
+    (!kept.is_empty()).then(|| hex::encode(Sha256::digest(canonical(&Value::Object(kept)))))
 }
 
 fn reduced(definition: &Value) -> Value {

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::url;
+
 /// What stands in the place of a secret. Its length tells nothing.
 const MASK: &str = "••••••";
 /// Words that names of secrets are made of.
@@ -62,18 +64,10 @@ fn mask_build(build: &mut Map<String, Value>) {
         }
     }
     if let Some(context) = build.get_mut("context")
-        && let Some(plain) = context.as_str().and_then(without_credentials)
+        && let Some((scheme, host)) = context.as_str().and_then(url::split_at_credentials)
     {
-        *context = Value::from(plain);
+        *context = Value::from(format!("{scheme}{MASK}@{host}"));
     }
-}
-
-/// A URL with its user and password masked; none when it has none.
-fn without_credentials(url: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once("://")?;
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let at = rest[..end].rfind('@')?;
-    Some(format!("{scheme}://{MASK}{}", &rest[at..]))
 }
 
 #[cfg(test)]

@@ -21,6 +21,19 @@ pub fn own_file_key(url: &str) -> Option<BlobKey> {
     BlobKey::new(&percent_decode_str(key).decode_utf8().ok()?).ok()
 }
 
+/// The address without its user and password; none when it has none.
+pub fn without_credentials(url: &str) -> Option<String> {
+    split_at_credentials(url).map(|(scheme, host)| format!("{scheme}{host}"))
+}
+
+/// What comes before user and password, and what comes after them; none when there are none.
+pub(crate) fn split_at_credentials(url: &str) -> Option<(&str, &str)> {
+    let start = url.find("://")? + 3;
+    let (scheme, rest) = url.split_at(start);
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    Some((scheme, &rest[rest[..end].rfind('@')? + 1..]))
+}
+
 fn after_scheme(url: &str) -> Option<&str> {
     let (scheme, rest) = url.split_once("://")?;
     (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")).then_some(rest)
@@ -39,6 +52,14 @@ mod tests {
         {
             assert_eq!(http(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn credentials_are_what_stands_before_the_host() {
+        assert_eq!(without_credentials("https://u:p@h/a").as_deref(), Some("https://h/a"));
+        assert_eq!(without_credentials("https://a@b@h?x").as_deref(), Some("https://h?x"));
+        assert_eq!(without_credentials("https://h/a@b"), None);
+        assert_eq!(without_credentials("a@b"), None);
     }
 
     #[test]

@@ -3,17 +3,21 @@
 //! Nothing is known here but what the records, the folder and the engine say at the moment of a look. What is removed
 //! is looked at once more right before, so that a job that came meanwhile keeps what it needs.
 
+mod built;
 mod keeper;
 mod plan;
 mod removal;
 mod survey;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use deskgrid_docker::HeldImage;
 use deskgrid_job::{BlobHash, JobId, Time};
+use deskgrid_store::Origin;
 use tokio::sync::{Notify, watch};
 
+pub(crate) use built::{images_of, remove_if_deleted, remove_unused};
 pub(crate) use keeper::keep;
 pub use plan::plan;
 
@@ -28,7 +32,9 @@ pub enum Kind {
     Blob,
     /// What a job and the making of its image wrote.
     Log,
-    /// An image in the engine that we had pulled.
+    /// A download that images are built from.
+    Context,
+    /// An image in the engine that we had pulled or built.
     Image,
     /// A volume in the engine in which jobs keep things for later jobs.
     JobCache,
@@ -36,7 +42,8 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 5] = [Self::Result, Self::Blob, Self::Log, Self::Image, Self::JobCache];
+    pub const ALL: [Kind; 6] =
+        [Self::Result, Self::Blob, Self::Log, Self::Context, Self::Image, Self::JobCache];
 
     /// The stable word.
     pub fn as_str(self) -> &'static str {
@@ -44,6 +51,7 @@ impl Kind {
             Self::Result => "result",
             Self::Blob => "blob",
             Self::Log => "log",
+            Self::Context => "context",
             Self::Image => "image",
             Self::JobCache => "jobcache",
         }
@@ -56,7 +64,7 @@ impl Kind {
 
     /// Whether it lies in our folder, and not in the engine.
     pub fn is_on_disk(self) -> bool {
-        matches!(self, Self::Result | Self::Blob | Self::Log)
+        matches!(self, Self::Result | Self::Blob | Self::Log | Self::Context)
     }
 }
 
@@ -82,11 +90,15 @@ pub struct Item {
     pub jobs: Vec<JobId>,
     /// Why it cannot be removed now.
     pub obstacle: Option<&'static str>,
+    /// The stored files that it keeps, each once.
+    pub files: Vec<BlobHash>,
+    /// The image in the engine that it is, and how that came there.
+    pub image: Option<(HeldImage, Origin)>,
 }
 
 impl Item {
     /// Something of no size of which nothing more is known.
-    pub(crate) fn new(kind: Kind, id: &str, name: &str) -> Self {
+    pub fn new(kind: Kind, id: &str, name: &str) -> Self {
         Self {
             kind,
             id: id.to_owned(),
@@ -97,8 +109,28 @@ impl Item {
             is_pinned: false,
             jobs: Vec::new(),
             obstacle: None,
+            files: Vec::new(),
+            image: None,
         }
     }
+}
+
+/// Bytes that become free.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Freed {
+    /// On this computer's disk.
+    pub disk: u64,
+    /// Inside the engine, whose disk may be another one.
+    pub engine: u64,
+    /// Whether the engine may free more: it does not tell what images share that go together.
+    pub at_least: bool,
+}
+
+/// A stored file: its size, and how many keep it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct KeptBlob {
+    bytes: u64,
+    keepers: usize,
 }
 
 /// The cache at one moment.
@@ -108,6 +140,7 @@ pub struct Survey {
     pub items: Vec<Item>,
     /// Bytes of our own records on the disk.
     pub records: u64,
+    pub(crate) blobs: HashMap<BlobHash, KeptBlob>,
 }
 
 impl Survey {
@@ -119,6 +152,35 @@ impl Survey {
     /// Bytes in the engine.
     pub fn in_engine(&self) -> u64 {
         self.bytes(false)
+    }
+
+    /// What becomes free when `items` go together: files that somebody else keeps stay, and so do images with another
+    /// name and layers that other images have.
+    pub fn freed(&self, items: &[&Item]) -> Freed {
+        let mut going: HashMap<BlobHash, usize> = HashMap::new();
+        let mut logs: HashMap<&str, u64> = HashMap::new();
+        for item in items {
+            for hash in &item.files {
+                *going.entry(*hash).or_default() += 1;
+            }
+            match item.kind {
+                Kind::Log => drop(logs.insert(&item.id, item.bytes)),
+                Kind::Result => drop(logs.insert(&item.id, item.log_bytes)),
+                _ => {}
+            }
+        }
+        let files = going.iter().filter_map(|(hash, count)| {
+            self.blobs.get(hash).filter(|blob| blob.keepers <= *count).map(|blob| blob.bytes)
+        });
+        let images: Vec<_> =
+            items.iter().filter_map(|item| item.image.as_ref().map(|(image, _)| image)).collect();
+        let (in_images, at_least) = deskgrid_docker::freed(&images);
+        let volumes = items.iter().filter(|item| item.kind == Kind::JobCache).map(|item| item.bytes);
+        Freed {
+            disk: files.sum::<u64>() + logs.values().sum::<u64>(),
+            engine: in_images + volumes.sum::<u64>(),
+            at_least,
+        }
     }
 
     fn bytes(&self, on_disk: bool) -> u64 {
@@ -197,11 +259,11 @@ impl Worker {
         Ok(survey)
     }
 
-    /// Removes these items for good, as far as nobody needs them, and says how many bytes went.
+    /// Removes these items for good, as far as nobody needs them, and says what became free.
     ///
     /// # Errors
     /// When the records cannot be read, or the worker is stopping.
-    pub async fn remove_from_cache(&self, items: &[(Kind, String)]) -> Result<u64, WorkerError> {
+    pub async fn remove_from_cache(&self, items: &[(Kind, String)]) -> Result<Freed, WorkerError> {
         removal::remove(self, items).await
     }
 

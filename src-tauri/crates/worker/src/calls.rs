@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::Time;
 use deskgrid_store::{Change, PendingCall, Store};
 use tokio::sync::mpsc;
@@ -28,7 +29,9 @@ pub(crate) async fn make(kit: Arc<Kit>, mut due: mpsc::UnboundedReceiver<Pending
     let mut attempts: JoinSet<Option<PendingCall>> = JoinSet::new();
     loop {
         let now = Time::now();
-        waiting.iter_mut().for_each(|call| call.due = at_most_a_pause_away(call.due, now));
+        for call in &mut waiting {
+            call.due = at_most_a_pause_away(call.due, now);
+        }
         while attempts.len() < AT_ONCE
             && let Some(place) = waiting.iter().position(|call| call.due <= now)
         {
@@ -49,7 +52,9 @@ pub(crate) async fn make(kit: Arc<Kit>, mut due: mpsc::UnboundedReceiver<Pending
 /// Makes one call. Returns it when it has to be made again.
 async fn attempt(kit: Arc<Kit>, mut call: PendingCall) -> Option<PendingCall> {
     let Err(why) = post(&kit, &call).await else {
+        point(Point::WebhookTaken);
         note(&kit.store, Change::Called(call.id)).await;
+        point(Point::WebhookNoted);
         return None;
     };
     let now = Time::now();

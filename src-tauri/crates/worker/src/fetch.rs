@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::{BlobHash, Failure, FailureCode};
 use deskgrid_store::Store;
 
@@ -51,7 +52,9 @@ impl Fetcher {
         while let Some(bytes) = response.chunk().await.map_err(|error| unavailable(reason(&error)))? {
             incoming.push(bytes).await.map_err(disk::failure)?;
         }
-        Ok(incoming.finish().await.map_err(disk::failure)?.hash)
+        let hash = incoming.finish().await.map_err(disk::failure)?.hash;
+        point(Point::InputDownloaded);
+        Ok(hash)
     }
 }
 

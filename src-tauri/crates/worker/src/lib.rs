@@ -24,6 +24,7 @@ use deskgrid_job::{Caller, Carried, Definition, Hold, Job, JobId, Outlook, Worke
 use deskgrid_store::{Store, StoreError};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+pub use deskgrid_contexts::Limits as ContextLimits;
 pub use deskgrid_docker::{EngineState, PullProgress, Usage};
 pub use lists::{ChangedJobs, Feed, Listing, LiveLines, News, Step};
 pub use live::Live;
@@ -58,8 +59,10 @@ pub struct Limits {
     pub memory: Option<u64>,
     /// Ids of the GPUs that jobs may use.
     pub gpus: Vec<String>,
-    /// No job runs longer than this.
+    /// No job runs longer than this, and no build.
     pub max_duration: Duration,
+    /// What the files that an image is built from may cost.
+    pub contexts: ContextLimits,
 }
 
 /// A job on its way in.

@@ -153,6 +153,11 @@ impl Pulse {
         });
     }
 
+    /// The image is made for `platform`, which is not the engine's.
+    pub(crate) fn emulate(&self, platform: &str) {
+        self.change(|live| live.course.emulated = Some(platform.to_owned()));
+    }
+
     /// Takes up a container that has run for so long, by a run of which no more is known.
     pub(crate) fn take_up(&self, ran: Duration) {
         self.change(|live| live.course.enter(StageName::Run, self.clock.now().minus(ran)));
@@ -172,7 +177,7 @@ impl Pulse {
     /// Lines were written; `count` is how many the log has now.
     pub(crate) fn wrote(&self, step: Step, lines: &[LogLine], count: u64) {
         self.change(|live| match step {
-            Step::Pull => live.build_lines = count,
+            Step::Pull | Step::Context | Step::Build => live.build_lines = count,
             Step::Run => {
                 live.lines = count;
                 let said = lines.iter().rev().find(|line| !line.text.trim().is_empty());

@@ -51,9 +51,14 @@ impl Permits {
         Self {
             confinement: if is_compatible { Confinement::Usual } else { Confinement::Close },
             network: if has_network { Network::Jobs } else { Network::Off },
-            cache: callers.iter().find_map(own_cache).unwrap_or_else(|| SHARED_CACHE.to_owned()),
+            cache: cache_volume(callers),
         }
     }
+}
+
+/// The volume at `/job-cache` of a job that `callers` wanted.
+pub(crate) fn cache_volume(callers: &[Caller]) -> String {
+    callers.iter().find_map(own_cache).unwrap_or_else(|| SHARED_CACHE.to_owned())
 }
 
 /// The volume of a site's own, so that it cannot spoil what others keep there.

@@ -25,7 +25,7 @@ use crate::rooms::{Order, Rooms};
 use crate::text;
 use crate::tray::TrayPort;
 use crate::view::{Standing, view};
-use crate::window::{Manner, Told, Window};
+use crate::window::{Manner, Told, Window, WindowError};
 
 /// Times in the menu are that fresh, while jobs run.
 const TICK: Duration = Duration::from_secs(10);
@@ -33,6 +33,9 @@ const TICK: Duration = Duration::from_secs(10);
 const TRAY_PATIENCE: Duration = Duration::from_secs(5);
 /// Cancelled jobs are over by then, or their engine is not there to end them.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What the very first window shows: how to get going.
+const FIRST_PLACE: &str = "#/start";
 
 /// What a start is about.
 #[derive(Clone, Debug)]
@@ -62,6 +65,8 @@ enum Happened {
 enum Course {
     On,
     Leave,
+    /// Nothing of the app can be seen.
+    Hide,
     Move(Box<Relocation>),
 }
 
@@ -69,6 +74,8 @@ enum Course {
 pub(crate) enum Ending {
     /// The person left.
     Left,
+    /// There is neither a tray nor a display, so that nobody could ever reach it.
+    Unseen,
     /// The rooms are to move. All that is needed to open them again at the new place goes along.
     Moves(Box<Moving>),
 }
@@ -149,14 +156,19 @@ impl App {
             let happened = self.next().await;
             match self.take(happened).await {
                 Course::On => {}
-                Course::Leave => break,
+                Course::Leave => {
+                    self.leave().await;
+                    return Ending::Left;
+                }
+                Course::Hide => {
+                    self.leave().await;
+                    return Ending::Unseen;
+                }
                 Course::Move(way) => return self.move_out(*way),
             }
             self.awake.follow(self.running_count());
             self.tray.show(view(&self.standing, &self.known, now()));
         }
-        self.leave().await;
-        Ending::Left
     }
 
     fn move_out(self, way: Relocation) -> Ending {
@@ -169,7 +181,8 @@ impl App {
     async fn greet(&mut self, plan: Plan) {
         let is_first = !self.remembered.welcomed;
         if plan.link.is_some() || (is_first && !plan.hidden) || !self.has_tray() {
-            self.open_window(plan.link, plan.hidden).await;
+            let first_place = || (is_first && !plan.hidden).then(|| FIRST_PLACE.to_owned());
+            self.open_window(plan.link.or_else(first_place), plan.hidden).await;
         }
         if is_first && !plan.hidden {
             self.remember(Remembered { welcomed: true, ..self.remembered }).await;
@@ -207,6 +220,7 @@ impl App {
             }
             Happened::Brought(brought) => self.bring(brought),
             Happened::Window(Told::Closed) => self.window_closed().await,
+            Happened::Window(Told::Broke(error)) => return self.window_broke(&error),
             Happened::TrayChanged => self.tray_changed().await,
             Happened::TimeToLeave => return Course::Leave,
             Happened::Wishes(way) => return Course::Move(way),
@@ -306,9 +320,19 @@ impl App {
         let keep = !self.has_tray();
         let manner = Manner { door: self.rooms.door.clone(), link, keep, minimised };
         if let Err(error) = self.window.open(manner).await {
-            tracing::warn!(%error);
-            self.notifier.send(notices::failed(&error.to_string()));
+            self.tell_of_window(&error);
         }
+    }
+
+    fn tell_of_window(&mut self, error: &WindowError) {
+        tracing::warn!(%error);
+        self.notifier.send(notices::no_window(&error.to_string()));
+    }
+
+    fn window_broke(&mut self, error: &WindowError) -> Course {
+        self.tell_of_window(error);
+        let is_unseen = matches!(error, WindowError::NoDisplay) && !self.has_tray();
+        if is_unseen { Course::Hide } else { Course::On }
     }
 
     async fn window_closed(&mut self) {

@@ -13,6 +13,8 @@ use serde_json::json;
 use crate::app::Plan;
 use crate::window::{self, Manner};
 
+/// The exit code for a window that was killed.
+const FAILURE: u8 = 1;
 /// The code for a server that no app stands around.
 const NO_SHELL: &str = "no-shell";
 
@@ -46,7 +48,7 @@ async fn window_onto(door: PathBuf, plan: &Plan) -> ExitCode {
     println!("Deskgrid is running already, without an icon (deskgrid serve); here is its window.");
     let manner = Manner { door, link: plan.link.clone(), keep: false, minimised: plan.hidden };
     match window::run_alone(&manner).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(end) => ExitCode::from(end.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILURE)),
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE

@@ -51,6 +51,8 @@ pub(crate) struct ShellState {
 pub(crate) struct Desk {
     pub(crate) doors: Doors,
     pub(crate) problem: Option<Problem>,
+    #[serde(default)]
+    pub(crate) notices: Vec<Problem>,
     pub(crate) address: String,
     pub(crate) engine: Engine,
     pub(crate) counts: Counts,

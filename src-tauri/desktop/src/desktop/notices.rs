@@ -69,6 +69,11 @@ pub(crate) fn failed(words: &str) -> Notice {
     plain(text::FAILED, words)
 }
 
+/// Said when the window did not open, or broke.
+pub(crate) fn no_window(words: &str) -> Notice {
+    plain(text::NO_WINDOW, words)
+}
+
 /// Said when the app could not start.
 pub(crate) fn not_started(words: &str) -> Notice {
     plain(text::NOT_STARTED, words)

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use deskgrid_desktop::display;
 use deskgrid_desktop::door::Door;
 use deskgrid_server::Relocation;
 use tokio::sync::mpsc;
@@ -40,6 +41,10 @@ pub(crate) async fn run(mut tray: TrayPort, mut plan: Plan) -> ExitCode {
                     let app = App::new(rooms, door, tray, taken, signals).await;
                     match app.run(plan.clone()).await {
                         Ending::Left => return ExitCode::SUCCESS,
+                        Ending::Unseen => {
+                            eprintln!("{}", display::no_answer());
+                            return ExitCode::from(display::NO_DISPLAY_CODE);
+                        }
                         Ending::Moves(moving) => {
                             (tray, signals, left_behind) = carry(*moving, &mut plan).await;
                             continue;

@@ -36,6 +36,7 @@ pub(crate) const ENGINE_LOST: &str = "The container engine is gone";
 pub(crate) const ENGINE_FOUND: &str = "The container engine is back";
 pub(crate) const ENGINE_FOUND_BODY: &str = "Waiting jobs go on.";
 pub(crate) const FAILED: &str = "That did not work";
+pub(crate) const NO_WINDOW: &str = "There is no window";
 pub(crate) const NOT_STARTED: &str = "Deskgrid could not start";
 
 /// Longer lines make the menu of some systems wider than the screen.

@@ -137,7 +137,7 @@ fn icon(desk: &Desk, known: &Known) -> Icon {
     let needs_person = desk.doors == Doors::Blocked || !known.asking.is_empty();
     match desk.doors {
         _ if needs_person => Icon::Attention,
-        Doors::Open if !desk.engine.ready => Icon::Attention,
+        Doors::Open if !desk.engine.ready || !desk.notices.is_empty() => Icon::Attention,
         _ if desk.counts.running > 0 => Icon::Busy(desk.counts.running),
         Doors::Closed => Icon::Stopped,
         _ => Icon::Idle,
@@ -153,7 +153,10 @@ fn status(desk: &Desk) -> String {
         Doors::Closed if desk.counts.running > 0 => text::stopping(desk.counts.running),
         Doors::Closed => text::STOPPED.into(),
         Doors::Open if !desk.engine.ready => text::status(&desk.engine.words),
-        Doors::Open => text::running(&desk.address, desk.counts.running, desk.counts.waiting),
+        Doors::Open => match desk.notices.first() {
+            Some(notice) => text::status(&notice.words),
+            None => text::running(&desk.address, desk.counts.running, desk.counts.waiting),
+        },
     }
 }
 
@@ -325,6 +328,14 @@ mod tests {
         let blocked = shown(&blocked, &[], &[]);
         assert_eq!((blocked.icon, blocked.status.as_str()), (Icon::Attention, "Port 8000 is taken."));
         assert!(drawn(&blocked.entries, "").contains("\nTry again\n"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_disk_shows_on_the_icon_and_in_the_menu() {
+        let mut low = desk("open", 1, 1, true);
+        low["notices"] = json!([{"code": "disk-low", "words": "The disk is nearly full."}]);
+        let low = shown(&low, &[], &[]);
+        assert_eq!((low.icon, low.status.as_str()), (Icon::Attention, "The disk is nearly full."));
     }
 
     #[test]

@@ -2,34 +2,45 @@
 //! own business.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use deskgrid_desktop::display::NO_DISPLAY_CODE;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 /// A window that does not close by then is ended.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The window program could not be started.
+/// Why there is no window.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "The window could not be opened: {program}: {problem}. Install Deskgrid again, or use it in the browser."
-)]
-pub(crate) struct WindowError {
-    program: String,
-    problem: std::io::Error,
+pub(crate) enum WindowError {
+    /// Its program could not be started.
+    #[error(
+        "The window could not be opened: {program}: {problem}. Install Deskgrid again, or use it in the browser."
+    )]
+    NotStarted { program: String, problem: std::io::Error },
+    /// There is nothing to show it on.
+    #[error(
+        "The window could not be opened, as the display does not answer. Jobs go on; use Deskgrid in the browser."
+    )]
+    NoDisplay,
+    /// It ended in another way than by being closed.
+    #[error("The window broke ({0}). Jobs go on; open it again, or use Deskgrid in the browser.")]
+    Broke(ExitStatus),
 }
 
 /// What the window tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Told {
     /// It is before the person's eyes.
     Shown,
     /// It is minimised.
     Hidden,
-    /// It was closed, or it broke.
+    /// The person closed it.
     Closed,
+    /// It ended by itself.
+    Broke(WindowError),
 }
 
 /// How a window is to be.
@@ -102,8 +113,9 @@ impl Window {
                 Ok(Some(_)) => {}
                 _ => {
                     // It is over or about to be; dropping it sees to that.
+                    let end = tokio::time::timeout(CLOSE_TIMEOUT, open.child.wait()).await;
                     self.open = None;
-                    return Told::Closed;
+                    return end.ok().and_then(Result::ok).map_or(Told::Closed, told_by);
                 }
             }
         }
@@ -120,9 +132,17 @@ impl Window {
     }
 }
 
+fn told_by(end: ExitStatus) -> Told {
+    match end.code() {
+        Some(0) => Told::Closed,
+        Some(code) if code == i32::from(NO_DISPLAY_CODE) => Told::Broke(WindowError::NoDisplay),
+        _ => Told::Broke(WindowError::Broke(end)),
+    }
+}
+
 fn start(manner: &Manner) -> Result<Open, WindowError> {
     let program = program();
-    let failed = |problem| WindowError { program: program.display().to_string(), problem };
+    let failed = |problem| not_started(&program, problem);
     let mut child = command(&program, manner)
         .arg("--owned")
         .stdin(Stdio::piped())
@@ -135,15 +155,17 @@ fn start(manner: &Manner) -> Result<Open, WindowError> {
     Ok(Open { child, orders, told: BufReader::new(told).lines(), is_shown: true })
 }
 
-/// Opens a window that belongs to nobody, onto a Deskgrid that has no app.
+fn not_started(program: &Path, problem: std::io::Error) -> WindowError {
+    WindowError::NotStarted { program: program.display().to_string(), problem }
+}
+
+/// Opens a window that belongs to nobody, onto a Deskgrid that has no app, and gives how it ended. It says itself why.
 ///
 /// # Errors
 /// When its program cannot be started.
-pub(crate) async fn run_alone(manner: &Manner) -> Result<(), WindowError> {
+pub(crate) async fn run_alone(manner: &Manner) -> Result<ExitStatus, WindowError> {
     let program = program();
-    let failed = |problem| WindowError { program: program.display().to_string(), problem };
-    command(&program, manner).status().await.map_err(failed)?;
-    Ok(())
+    command(&program, manner).status().await.map_err(|problem| not_started(&program, problem))
 }
 
 fn command(program: &Path, manner: &Manner) -> Command {

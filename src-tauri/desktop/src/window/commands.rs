@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 /// A preview never needs more, and the page would choke on it.
-const MOST_READ: usize = 64 << 20;
+pub(crate) const MOST_READ: usize = 64 << 20;
 
 /// What belongs to the page.
 pub(crate) struct Page {

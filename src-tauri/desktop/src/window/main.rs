@@ -4,8 +4,10 @@
 // No black window beside it.
 #![cfg_attr(all(windows, not(debug_assertions)), windows_subsystem = "windows")]
 
+mod choose;
 mod commands;
 mod owner;
+mod preview;
 mod save;
 
 use std::path::PathBuf;
@@ -26,11 +28,6 @@ const LABEL: &str = "main";
 const TITLE: &str = "Deskgrid";
 const SIZE: (f64, f64) = (1080.0, 720.0);
 const LEAST_SIZE: (f64, f64) = (720.0, 480.0);
-/// Where the system is set to no language, the web view calls that "C", at which the page's libraries stumble.
-const SOME_LANGUAGE: &str = "try { Intl.getCanonicalLocales(navigator.language) } catch {
-    Object.defineProperty(navigator, 'language', { value: 'en' });
-    Object.defineProperty(navigator, 'languages', { value: ['en'] });
-}";
 /// A page that is not drawn by then is shown as it is: a window that does not come looks like a click that was lost.
 const SHOW_TIMEOUT: Duration = Duration::from_millis(300);
 
@@ -61,6 +58,10 @@ fn main() -> ExitCode {
         eprintln!("{}", display::NO_DISPLAY);
         return ExitCode::from(display::NO_DISPLAY_CODE);
     }
+    if !display_answers() {
+        eprintln!("{}", display::no_answer());
+        return ExitCode::from(display::NO_DISPLAY_CODE);
+    }
     match run(flags) {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Err(error) => {
@@ -70,6 +71,18 @@ fn main() -> ExitCode {
     }
 }
 
+/// Tauri would end the program where GTK finds no display to start on.
+#[cfg(target_os = "linux")]
+fn display_answers() -> bool {
+    gtk::init().is_ok()
+}
+
+/// These systems have theirs at hand whenever a person is logged in.
+#[cfg(not(target_os = "linux"))]
+fn display_answers() -> bool {
+    true
+}
+
 fn run(flags: Flags) -> Result<i32, Box<dyn std::error::Error>> {
     let page =
         Page::new(Door::at(&flags.door)?, flags.link.as_deref().and_then(|link| link::place(link).ok()));
@@ -77,6 +90,7 @@ fn run(flags: Flags) -> Result<i32, Box<dyn std::error::Error>> {
     let app = tauri::Builder::default()
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_window_state::Builder::new().with_state_flags(remembered).build())
+        .register_asynchronous_uri_scheme_protocol(preview::SCHEME, preview::serve)
         .manage(page)
         .invoke_handler(tauri::generate_handler![
             commands::api,
@@ -84,6 +98,7 @@ fn run(flags: Flags) -> Result<i32, Box<dyn std::error::Error>> {
             commands::listen,
             commands::open_external,
             commands::initial_link,
+            choose::pick_folder,
             save::save,
             save::save_text,
             save::save_all,
@@ -100,7 +115,6 @@ fn open(app: &App, flags: &Flags) -> Result<(), Box<dyn std::error::Error>> {
         .inner_size(SIZE.0, SIZE.1)
         .min_inner_size(LEAST_SIZE.0, LEAST_SIZE.1)
         .visible(false)
-        .initialization_script(SOME_LANGUAGE)
         .on_navigation(is_ours)
         .on_page_load(move |window, load| {
             if load.event() == PageLoadEvent::Finished {
@@ -119,9 +133,10 @@ fn open(app: &App, flags: &Flags) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The page never goes anywhere else: what it shows of other sites opens in the browser.
+/// The page never goes anywhere else, and neither do the frames in it: what it shows of other sites opens in the browser.
 fn is_ours(url: &Url) -> bool {
-    matches!(url.scheme(), "tauri" | "about" | "blob") || url.host_str() == Some("tauri.localhost")
+    matches!(url.scheme(), "tauri" | "about" | preview::SCHEME)
+        || matches!(url.host_str(), Some("tauri.localhost" | "preview.localhost"))
 }
 
 fn show_soon(window: WebviewWindow, minimised: bool) {

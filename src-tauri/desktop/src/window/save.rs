@@ -5,12 +5,11 @@ use std::path::{Component, Path, PathBuf};
 
 use deskgrid_desktop::door::Door;
 use serde::Deserialize;
-use tauri::{AppHandle, Manager, State};
-use tauri_plugin_dialog::DialogExt;
+use tauri::{AppHandle, Manager, State, WebviewWindow};
 use tokio::fs;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::oneshot;
 
+use crate::choose;
 use crate::commands::Page;
 
 /// Where "save all" puts a folder for each job, below the downloads.
@@ -27,19 +26,23 @@ pub(crate) struct Saving {
 
 #[tauri::command]
 pub(crate) async fn save(
-    app: AppHandle,
+    window: WebviewWindow,
     page: State<'_, Page>,
     path: String,
     name: String,
 ) -> Result<Option<String>, String> {
-    let Some(place) = chosen(&app, &name).await? else { return Ok(None) };
+    let Some(place) = chosen(&window, &name).await? else { return Ok(None) };
     download(&page.door, &path, &place).await?;
     Ok(Some(place.display().to_string()))
 }
 
 #[tauri::command]
-pub(crate) async fn save_text(app: AppHandle, text: String, name: String) -> Result<Option<String>, String> {
-    let Some(place) = chosen(&app, &name).await? else { return Ok(None) };
+pub(crate) async fn save_text(
+    window: WebviewWindow,
+    text: String,
+    name: String,
+) -> Result<Option<String>, String> {
+    let Some(place) = chosen(&window, &name).await? else { return Ok(None) };
     fs::write(&place, text).await.map_err(|error| not_written(&place, &error))?;
     Ok(Some(place.display().to_string()))
 }
@@ -52,9 +55,7 @@ pub(crate) async fn save_all(
     files: Vec<Saving>,
     open: bool,
 ) -> Result<String, String> {
-    let downloads =
-        app.path().download_dir().map_err(|error| format!("There is no downloads folder: {error}."))?;
-    let folder = downloads.join(FOLDER).join(inside(&job_id)?);
+    let folder = downloads(&app)?.join(FOLDER).join(inside(&job_id)?);
     for file in &files {
         download(&page.door, &file.url, &folder.join(inside(&file.path)?)).await?;
     }
@@ -65,15 +66,18 @@ pub(crate) async fn save_all(
     Ok(folder.display().to_string())
 }
 
-/// Asks where to; none when the person thinks better of it.
-async fn chosen(app: &AppHandle, name: &str) -> Result<Option<PathBuf>, String> {
-    let (sender, answer) = oneshot::channel();
-    let name = inside(name)?.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    app.dialog().file().set_file_name(name).save_file(move |place| {
-        let _ = sender.send(place);
-    });
-    let Ok(Some(place)) = answer.await else { return Ok(None) };
-    place.into_path().map(Some).map_err(|error| format!("It cannot be saved there: {error}."))
+/// Systems that name no such folder have their people use this one.
+fn downloads(app: &AppHandle) -> Result<PathBuf, String> {
+    let usual = || app.path().home_dir().map(|home| home.join("Downloads"));
+    app.path()
+        .download_dir()
+        .or_else(|_| usual())
+        .map_err(|error| format!("There is no downloads folder: {error}."))
+}
+
+async fn chosen(window: &WebviewWindow, name: &str) -> Result<Option<PathBuf>, String> {
+    let name = inside(name)?.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    choose::file(window, &name).await
 }
 
 /// A path below some folder, checked to stay there on every system.

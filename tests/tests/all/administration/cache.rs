@@ -1,4 +1,4 @@
-use deskgrid_tests::{Deskgrid, eventually, sha256, shell, unique};
+use deskgrid_tests::{Deskgrid, Door, eventually, sha256, shell, unique};
 use serde_json::{Value, json};
 
 use super::Desk;
@@ -11,7 +11,8 @@ fn find<'a>(cache: &'a Value, kind: &str, id: &str) -> Option<&'a Value> {
 async fn with_output(server: &Deskgrid, bytes: usize) -> String {
     let script = format!("head -c {bytes} /dev/urandom > /outputs/bytes; echo {}", unique());
     let id = server.submit(&shell(&script)).await;
-    server.finished(&id).await;
+    let record = server.finished(&id).await;
+    assert_eq!(record["finished"]["result"]["StatusCode"], 0, "{record}");
     id
 }
 
@@ -35,7 +36,7 @@ async fn the_cache_shows_results_with_their_logs_and_files_that_no_job_refers_to
     assert!(cache["disk"]["total"].as_u64() > cache["disk"]["free"].as_u64());
     assert!(cache["disk"]["used"].as_u64() > Some(5000) && cache["limit"]["isDefault"] == json!(true));
     let kinds: Vec<_> = cache["kinds"].as_array().unwrap().iter().map(|kind| kind["kind"].clone()).collect();
-    assert_eq!(json!(kinds), json!(["result", "blob", "log", "image", "jobcache"]));
+    assert_eq!(json!(kinds), json!(["result", "blob", "log", "context", "image", "jobcache"]));
     assert!(cache["items"].as_array().unwrap().iter().any(|item| item["kind"] == "jobcache"), "{cache}");
     // Nobody pulled it for us, so it is not ours to remove.
     assert!(cache["items"].as_array().unwrap().iter().all(|item| item["kind"] != "image"), "{cache}");
@@ -80,6 +81,60 @@ async fn a_pinned_result_is_neither_deleted_nor_pruned_until_it_is_let_go() {
     let old = desk.done("/api/cache/prune", &json!({"olderThan": 3_600_000, "dryRun": true})).await;
     assert_eq!((&old["items"], &old["bytes"]), (&json!(0), &json!(0)));
     assert!(find(&desk.get("/api/cache").await, "result", &other).is_some());
+}
+
+/// A finished job with an output of its own of so many mebibytes, most of them a hole.
+async fn with_large_output(server: &Deskgrid, megabytes: usize) -> String {
+    let id = server
+        .submit(&shell(&format!("cd /outputs; echo {} > a; truncate -s {megabytes}M a", unique())))
+        .await;
+    let record = server.finished(&id).await;
+    assert_eq!(record["finished"]["result"]["StatusCode"], 0, "{record}");
+    id
+}
+
+/// Has a job end so long ago, which the stopped server then knows no better.
+fn age(server: &Deskgrid, id: &str, hours: u32) {
+    let records = rusqlite::Connection::open(server.data().join("deskgrid.sqlite3")).unwrap();
+    let sql = "UPDATE job SET changed_at = changed_at - 3600000 * ?1 WHERE id = ?2";
+    assert_eq!(records.execute(sql, rusqlite::params![hours, id]).unwrap(), 1);
+}
+
+#[tokio::test]
+async fn over_its_limit_the_cache_loses_what_was_used_least_and_nothing_pinned_or_needed() {
+    let mut server = Deskgrid::start().await;
+    let (pinned, oldest) = (with_large_output(&server, 110).await, with_large_output(&server, 60).await);
+    let (newer, newest) = (with_large_output(&server, 50).await, with_large_output(&server, 10).await);
+    Desk::of(&server).done("/api/cache/pin", &json!({"kind": "result", "id": pinned, "on": true})).await;
+    assert_eq!(server.terminate().await, Some(0));
+    // What was used in the last minutes never goes.
+    for (id, hours) in [(&pinned, 4), (&oldest, 3), (&newer, 2)] {
+        age(&server, id, hours);
+    }
+    server.start_again().await;
+    let desk = Desk::of(&server);
+    let bytes = unique().into_bytes();
+    let key = sha256(&bytes);
+    server.put(&key, bytes).await;
+    let mut definition = shell("echo on; sleep 1000");
+    definition["inputs"] = json!({"in": {"type": "key", "value": key}});
+    let running = server.submit(&definition).await;
+    server.until_said(&running, "on").await;
+
+    let limit = async |megabytes: u32| {
+        let change = json!({"cache_limit": format!("{megabytes}m")});
+        Door::of(&server.data()).ask("PATCH", "/api/settings", &change).await.0
+    };
+    assert_eq!(limit(200).await, 200);
+    eventually("the oldest goes", async || desk.row(&oldest).await == Value::Null).await;
+    assert_ne!(desk.row(&newer).await, Value::Null, "no more goes than has to");
+    // Where even that is too much, all goes that may.
+    assert_eq!(limit(100).await, 200);
+    eventually("the next one goes", async || desk.row(&newer).await == Value::Null).await;
+    assert_ne!(desk.row(&pinned).await, Value::Null);
+    assert_ne!(desk.row(&newest).await, Value::Null);
+    assert_eq!(desk.row(&running).await["phase"], "running");
+    assert_eq!(server.get(&format!("/f/{key}")).await.0, 200);
 }
 
 #[tokio::test]

@@ -173,3 +173,75 @@ async fn without_a_display_it_says_so() {
         assert!(said.contains("no display") && said.contains("deskgrid serve"), "{said}");
     }
 }
+
+/// Left, top, width and height of the window.
+async fn place(session: &Session) -> Vec<String> {
+    let window = session.windows().await.pop().unwrap();
+    let place = session.xdotool(&["getwindowgeometry", "--shell", &window]).await;
+    place
+        .lines()
+        .filter(|line| !line.starts_with("WINDOW") && !line.starts_with("SCREEN"))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[tokio::test]
+async fn the_window_comes_back_where_it_was_and_as_large() {
+    let session = Session::start().with_window_manager();
+    let mut tray = Tray::open(&session).await;
+    let _app = Desktop::start(&session);
+    let icon = tray.icon().await;
+    icon.until("it is idle", is_idle).await;
+    icon.activate().await;
+    window_opens(&session).await;
+    let window = session.windows().await.pop().unwrap();
+    session.xdotool(&["windowsize", "--sync", &window, "800", "560"]).await;
+    session.xdotool(&["windowmove", "--sync", &window, "120", "90"]).await;
+    let chosen = place(&session).await;
+    assert!(chosen.contains(&"WIDTH=800".to_owned()), "{chosen:?}");
+    for _ in 0..2 {
+        close_window(&session).await;
+        window_closes(&session).await;
+        icon.activate().await;
+        window_opens(&session).await;
+        eventually("it is where it was", async || place(&session).await == chosen).await;
+    }
+}
+
+/// A display that is named and has nobody behind it.
+const SILENT: (&str, &str) = ("DISPLAY", ":997");
+
+#[tokio::test]
+async fn a_display_that_does_not_answer_is_said_and_ends_what_could_not_be_seen() {
+    let session = Session::start();
+    let folder = tempfile::tempdir().unwrap();
+    let mut app = desktop(&session, folder.path(), &[]);
+    let mut window = Command::new(window_program());
+    window.args(["--door", "x"]).envs(session.variables()).env_remove("WAYLAND_DISPLAY");
+    for command in [&mut app, &mut window] {
+        let output = command.env(SILENT.0, SILENT.1).output().await.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        let named = said.contains("does not answer (DISPLAY=:997)") && said.contains("deskgrid serve");
+        assert!(named && !said.contains("panicked"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_window_without_a_display_leaves_the_tray_and_tells_the_person() {
+    let session = Session::start();
+    let mut notifications = Notifications::open(&session).await;
+    let mut tray = Tray::open(&session).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = desktop(&session, folder.path(), &[]);
+    let mut app = command.env(SILENT.0, SILENT.1).stdout(Stdio::null()).spawn().unwrap();
+    let icon = tray.icon().await;
+    let told = notifications.until("There is no window").await;
+    assert!(told.body.contains("display does not answer"), "{told:?}");
+    icon.until("it is idle", is_idle).await;
+    icon.click(&["Open window"]).await;
+    eventually("it is told again", async || notifications.count("There is no window") == 2).await;
+    assert_eq!(notifications.count("keeps running"), 0);
+    icon.click(&["Quit"]).await;
+    assert!(app.wait().await.unwrap().success());
+}

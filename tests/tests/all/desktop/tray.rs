@@ -44,7 +44,12 @@ pub(super) async fn endless(door: &Door) -> String {
     let id =
         door.post("/q/local", &json!({"definition": definition})).await["jobId"].as_str().unwrap().to_owned();
     let path = format!("/api/jobs/{id}");
-    eventually("the job runs", async || door.get(&path).await["live"]["step"] == json!("run")).await;
+    eventually("the job runs", async || {
+        let job = door.get(&path).await;
+        assert_ne!(job["phase"], "finished", "{job}");
+        job["live"]["step"] == json!("run")
+    })
+    .await;
     id
 }
 

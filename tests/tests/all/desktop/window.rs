@@ -1,5 +1,7 @@
 //! The window itself: the flows of a person who has just installed Deskgrid, through the real web view.
 
+use std::path::Path;
+
 use deskgrid_tests::desktop::Desktop;
 use deskgrid_tests::session::Session;
 use deskgrid_tests::ui::Ui;
@@ -12,11 +14,21 @@ async fn opened() -> (Session, Desktop, Door, Window) {
 }
 
 async fn opened_with(args: &[&str]) -> (Session, Desktop, Door, Window) {
-    let session = Session::start();
+    opened_in(Session::start(), args).await
+}
+
+async fn opened_in(session: Session, args: &[&str]) -> (Session, Desktop, Door, Window) {
     let app = Desktop::start_with(&session, args);
     let door = app.door().await;
     let window = Window::open(&session, &app.data()).await;
     (session, app, door, window)
+}
+
+/// Waits until a file holds this.
+async fn is_written(file: &Path, text: &str) {
+    let what = format!("{} is written", file.display());
+    eventually(&what, async || std::fs::read_to_string(file).is_ok_and(|written| written.contains(text)))
+        .await;
 }
 
 async fn submit(door: &Door, script: &str) -> String {
@@ -71,6 +83,61 @@ async fn what_is_deleted_from_the_cache_comes_back_when_it_is_undone() {
     eventually("it is hidden", async || count().await < before).await;
     window.clicks("toast-action").await;
     eventually("it is back", async || count().await == before).await;
+}
+
+#[tokio::test]
+async fn what_is_deleted_from_the_cache_is_gone_for_good_when_nobody_undoes_it() {
+    let (_session, _app, door, mut window) = opened().await;
+    let id = submit(&door, "head -c 100123 /dev/urandom > /outputs/noise").await;
+    ends(&door, &id).await;
+    window.goes_to("cache").await;
+    window.clicks("cache-delete").await;
+    let job = format!("/api/jobs/{id}");
+    eventually("the job is gone", async || door.ask("GET", &job, &Value::Null).await.0 == 404).await;
+    let cache = door.get("/api/cache").await;
+    let is_left = |item: &Value| item["bytes"] == json!(100_123);
+    assert!(!cache["items"].as_array().unwrap().iter().any(is_left), "no file of it is shown: {cache}");
+    window.reads("Nothing is kept yet").await;
+}
+
+#[tokio::test]
+async fn files_and_logs_are_saved_where_the_person_says() {
+    let session = Session::start().with_window_manager();
+    let (session, _app, door, mut window) = opened_in(session, &["--hidden"]).await;
+    let script = "echo said; mkdir /outputs/b; echo one > /outputs/a.txt; echo two > /outputs/b/c.txt";
+    let id = submit(&door, script).await;
+    ends(&door, &id).await;
+    let home = session.home();
+    window.goes_to(&format!("job/{id}")).await;
+    window.clicks("job-tab-files").await;
+    window.clicks("files-save-all").await;
+    let folder = home.join("Downloads/Deskgrid").join(&id);
+    is_written(&folder.join("a.txt"), "one").await;
+    is_written(&folder.join("b/c.txt"), "two").await;
+    window.clicks("file-save").await;
+    session.chooses("Save File", &home.join("mine.txt")).await;
+    is_written(&home.join("mine.txt"), "one").await;
+    window.clicks("job-tab-log").await;
+    window.reads("said").await;
+    window.clicks("log-download").await;
+    session.chooses("Save File", &home.join("log.txt")).await;
+    is_written(&home.join("log.txt"), "said").await;
+}
+
+#[tokio::test]
+async fn the_new_data_folder_is_chosen_in_a_dialog() {
+    let session = Session::start().with_window_manager();
+    let app = Desktop::start_with_movable_data(&session);
+    app.door().await;
+    let mut window = Window::open(&session, &app.data()).await;
+    let chosen = session.home().join("big disk");
+    std::fs::create_dir(&chosen).unwrap();
+    window.goes_to("settings").await;
+    window.clicks("data-move").await;
+    window.clicks("data-move-choose").await;
+    session.chooses("Choose a folder", &chosen).await;
+    let field = "document.querySelector('[data-testid=\"data-move-to\"]').value";
+    window.until(&format!("{field} === {}", json!(chosen))).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { CacheItem } from "../../api/types";
-import { arrange, limitAt, stepOf, STEPS } from "./things";
+import { arrange, freedWords, limitAt, stepOf, STEPS } from "./things";
 import { treemap } from "./treemap";
 
 const item = (given: Partial<CacheItem>): CacheItem => ({
@@ -11,9 +11,18 @@ const item = (given: Partial<CacheItem>): CacheItem => ({
   lastUsed: null,
   pinned: false,
   jobs: [],
+  jobCount: 0,
+  origin: null,
   isDeletable: true,
   why: null,
   ...given,
+});
+
+test("what becomes free is told for each place where something does", () => {
+  const words = (disk: number, engine: number, atLeast = false) => freedWords({ disk, engine, atLeast }, (bytes) => `${bytes} B`);
+  expect(words(5, 0)).toBe("5 B on this disk");
+  expect(words(0, 7)).toBe("7 B inside the engine");
+  expect(words(5, 7, true)).toBe("5 B on this disk and at least 7 B inside the engine");
 });
 
 describe("the table", () => {

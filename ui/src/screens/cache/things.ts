@@ -1,6 +1,7 @@
 // The table of the cache: filter and order. Pure.
 
-import type { Cache, CacheItem, CacheKind } from "../../api/types";
+import type { Cache, CacheItem, CacheKind, Freed } from "../../api/types";
+import { text } from "../../text";
 
 export const KINDS: CacheKind[] = ["result", "blob", "image", "context", "jobcache", "log"];
 
@@ -23,6 +24,14 @@ export function byKind(cache: Cache, where: "disk" | "engine"): { kind: CacheKin
     const bytes = uses.reduce((sum, use) => sum + use.bytes, 0);
     return bytes > 0 ? [{ kind, bytes, count: uses.reduce((sum, use) => sum + use.count, 0) }] : [];
   });
+}
+
+/** The places where something becomes free, with how much. */
+export function freedWords({ disk, engine, atLeast }: Freed, size: (bytes: number) => string): string {
+  const { freedOnDisk, freedInEngine } = text.cache;
+  if (engine === 0) return freedOnDisk(size(disk));
+  const inEngine = freedInEngine(size(engine), atLeast);
+  return disk === 0 ? inEngine : text.cache.freedBoth(freedOnDisk(size(disk)), inEngine);
 }
 
 /** What Deskgrid uses of this disk for itself: which jobs there were, and what is known of them. */

@@ -51,6 +51,7 @@ export type Progress = { value: number | null; words: string | null };
 export function progressOf(live: Live): Progress | null {
   if (live.step === "run") return null;
   if (live.done === null || !live.total) return { value: null, words: live.line };
+  if (live.step === "build") return { value: share(live.done, live.total), words: text.job.steps(live.done, live.total) };
   return { value: share(live.done, live.total), words: text.of(bytes(live.done), bytes(live.total)) };
 }
 

@@ -27,7 +27,7 @@ export const GROUPS: { group: Group; fields: Field[] }[] = [
       { key: "max_job_duration", kind: "text", width: "short" },
     ],
   },
-  { group: "storage", fields: [] },
+  { group: "storage", fields: [{ key: "disk_reserve", kind: "text", width: "short" }] },
   { group: "engine", fields: [] },
   {
     group: "access",
@@ -42,12 +42,15 @@ export const GROUPS: { group: Group; fields: Field[] }[] = [
   { group: "advanced", fields: [{ key: "id", kind: "text", width: "long", isCode: true }] },
 ];
 
+/** Whether its value is a number of bytes. */
+const isSize = (key: string): boolean => key === "memory" || key === "disk_reserve";
+
 /** What stands in the field: what the person chose, else what holds by a flag or variable, else nothing. */
 export function typed({ kind }: Field, setting: Setting): string {
   const value = setting.isFixed ? setting.value : setting.chosen;
   if (value === null || value === undefined) return "";
   if (Array.isArray(value)) return value.join(kind === "list" ? ", " : "\n");
-  return setting.key === "memory" && typeof value === "number" ? bytes(value) : String(value);
+  return isSize(setting.key) && typeof value === "number" ? bytes(value) : String(value);
 }
 
 /** What is in force, as the field says it while nothing is chosen. */
@@ -56,7 +59,7 @@ export function inForce({ key, value }: Setting, desk: Known | null): string {
   if (key === "docker_host") return "";
   if (Array.isArray(value)) return value.length === 0 ? text.settings.none : value.join(", ");
   if (value === null || value === undefined || value === "") return text.settings.automatic(automatic(key, desk));
-  if (key === "memory" && typeof value === "number") return text.settings.automatic(bytes(value));
+  if (isSize(key) && typeof value === "number") return text.settings.automatic(bytes(value));
   return key === "cpus" ? text.settings.automatic(text.job.needsCpus(Number(value) * 1000)) : text.settings.byDefault(String(value));
 }
 

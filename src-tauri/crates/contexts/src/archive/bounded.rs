@@ -20,6 +20,8 @@ pub(super) struct Bounds {
     /// Bytes that may still come in all.
     all: Rc<Cell<u64>>,
     most: u64,
+    /// Whether someone read on after the last byte.
+    is_over: Rc<Cell<bool>>,
 }
 
 /// A stream that keeps to its [`Bounds`].
@@ -34,6 +36,7 @@ impl Bounds {
             between: Rc::new(Cell::new(Some(MOST_BETWEEN_FILES))),
             all: Rc::new(Cell::new(limits.unpacked)),
             most: limits.unpacked,
+            is_over: Rc::default(),
         };
         (bounds.clone(), Bounded { stream, bounds })
     }
@@ -49,6 +52,11 @@ impl Bounds {
         self.between.set(Some(MOST_BETWEEN_FILES));
     }
 
+    /// Whether someone read on after the last byte.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.get()
+    }
+
     /// Bytes that a few in the archive stand for count as much as others.
     pub(super) fn made_up(&self, count: u64) -> Result<(), ContextError> {
         let left = self.all.get().checked_sub(count).ok_or_else(|| too_large(self.most))?;
@@ -59,11 +67,12 @@ impl Bounds {
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Bounds { between, all, most } = &self.bounds;
+        let Bounds { between, all, most, is_over } = &self.bounds;
         if between.get() == Some(0) {
             return Err(io::Error::other("a name or header in it is longer than a megabyte"));
         }
         let count = self.stream.read(buffer)?;
+        is_over.set(count == 0 && !buffer.is_empty());
         let left = all.get().checked_sub(count as u64).ok_or_else(|| too_large(*most))?;
         all.set(left);
         between.set(between.get().map(|left| left.saturating_sub(count as u64)));

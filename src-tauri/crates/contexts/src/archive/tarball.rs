@@ -55,7 +55,13 @@ fn walk<R: Read>(
         io::copy(&mut entry, &mut io::sink()).map_err(ContextError::reading)?;
         bounds.file_ends();
     }
-    Ok(())
+    // The reader is content with an archive that stops after a whole entry; the end mark tells that nothing is missing.
+    if bounds.is_over() {
+        return Err(ContextError::Broken("it breaks off".to_owned()));
+    }
+    // What follows is padding, and the checksum of what was compressed.
+    bounds.file_begins(0)?;
+    io::copy(&mut archive.into_inner(), &mut io::sink()).map(drop).map_err(ContextError::reading)
 }
 
 pub(super) fn too_many(limits: &Limits) -> ContextError {

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
+use deskgrid_job::FilePath;
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
@@ -41,43 +42,53 @@ pub(super) fn scan(bytes: &mut Box<dyn Bytes>, limits: &Limits) -> Result<Conten
     let mut texts = IgnoreFiles::default();
     let mut left = limits.unpacked;
     for position in 0..zip.len() {
-        let entry = zip.by_index_data(position).map_err(broken)?;
-        let name = entry.name().map_err(broken)?.replace('\\', "/");
-        let (size, mode) = (entry.size(), entry.unix_mode());
+        let size = zip.by_index_data(position).map_err(broken)?.size();
         left = left.checked_sub(size).ok_or_else(|| too_large(limits.unpacked))?;
-        let (is_folder, is_encrypted, method) = (entry.is_dir(), entry.encrypted(), entry.compression());
-        let path = match name::read(name.as_bytes())? {
-            Name::Path(path) if path.segments().next() == Some(FINDER_FOLDER) => continue,
-            Name::Path(path) => path,
-            Name::Root | Name::NotText(_) => continue,
+        let Some(path) = path(&zip, position)? else { continue };
+        let Some(node) = node(&mut zip, position)? else {
+            contents.remarks.left_out(path.as_str(), "a device, pipe or socket");
+            continue;
         };
-        let kind = match mode.map(|mode| mode & KIND) {
-            _ if is_folder => Kind::Folder,
-            Some(FOLDER) => Kind::Folder,
-            Some(LINK | REGULAR | 0) | None => {
-                refuse_locked(&name, is_encrypted, method)?;
-                if mode.is_some_and(|mode| mode & KIND == LINK) {
-                    Kind::Link(target(&mut zip, position)?)
-                } else {
-                    Kind::File { position, size }
-                }
-            }
-            Some(_) => {
-                contents.remarks.left_out(path.as_str(), "a device, pipe or socket");
-                continue;
-            }
-        };
-        if matches!(kind, Kind::File { .. }) && is_ignore_file(&path) {
+        if matches!(node.kind, Kind::File { .. }) && is_ignore_file(&path) {
             texts.read(position, &mut zip.by_index(position).map_err(broken)?)?;
         }
-        let mode = mode.filter(|mode| mode & 0o777 != 0).unwrap_or(UNKNOWN_MODE) & 0o777;
-        contents.tree.insert(path, Node { kind, mode, modified: MODIFIED })?;
+        contents.tree.insert(path, node)?;
         if contents.tree.len() > limits.entries {
             return Err(too_many(limits));
         }
     }
     contents.ignore_files = texts.texts;
     Ok(contents)
+}
+
+/// The name of an entry; none for the root and for what nobody wants. Old programs of Windows divide folders by `\`.
+fn path(zip: &Zip<'_>, position: usize) -> Result<Option<FilePath>, ContextError> {
+    let entry = zip.by_index_data(position).map_err(broken)?;
+    let name = entry.name().map_err(broken)?.replace('\\', "/");
+    match name::read(name.as_bytes())? {
+        Name::Path(path) if path.segments().next() != Some(FINDER_FOLDER) => Ok(Some(path)),
+        Name::Path(_) | Name::Root | Name::NotText(_) => Ok(None),
+    }
+}
+
+/// What an entry is; none for what is no file, folder or link.
+fn node(zip: &mut Zip<'_>, position: usize) -> Result<Option<Node>, ContextError> {
+    let entry = zip.by_index_data(position).map_err(broken)?;
+    let (size, mode, is_folder) = (entry.size(), entry.unix_mode(), entry.is_dir());
+    let kind = match mode.map_or(0, |mode| mode & KIND) {
+        _ if is_folder => Kind::Folder,
+        FOLDER => Kind::Folder,
+        REGULAR | LINK | 0 if entry.encrypted() => return Err(locked(&entry.name().map_err(broken)?)),
+        REGULAR | 0 if is_readable(entry.compression()) => Kind::File { position, size },
+        LINK if is_readable(entry.compression()) => Kind::Link(target(zip, position)?),
+        REGULAR | LINK | 0 => {
+            let method = entry.compression();
+            return Err(ContextError::Broken(format!("a file in it is compressed with {method}")));
+        }
+        _ => return Ok(None),
+    };
+    let mode = mode.filter(|mode| mode & 0o777 != 0).unwrap_or(UNKNOWN_MODE) & 0o777;
+    Ok(Some(Node { kind, mode, modified: MODIFIED }))
 }
 
 /// Hands on the bytes of files.
@@ -105,15 +116,12 @@ fn open<'a>(bytes: &'a mut Box<dyn Bytes>, limits: &Limits) -> Result<Zip<'a>, C
     if zip.len() as u64 > limits.entries { Err(too_many(limits)) } else { Ok(zip) }
 }
 
-fn refuse_locked(name: &str, is_encrypted: bool, method: CompressionMethod) -> Result<(), ContextError> {
-    let name = crate::error::cut(name);
-    if is_encrypted {
-        return Err(ContextError::Broken(format!("{name:?} in it is locked with a password")));
-    }
-    match method {
-        CompressionMethod::Stored | CompressionMethod::Deflated => Ok(()),
-        other => Err(ContextError::Broken(format!("{name:?} in it is compressed with {other}"))),
-    }
+fn locked(name: &str) -> ContextError {
+    ContextError::Broken(format!("{:?} in it is locked with a password", crate::error::cut(name)))
+}
+
+fn is_readable(method: CompressionMethod) -> bool {
+    matches!(method, CompressionMethod::Stored | CompressionMethod::Deflated)
 }
 
 /// What a link says is its file's content.

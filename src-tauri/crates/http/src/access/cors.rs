@@ -65,7 +65,8 @@ pub(super) fn mark_every(headers: &mut HeaderMap, is_open: bool) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if is_open {
         headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
-        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+        // A frame of ours is told more than that, see `files::preview`.
+        headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static("sandbox"));
     }
 }
 

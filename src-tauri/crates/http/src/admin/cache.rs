@@ -1,4 +1,6 @@
 //! The cache as the person sees it: what uses the disk, what of it goes, and what is kept.
+//!
+//! What becomes free is told in two numbers, on this disk and inside the engine, whose disk may be another one.
 
 use std::collections::HashSet;
 
@@ -21,6 +23,8 @@ use crate::error::HttpError;
 
 /// Items that are listed at most, the biggest first.
 const MOST_ITEMS: usize = 2000;
+/// Jobs of one item that are named at most.
+const MOST_JOBS: usize = 50;
 const PINNED: &str = "You keep it";
 
 pub(super) fn routes() -> Router<Site> {
@@ -42,6 +46,9 @@ struct ItemOf<'a> {
     last_used: Option<u64>,
     pinned: bool,
     jobs: Vec<&'a str>,
+    job_count: usize,
+    /// How an image came into the engine: `pulled` or `built`.
+    origin: Option<&'static str>,
     is_deletable: bool,
     why: Option<&'static str>,
 }
@@ -56,7 +63,9 @@ impl<'a> From<&'a Item> for ItemOf<'a> {
             bytes: item.bytes,
             last_used: item.used_at.map(|time| time.0),
             pinned: item.is_pinned,
-            jobs: item.jobs.iter().map(JobId::as_str).collect(),
+            jobs: item.jobs.iter().take(MOST_JOBS).map(JobId::as_str).collect(),
+            job_count: item.jobs.len(),
+            origin: item.image.as_ref().map(|(_, origin)| origin.as_str()),
             is_deletable: why.is_none(),
             why,
         }
@@ -121,17 +130,23 @@ impl Named {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Doomed {
     items: Vec<Named>,
+    #[serde(default)]
+    dry_run: bool,
+    /// Whether it goes at once, instead of when nobody has taken it back for some time.
+    #[serde(default)]
+    at_once: bool,
 }
 
-/// Hides what is named, as far as nobody needs it, and removes it when that was not taken back in time.
+/// Hides what is named, as far as nobody needs it, and removes it when that was not taken back in time, or at once.
 async fn delete(
     _: Administrator,
     State(site): State<Site>,
     JsonText(text): JsonText,
 ) -> Result<Json<Value>, HttpError> {
-    let Doomed { items } = understood(&text)?;
+    let Doomed { items, dry_run, at_once } = understood(&text)?;
     let wanted = items.into_iter().map(Named::key).collect::<Result<HashSet<Key>, _>>()?;
     let survey = survey(&site, wanted.iter().any(|(kind, _)| !kind.is_on_disk())).await?;
     let found = survey.items.iter().filter(|item| wanted.contains(&(item.kind, item.id.clone())));
@@ -141,9 +156,34 @@ async fn delete(
         let words = why.map_or("It is not in the cache any more".to_owned(), str::to_owned);
         return Err(HttpError::refused(StatusCode::CONFLICT, "not-deletable", format!("{words}.")));
     }
-    let bytes: u64 = free.iter().map(|item| item.bytes).sum();
-    let (undo, until) = removals::begin(&site, keys(&free));
-    Ok(Json(json!({ "undo": undo, "until": until.0, "bytes": bytes })))
+    carry_out(&site, &survey, &free, (dry_run, at_once)).await
+}
+
+/// Removes `items` later or at once, or does not, and tells what becomes free.
+async fn carry_out(
+    site: &Site,
+    survey: &Survey,
+    items: &[&Item],
+    (dry_run, at_once): (bool, bool),
+) -> Result<Json<Value>, HttpError> {
+    let bytes: u64 = items.iter().map(|item| item.bytes).sum();
+    let mut freed = survey.freed(items);
+    let mut pending = None;
+    if at_once && !dry_run {
+        freed = site.worker().remove_from_cache(&keys(items)).await?;
+        site.news().cache_changed();
+    } else if !dry_run && !items.is_empty() {
+        pending = Some(removals::begin(site, keys(items)));
+    }
+    let (undo, until) = pending.map_or((None, None), |(undo, until)| (Some(undo), Some(until.0)));
+    Ok(Json(json!({
+        "items": items.len(),
+        "bytes": bytes,
+        "freed": { "disk": freed.disk, "engine": freed.engine, "atLeast": freed.at_least },
+        "undo": undo,
+        "until": until,
+        "list": items.iter().take(MOST_ITEMS).map(|item| ItemOf::from(*item)).collect::<Vec<_>>(),
+    })))
 }
 
 fn keys(items: &[&Item]) -> Vec<Key> {
@@ -176,6 +216,8 @@ struct Pruning {
     older_than: Option<u64>,
     #[serde(default)]
     dry_run: bool,
+    #[serde(default)]
+    at_once: bool,
 }
 
 /// Removes what was not used for some time, all at once, or says what that would be.
@@ -184,15 +226,12 @@ async fn prune(
     State(site): State<Site>,
     JsonText(text): JsonText,
 ) -> Result<Json<Value>, HttpError> {
-    let Pruning { older_than, dry_run } = understood(&text)?;
+    let Pruning { older_than, dry_run, at_once } = understood(&text)?;
     let survey = survey(&site, true).await?;
     let now = Time::now();
     let is_old = |item: &&Item| is_prunable(item, older_than, now);
     let going: Vec<_> = survey.items.iter().filter(is_old).collect();
-    let bytes: u64 = going.iter().map(|item| item.bytes).sum();
-    let pending = (!dry_run && !going.is_empty()).then(|| removals::begin(&site, keys(&going)));
-    let (undo, until) = pending.map_or((None, None), |(undo, until)| (Some(undo), Some(until.0)));
-    Ok(Json(json!({ "items": going.len(), "bytes": bytes, "undo": undo, "until": until })))
+    carry_out(&site, &survey, &going, (dry_run, at_once)).await
 }
 
 /// Caches of jobs go by name only: nobody knows when they were used, and without them jobs become slow.
@@ -231,17 +270,7 @@ mod tests {
     use super::*;
 
     fn item(kind: Kind, used_at: u64) -> Item {
-        Item {
-            kind,
-            id: "a".to_owned(),
-            name: "a".to_owned(),
-            bytes: 1,
-            log_bytes: 0,
-            used_at: Some(Time(used_at)),
-            is_pinned: false,
-            jobs: Vec::new(),
-            obstacle: None,
-        }
+        Item { bytes: 1, used_at: Some(Time(used_at)), ..Item::new(kind, "a", "a") }
     }
 
     #[test]

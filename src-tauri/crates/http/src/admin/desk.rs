@@ -190,6 +190,7 @@ pub(super) fn state(site: &Site) -> Value {
         "platform": std::env::consts::OS,
         "doors": doors,
         "problem": problem,
+        "notices": super::notices::notices(site),
         "address": site.base_url(),
         "port": site.access().port,
         "engine": engine(site),

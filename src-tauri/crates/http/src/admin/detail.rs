@@ -32,6 +32,8 @@ struct Detail<'a> {
     notes: Vec<String>,
     trace: Option<TraceOf>,
     has_build_log: bool,
+    /// The platform that the image is made for, where the engine had to emulate it.
+    emulated: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -95,6 +97,7 @@ pub(super) async fn job(site: &Site, id: &JobId) -> Result<String, HttpError> {
             memory,
         }),
         has_build_log: !build.lines.is_empty(),
+        emulated: course.emulated,
         row: Moment::of(site).row(synopsis),
     };
     json_text(&detail)

@@ -70,6 +70,8 @@ pub(super) struct LiveOf {
     tail: Option<String>,
     lines: u64,
     build_lines: u64,
+    /// The platform that the image is made for, where the engine has to emulate it.
+    emulated: Option<String>,
 }
 
 impl LiveOf {
@@ -88,6 +90,7 @@ impl LiveOf {
             tail: live.tail,
             lines: live.lines,
             build_lines: live.build_lines,
+            emulated: live.course.emulated,
         })
     }
 }

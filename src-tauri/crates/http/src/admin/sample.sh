@@ -88,7 +88,7 @@ function draw(p, rms,   n, t, y, path, upper, lower) {
         ".grid{stroke:#2b3242}.axis{stroke:#98a2b3}.curve{stroke:#7d9cff}.band{fill:#7d9cff}.dot{fill:#ffa36b}" \
         ".stem{stroke:#ffa36b}}" \
         "</style>" > svg
-    print "<rect class=\"page\" width=\"900\" height=\"580\" rx=\"14\"/>" > svg
+    print "<rect class=\"page\" width=\"900\" height=\"580\"/>" > svg
     text(left, 42, "title", "Damped oscillation")
     text(left, 66, "sub", sprintf("y(t) = %.2f · exp(−%.3f t) · cos(%.3f t %s %.2f)", p[1], p[2], p[3], \
         p[4] < 0 ? "−" : "+", abs(p[4])))

@@ -6,7 +6,8 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use deskgrid_job::BlobHash;
-use deskgrid_store::{BlobFile, Store};
+use deskgrid_store::{BlobFile, CheckedReader, Store};
+use futures_util::stream;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use tokio::io::AsyncReadExt as _;
 use tokio_util::io::ReaderStream;
@@ -16,6 +17,9 @@ use crate::error::HttpError;
 
 /// Read at once, on a thread that may block: large enough that the change of threads costs nothing beside it.
 const PIECE: usize = 256 * 1024;
+
+/// Files up to this size, in bytes, are hashed before the first byte is sent.
+const HASHED_FIRST: u64 = 2 * 1024 * 1024;
 
 /// What RFC 8187 wants encoded in a file name.
 const NOT_IN_FILENAME: &AsciiSet = &CONTROLS
@@ -54,7 +58,11 @@ pub(crate) async fn blob(
     content_type: String,
     headers: &HeaderMap,
 ) -> Result<Response, HttpError> {
-    let Some(BlobFile { file, size, .. }) = store.blobs().open(hash).await? else { return Ok(not_found()) };
+    let Some(size) = store.blobs().size(hash).await? else {
+        // One that was set aside says so.
+        store.blobs().open_sound(hash).await?;
+        return Ok(not_found());
+    };
     let tag = format!("\"{hash}\"");
     let mut answer = described(&tag, name, &content_type);
     if names_tag(headers, header::IF_NONE_MATCH, &tag) {
@@ -64,13 +72,13 @@ pub(crate) async fn blob(
     match wanted_of(headers, &tag, size) {
         Wanted::Whole => {
             set(&mut answer, header::CONTENT_LENGTH, size);
-            *answer.body_mut() = streamed(file, 0, size)?;
+            *answer.body_mut() = whole(store, hash, size).await?;
         }
         Wanted::Part { start, length } => {
             *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
             set(&mut answer, header::CONTENT_LENGTH, length);
             set(&mut answer, header::CONTENT_RANGE, format!("bytes {start}-{}/{size}", start + length - 1));
-            *answer.body_mut() = streamed(file, start, length)?;
+            *answer.body_mut() = part(store, hash, start, length).await?;
         }
         Wanted::Nothing => {
             *answer.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
@@ -126,7 +134,25 @@ fn names_tag(headers: &HeaderMap, name: HeaderName, tag: &str) -> bool {
     tags.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
-fn streamed(mut file: std::fs::File, start: u64, length: u64) -> Result<Body, HttpError> {
+/// All of a blob. Of a damaged one a client gets nothing, or, when it is large, a connection that breaks off before
+/// the last bytes.
+async fn whole(store: &Store, hash: BlobHash, size: u64) -> Result<Body, HttpError> {
+    if size <= HASHED_FIRST {
+        let bytes = store.blobs().read_sound(hash).await?;
+        return bytes.map(Body::from).ok_or_else(gone);
+    }
+    let reader = store.blobs().read_checked(hash).await?.ok_or_else(gone)?;
+    Ok(Body::from_stream(stream::try_unfold(reader, CheckedReader::next)))
+}
+
+/// It was removed between two looks.
+fn gone() -> HttpError {
+    HttpError::missing("file-not-found", "File not found")
+}
+
+/// Part of a blob, which cannot be checked by itself: the blob was found sound since it last changed.
+async fn part(store: &Store, hash: BlobHash, start: u64, length: u64) -> Result<Body, HttpError> {
+    let BlobFile { mut file, .. } = store.blobs().open_sound(hash).await?.ok_or_else(gone)?;
     if start > 0 {
         // Moving the place in a file that is open does not wait for the disk.
         file.seek(SeekFrom::Start(start)).map_err(|error| unreadable(&error))?;

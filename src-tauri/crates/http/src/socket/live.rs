@@ -129,6 +129,8 @@ impl Recent {
 fn step(step: deskgrid_worker::Step) -> Step {
     match step {
         deskgrid_worker::Step::Pull => Step::Pull,
+        deskgrid_worker::Step::Context => Step::Clone,
+        deskgrid_worker::Step::Build => Step::Build,
         deskgrid_worker::Step::Run => Step::Run,
     }
 }

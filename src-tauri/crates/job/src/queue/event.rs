@@ -46,6 +46,8 @@ pub enum RunEnd {
     },
     /// Without one: the container or the engine vanished.
     Lost,
+    /// Without one: this program ended before the container was started, and nothing is lost.
+    NotBegun,
 }
 
 /// A job on its way in.

@@ -223,7 +223,8 @@ impl Queue {
                 });
                 self.finish(id, Move::End(phase::Ending::Failed), true, now, effects);
             }
-            RunEnd::Lost => self.queue_again(id, now, effects),
+            RunEnd::Lost => self.queue_again(id, 1, now, effects),
+            RunEnd::NotBegun => self.queue_again(id, 0, now, effects),
         }
     }
 
@@ -242,13 +243,13 @@ impl Queue {
         effects.push(Effect::Show(job.clone()));
     }
 
-    /// A lost job goes back to its old place in line.
-    fn queue_again(&mut self, id: &JobId, now: Time, effects: &mut Vec<Effect>) {
+    /// A job without a result goes back to its old place in line.
+    fn queue_again(&mut self, id: &JobId, losses: u32, now: Time, effects: &mut Vec<Effect>) {
         let Some(job) = self.jobs.get_mut(id) else { return };
         let Ok(phase) = phase::next(job.phase, Move::Lose) else { return };
         job.phase = phase;
         job.changed_at = now;
-        job.losses += 1;
+        job.losses += losses;
         let job = job.clone();
         self.line_up(&job);
         effects.push(Effect::Save(job.clone()));

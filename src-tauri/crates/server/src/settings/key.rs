@@ -35,11 +35,17 @@ pub enum Key {
     CacheLimit,
     /// How much of the disk stays free.
     DiskReserve,
+    /// How large the download of a build's files may be.
+    ContextDownload,
+    /// How large the files of a build may be in all.
+    ContextSize,
+    /// How many files a build may have.
+    ContextFiles,
 }
 
 impl Key {
     /// Every setting, in the order in which lists show them.
-    pub const ALL: [Key; 16] = [
+    pub const ALL: [Key; 19] = [
         Self::Port,
         Self::DataDirectory,
         Self::Cpus,
@@ -56,6 +62,9 @@ impl Key {
         Self::KeepAwake,
         Self::CacheLimit,
         Self::DiskReserve,
+        Self::ContextDownload,
+        Self::ContextSize,
+        Self::ContextFiles,
     ];
 
     /// Whether it is true or false.
@@ -87,6 +96,9 @@ impl Key {
             Self::KeepAwake => "keep_awake",
             Self::CacheLimit => "cache_limit",
             Self::DiskReserve => "disk_reserve",
+            Self::ContextDownload => "context_download",
+            Self::ContextSize => "context_size",
+            Self::ContextFiles => "context_files",
         }
     }
 
@@ -109,6 +121,9 @@ impl Key {
             Self::KeepAwake => "DESKGRID_KEEP_AWAKE",
             Self::CacheLimit => "DESKGRID_CACHE_LIMIT",
             Self::DiskReserve => "DESKGRID_DISK_RESERVE",
+            Self::ContextDownload => "DESKGRID_CONTEXT_DOWNLOAD",
+            Self::ContextSize => "DESKGRID_CONTEXT_SIZE",
+            Self::ContextFiles => "DESKGRID_CONTEXT_FILES",
         }
     }
 
@@ -131,6 +146,9 @@ impl Key {
             Self::KeepAwake => "--keep-awake",
             Self::CacheLimit => "--cache-limit",
             Self::DiskReserve => "--disk-reserve",
+            Self::ContextDownload => "--context-download",
+            Self::ContextSize => "--context-size",
+            Self::ContextFiles => "--context-files",
         }
     }
 
@@ -156,6 +174,8 @@ impl Key {
             Self::Notifications => "\"off\", \"long\" for jobs of more than a minute, or \"all\"",
             Self::CacheLimit => "a size with its unit, such as \"20g\", at least 100m",
             Self::DiskReserve => "a size with its unit, such as \"2g\", at least 6m, or 0 for none",
+            Self::ContextDownload | Self::ContextSize => "a size with its unit, such as \"4g\", at least 6m",
+            Self::ContextFiles => "a whole number such as 500000, at least 1",
         }
     }
 

@@ -46,6 +46,12 @@ pub struct Overrides {
     pub cache_limit: Option<u64>,
     /// See [`super::Settings::disk_reserve`].
     pub disk_reserve: Option<u64>,
+    /// See [`super::Settings::contexts`].
+    pub context_download: Option<u64>,
+    /// See [`super::Settings::contexts`].
+    pub context_size: Option<u64>,
+    /// See [`super::Settings::contexts`].
+    pub context_files: Option<u64>,
     /// See [`super::Settings::sites`]. Only the file has them.
     pub sites: Option<Vec<Entry>>,
 }
@@ -71,6 +77,9 @@ impl Overrides {
             keep_awake: self.keep_awake.or(lower.keep_awake),
             cache_limit: self.cache_limit.or(lower.cache_limit),
             disk_reserve: self.disk_reserve.or(lower.disk_reserve),
+            context_download: self.context_download.or(lower.context_download),
+            context_size: self.context_size.or(lower.context_size),
+            context_files: self.context_files.or(lower.context_files),
             sites: self.sites.or(lower.sites),
         }
     }
@@ -94,6 +103,9 @@ impl Overrides {
             Key::KeepAwake => self.keep_awake.is_some(),
             Key::CacheLimit => self.cache_limit.is_some(),
             Key::DiskReserve => self.disk_reserve.is_some(),
+            Key::ContextDownload => self.context_download.is_some(),
+            Key::ContextSize => self.context_size.is_some(),
+            Key::ContextFiles => self.context_files.is_some(),
         }
     }
 
@@ -166,6 +178,9 @@ impl Overrides {
             Key::KeepAwake => self.keep_awake = Some(value::truth(text)?),
             Key::CacheLimit => self.cache_limit = Some(value::cache_limit(text)?),
             Key::DiskReserve => self.disk_reserve = Some(value::disk_reserve(text)?),
+            Key::ContextDownload => self.context_download = Some(value::memory(text)?),
+            Key::ContextSize => self.context_size = Some(value::memory(text)?),
+            Key::ContextFiles => self.context_files = Some(value::context_files(text)?),
             Key::AllowedOrigins => self.allowed_origins = Some(vec![value::origin(text)?]),
             Key::AllowedHosts => self.allowed_hosts = Some(vec![value::host(text)?]),
         }

@@ -137,6 +137,15 @@ pub(super) fn disk_reserve(text: &str) -> Read<u64> {
     if text.trim() == "0" { Ok(0) } else { memory(text) }
 }
 
+/// Files of a build; without any there is nothing to build.
+pub(super) fn context_files(text: &str) -> Read<u64> {
+    match text.trim().parse() {
+        Ok(0) => Err("is too little".to_owned()),
+        Ok(count) => Ok(count),
+        Err(_) => Err("is no whole number".to_owned()),
+    }
+}
+
 pub(super) fn truth(text: &str) -> Read<bool> {
     text.trim().parse().map_err(|_| "is neither".to_owned())
 }

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek};
 use std::path::Path;
 
+use deskgrid_fault::{Point, point};
+
 use super::draft::{Draft, Finished, PIECE, Temporary, hash_in_place};
 use super::shelve::shelve;
 use super::{Blobs, Stored};
@@ -81,6 +83,7 @@ impl Batch {
         }
         let fresh = self.blobs.shared.folder.fresh();
         fs::hard_link(path, &fresh).ok()?;
+        point(Point::OutputLinked);
         // From here on its removal is certain, whatever it turns out to be.
         let temporary = Temporary::at(fresh);
         platform::is_same_file(file, temporary.path()).ok()?.then_some(temporary)

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::BlobHash;
 use sha2::{Digest, Sha256};
 
@@ -184,11 +185,13 @@ pub(super) fn hash_in_place(
 
 fn freeze(file: &File, temporary: &Temporary) -> Result<(), StoreError> {
     let synced = if platform::SYNCS_LATE { Ok(()) } else { file.sync_all() };
-    synced.and_then(|()| platform::freeze(file)).map_err(failed("write", temporary.path()))
+    synced.and_then(|()| platform::freeze(file)).map_err(failed("write", temporary.path()))?;
+    point(Point::BlobWritten);
+    Ok(())
 }
 
 /// Reads until `buffer` is full or the reader ends.
-fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+pub(super) fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match reader.read(&mut buffer[filled..]) {

@@ -6,6 +6,7 @@
 mod batch;
 mod draft;
 mod incoming;
+mod proof;
 mod shelve;
 
 use std::fs::{self, File};
@@ -17,9 +18,11 @@ use deskgrid_job::{BlobHash, BlobKey};
 
 pub use batch::Batch;
 pub use incoming::Incoming;
+pub use proof::CheckedReader;
+pub(crate) use proof::Proofs;
 
 use crate::error::{StoreError, failed};
-use crate::{Change, Shared, blocking, platform};
+use crate::{Change, Shared, blocking};
 
 /// What has been stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,9 +96,9 @@ impl Blobs {
 
     /// Notes that someone is about to refer to a blob, which keeps it for a while.
     pub async fn note_use(&self, hash: BlobHash) {
-        let path = self.path(hash);
+        let (folder, path) = (self.shared.folder.clone(), self.path(hash));
         // What is not there needs no note, and what cannot be noted is at worst brought again.
-        let _ = blocking(move || platform::touch(&path).map_err(failed("note the use of", &path))).await;
+        let _ = blocking(move || folder.touch(hash).map_err(failed("note the use of", &path))).await;
     }
 
     /// Lets `name` stand for the blob `hash`, and for no other any more. Durable when this returns.
@@ -104,13 +107,17 @@ impl Blobs {
         self.shared.database.commit(vec![change]).await
     }
 
+    /// The hash that `key` means, whether a blob of it is stored or not; none for an unknown name.
+    pub async fn resolve(&self, key: &BlobKey) -> Result<Option<BlobHash>, StoreError> {
+        match key {
+            BlobKey::Hash(hash) => Ok(Some(*hash)),
+            BlobKey::Name(name) => self.shared.database.named_blob(name.clone()).await,
+        }
+    }
+
     /// Hash and length of the blob that `key` means; none when it is not stored.
     pub async fn find(&self, key: &BlobKey) -> Result<Option<Stored>, StoreError> {
-        let hash = match key {
-            BlobKey::Hash(hash) => Some(*hash),
-            BlobKey::Name(name) => self.shared.database.named_blob(name.clone()).await?,
-        };
-        let Some(hash) = hash else { return Ok(None) };
+        let Some(hash) = self.resolve(key).await? else { return Ok(None) };
         Ok(self.size(hash).await?.map(|size| Stored { hash, size }))
     }
 }

@@ -1,10 +1,13 @@
 //! The last step of every blob: complete temporary files get their names, and stay there whatever happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
+
+use deskgrid_fault::{Point, point};
+use deskgrid_job::BlobHash;
 
 use super::draft::Finished;
 use crate::error::{StoreError, failed};
@@ -19,18 +22,27 @@ pub(super) fn shelve(folder: &Folder, finished: Vec<Finished>) -> Result<(), Sto
         finished.into_iter().map(|blob| (folder.blob(blob.stored.hash), blob)).collect();
     // The names of those already there may not be on the disk yet: another thread may be about to see to it.
     let folders = folders_of(by_place.keys());
+    // The bytes of those already there count only when they are still the right ones.
+    let there =
+        by_place.iter().filter(|(place, blob)| is_there(place, blob)).map(|(_, blob)| blob.stored.hash);
+    let sound: HashSet<BlobHash> = there.filter(|hash| folder.is_sound(*hash)).collect();
     let staying = folder.comings.read().unwrap_or_else(PoisonError::into_inner);
-    by_place.retain(|place, blob| !is_there(place, blob) || !is_kept(place));
+    by_place.retain(|_, blob| !sound.contains(&blob.stored.hash) || !is_kept(folder, blob.stored.hash));
     drop(staying);
     let blobs = folder.blobs();
     let files: Vec<_> = by_place.values().map(|blob| blob.temporary.path().to_owned()).collect();
     platform::sync_files(&files, &blobs).map_err(failed("bring onto the disk files in", &blobs))?;
+    point(Point::BlobSynced);
     for (place, blob) in &mut by_place {
         move_in(place, blob)?;
+        point(Point::BlobMoved);
         // The job may have given it any age.
-        is_kept(place);
+        is_kept(folder, blob.stored.hash);
+        folder.note_sound(blob.stored.hash);
     }
-    platform::sync_folders(&folders).map_err(failed("bring onto the disk the names in", &blobs))
+    platform::sync_folders(&folders).map_err(failed("bring onto the disk the names in", &blobs))?;
+    point(Point::BlobNamed);
+    Ok(())
 }
 
 fn folders_of<'a>(places: impl Iterator<Item = &'a PathBuf>) -> Vec<PathBuf> {
@@ -41,8 +53,8 @@ fn folders_of<'a>(places: impl Iterator<Item = &'a PathBuf>) -> Vec<PathBuf> {
 }
 
 /// Notes that a file is wanted, which keeps it for a while. False when it is gone.
-fn is_kept(place: &Path) -> bool {
-    match platform::touch(place) {
+fn is_kept(folder: &Folder, hash: BlobHash) -> bool {
+    match folder.touch(hash) {
         Err(error) if error.kind() == ErrorKind::NotFound => false,
         // A disk that tells no times removes nothing by them either.
         _ => true,

@@ -40,6 +40,8 @@ pub struct KeptResult {
     pub used_at: Time,
     /// Whether it is to stay; logs of unfinished jobs stay as well.
     pub is_unfinished: bool,
+    /// Who asked for it last.
+    pub callers: Vec<Caller>,
 }
 
 /// All that the records say of the cache.
@@ -61,6 +63,8 @@ pub struct CacheRecords {
     pub contexts: Vec<ContextRecord>,
     /// The definitions of jobs that are not over.
     pub unfinished: Vec<(JobId, String)>,
+    /// The definitions of those that are over and had their image built.
+    pub built: Vec<(JobId, String)>,
 }
 
 /// Counts each job once for each of its callers.
@@ -93,7 +97,8 @@ pub(super) fn records(from: &Connection) -> Result<CacheRecords, StoreError> {
         images: image_row::all(from)?,
         job_images: image_row::all_of_jobs(from)?,
         contexts: image_row::contexts(from)?,
-        unfinished: unfinished(from)?,
+        unfinished: definitions(from, UNFINISHED)?,
+        built: definitions(from, BUILT)?,
     })
 }
 
@@ -108,14 +113,17 @@ pub(super) fn listed<T>(
 }
 
 fn jobs(from: &Connection) -> Result<Vec<KeptResult>, StoreError> {
-    const SQL: &str = "SELECT id, coalesce(command, image, id), changed_at, phase IN ('Queued', 'Running')
+    const SQL: &str = "SELECT id, coalesce(command, image, id), changed_at, phase IN ('Queued', 'Running'),
+                              coalesce(held, '[]')
                        FROM job LEFT JOIN synopsis ON synopsis.job = job.id";
     let rows = listed(from, SQL, |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?))
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
     })?;
-    let kept = |(id, name, at, is_unfinished): (String, String, i64, bool)| {
+    let kept = |(id, name, at, is_unfinished, held): (String, String, i64, bool, String)| {
         let job = JobId::new(&id).ok()?;
-        Some(KeptResult { job, name, used_at: Time(unsigned(at)), is_unfinished })
+        let holds: Vec<(String, String, String)> = serde_json::from_str(&held).unwrap_or_default();
+        let callers = holds.iter().map(|(.., caller)| Caller::parse(caller)).collect();
+        Some(KeptResult { job, name, used_at: Time(unsigned(at)), is_unfinished, callers })
     };
     Ok(rows.into_iter().filter_map(kept).collect())
 }
@@ -136,9 +144,13 @@ fn files(from: &Connection) -> Result<Vec<KeptFile>, StoreError> {
     Ok(files)
 }
 
-fn unfinished(from: &Connection) -> Result<Vec<(JobId, String)>, StoreError> {
-    const SQL: &str = "SELECT id, text FROM job JOIN definition ON definition.job = job.id
-                       WHERE phase IN ('Queued', 'Running')";
-    let rows = listed(from, SQL, |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+const UNFINISHED: &str = "SELECT id, text FROM job JOIN definition ON definition.job = job.id
+                          WHERE phase IN ('Queued', 'Running')";
+const BUILT: &str = "SELECT id, text FROM job_image JOIN job ON job.id = job_image.job
+                     JOIN definition ON definition.job = job.id
+                     WHERE job_image.image GLOB 'deskgrid/build:*' AND phase NOT IN ('Queued', 'Running')";
+
+fn definitions(from: &Connection, sql: &str) -> Result<Vec<(JobId, String)>, StoreError> {
+    let rows = listed(from, sql, |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
     Ok(rows.into_iter().filter_map(|(id, text)| Some((JobId::new(&id).ok()?, text))).collect())
 }

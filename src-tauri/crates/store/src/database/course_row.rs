@@ -10,6 +10,9 @@ struct Row {
     /// Name, start, end and note.
     stages: Vec<(String, u64, Option<u64>, Option<String>)>,
     trace: Option<TraceRow>,
+    /// Rows of before this was noted have none.
+    #[serde(default)]
+    emulated: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -31,8 +34,11 @@ pub(super) fn encode(course: &Course) -> Result<String, StoreError> {
         cpu: trace.cpu.iter().map(|cpu| (cpu * 1000.0).round() / 1000.0).collect(),
         memory: trace.memory.clone(),
     };
-    let row =
-        Row { stages: course.stages.iter().map(stage).collect(), trace: course.trace.as_ref().map(trace) };
+    let row = Row {
+        stages: course.stages.iter().map(stage).collect(),
+        trace: course.trace.as_ref().map(trace),
+        emulated: course.emulated.clone(),
+    };
     serde_json::to_string(&row)
         .map_err(|error| StoreError::damaged(format!("the course of a run to be stored ({error})")))
 }
@@ -45,7 +51,7 @@ pub(super) fn decode(json: &str) -> Option<Course> {
     });
     let trace = row.trace.filter(|trace| trace.cpu.len() == trace.memory.len());
     let trace = trace.map(|row| Trace::of(Time(row.start), row.every, row.cpu, row.memory));
-    Some(Course { stages: stages.collect(), trace })
+    Some(Course { stages: stages.collect(), trace, emulated: row.emulated })
 }
 
 #[cfg(test)]
@@ -61,11 +67,13 @@ mod tests {
         let mut trace = Trace::new(Time(9));
         trace.add(Time(10), 1.5, 42);
         course.trace = Some(trace);
+        course.emulated = Some("linux/arm64".to_owned());
         assert_eq!(decode(&encode(&course).unwrap()), Some(course));
     }
 
     #[test]
     fn what_is_none_of_ours_is_no_course() {
+        assert_eq!(decode("{\"stages\":[],\"trace\":null}"), Some(Course::default()));
         assert_eq!(decode("{}"), None);
         assert_eq!(decode("no json"), None);
     }

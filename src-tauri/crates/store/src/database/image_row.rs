@@ -106,6 +106,15 @@ pub(super) fn job_image(from: &Connection, id: &JobId) -> Result<Option<String>,
     Ok(from.prepare_cached(SQL)?.query_row([id.as_str()], |row| row.get(0)).optional()?)
 }
 
+/// Whether we built this image, the person does not keep it, and no job that is kept or not over has it.
+pub(super) fn is_unused_build(from: &Connection, image: &str) -> Result<bool, StoreError> {
+    const SQL: &str = "SELECT EXISTS (SELECT 1 FROM image WHERE name = ?1 AND origin = 'built')
+        AND NOT EXISTS (SELECT 1 FROM pin WHERE kind = 'image' AND id = ?1)
+        AND NOT EXISTS (SELECT 1 FROM job_image JOIN job ON job.id = job_image.job WHERE image = ?1
+                        AND phase IN ('Queued', 'Running', 'Success', 'Error', 'TimedOut'))";
+    Ok(from.prepare_cached(SQL)?.query_row([image], |row| row.get(0))?)
+}
+
 pub(super) fn contexts(from: &Connection) -> Result<Vec<ContextRecord>, StoreError> {
     listed(from, CONTEXT, read_context)
 }
@@ -154,6 +163,27 @@ mod tests {
         assert_eq!(store.context("https://x/y").await.unwrap().unwrap().used_at, Time(50));
         store.commit(vec![Change::ContextGone("https://x/y".into())]).await.unwrap();
         assert_eq!(store.context("https://x/y").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_built_image_is_unused_when_no_kept_job_has_it_and_nobody_pinned_it() {
+        use deskgrid_job::{Phase, Reason};
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let job = |name: &str, phase| {
+            let id = JobId::new(name).unwrap();
+            [Change::Save(crate::tests::job(name, phase, 1)), Change::JobImage { id, image: "b".into() }]
+        };
+        let brought = |name: &str, origin| Change::ImageBrought(name.into(), origin, Time(1));
+        store.commit(vec![brought("b", Origin::Built), brought("p", Origin::Pulled)]).await.unwrap();
+        store.commit(job("kept", Phase::Finished(Reason::Success)).into()).await.unwrap();
+        store.commit(job("cancelled", Phase::Finished(Reason::Cancelled)).into()).await.unwrap();
+        let unused = async |image: &str| store.is_unused_build(image).await.unwrap();
+        assert!(!unused("b").await && !unused("p").await && !unused("unknown").await);
+        store.commit(vec![Change::Erase(JobId::new("kept").unwrap())]).await.unwrap();
+        assert!(unused("b").await && !unused("p").await);
+        store.commit(vec![Change::Pin { kind: "image".into(), id: "b".into(), is_on: true }]).await.unwrap();
+        assert!(!unused("b").await);
     }
 
     #[tokio::test]

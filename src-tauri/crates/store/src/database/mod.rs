@@ -7,8 +7,12 @@ mod change;
 mod course_row;
 mod image_row;
 mod job_row;
+mod rebuild;
+mod record_file;
+mod record_keeper;
 mod result_row;
 mod schema;
+mod soundness;
 mod synopsis_row;
 mod writer;
 
@@ -21,6 +25,7 @@ use tokio::sync::Semaphore;
 pub use cache_rows::{CacheRecords, KeptFile, KeptResult, Usage};
 pub use change::{Change, PendingCall};
 pub use image_row::{ContextRecord, ImageRecord, Origin};
+pub use rebuild::Rebuilt;
 pub use synopsis_row::Synopsis;
 
 use crate::error::StoreError;
@@ -35,7 +40,11 @@ const READERS: usize = 2;
 pub(crate) struct Database {
     writer: Writer,
     readers: Arc<Readers>,
+    rebuilt: Option<Rebuilt>,
 }
+
+#[cfg(test)]
+mod upgrade_tests;
 
 #[derive(Debug)]
 struct Readers {
@@ -47,15 +56,29 @@ struct Readers {
 impl Database {
     /// Opens or creates the database of `folder`, which is locked.
     pub(crate) fn open(folder: &Arc<Folder>) -> Result<Self, StoreError> {
-        drop(folder.create_database()?);
-        let connection = schema::open(&folder.database())?;
+        rebuild::go_on(folder)?;
+        let (connection, rebuilt) = match soundness::open(folder) {
+            Err(StoreError::RecordsDamaged { why }) => {
+                tracing::error!(why, "the job records are damaged; rebuilding them from their second copies");
+                let rebuilt = rebuild::rebuild(folder, why)?;
+                tracing::warn!(jobs = rebuilt.jobs, aside = %rebuilt.aside.display(), "the job records are rebuilt");
+                (schema::open(&folder.database())?, Some(rebuilt))
+            }
+            opened => (opened?, None),
+        };
+        soundness::forget_damage(folder);
         let writer = Writer::start(connection, Arc::clone(folder))?;
         let readers = Readers {
             folder: Arc::clone(folder),
             idle: Mutex::default(),
             permits: Arc::new(Semaphore::new(READERS)),
         };
-        Ok(Self { writer, readers: Arc::new(readers) })
+        Ok(Self { writer, readers: Arc::new(readers), rebuilt })
+    }
+
+    /// What was done about a damaged database when this one was opened.
+    pub(crate) fn rebuilt(&self) -> Option<&Rebuilt> {
+        self.rebuilt.as_ref()
     }
 
     /// Makes all `changes` or none; they are on the disk when this returns. Once begun, dropping the future stops
@@ -72,11 +95,13 @@ impl Database {
         let readers = Arc::clone(&self.readers);
         let permit = Arc::clone(&readers.permits).acquire_owned().await.map_err(|_| StoreError::Stopped)?;
         crate::blocking(move || {
-            let connection = readers.take()?;
-            let answer = query(&connection);
-            readers.give_back(connection);
+            let answer = readers.take().and_then(|connection| {
+                let answer = query(&connection);
+                readers.give_back(connection);
+                answer
+            });
             drop(permit);
-            answer
+            answer.inspect_err(|error| readers.folder.note_damage(error))
         })
         .await
     }
@@ -174,6 +199,10 @@ impl Database {
         self.read(move |from| image_row::context(from, &key)).await
     }
 
+    pub(crate) async fn is_unused_build(&self, image: String) -> Result<bool, StoreError> {
+        self.read(move |from| image_row::is_unused_build(from, &image)).await
+    }
+
     pub(crate) async fn job_image(&self, id: JobId) -> Result<Option<String>, StoreError> {
         self.read(move |from| image_row::job_image(from, &id)).await
     }
@@ -209,6 +238,11 @@ impl Database {
             Ok(calls.collect::<Result<_, _>>()?)
         })
         .await
+    }
+
+    /// What is wrong with the structure of the database, in its own words; nothing when it is sound.
+    pub(crate) async fn quick_check(&self) -> Result<Vec<String>, StoreError> {
+        self.read(schema::quick_check).await
     }
 
     /// 32 random hexadecimal digits; the database has a good source of them at hand.

@@ -2,26 +2,60 @@
 //!
 //! What goes into the tables is said elsewhere.
 
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use crate::error::StoreError;
+use crate::error::{StoreError, failed};
 
 /// Each step brings the tables to the form of that number. Released steps are never changed: a new form is a new
 /// step.
-const STEPS: [(u32, &str); 3] =
+pub(super) const STEPS: [(u32, &str); 3] =
     [(1, include_str!("schema.sql")), (2, include_str!("overview.sql")), (3, include_str!("images.sql"))];
 
 /// The last form that this program knows.
 const KNOWN: u32 = STEPS[STEPS.len() - 1].0;
 
+/// Looks at the file without the database program, which would leave traces beside it: a file of a newer program is
+/// not to be touched at all.
+///
+/// # Errors
+/// [`StoreError::Newer`] for such a file, [`StoreError::RecordsDamaged`] for one that is no database.
+pub(super) fn look_at(path: &Path) -> Result<(), StoreError> {
+    // The file format's header: its magic bytes, and where it holds our `user_version`.
+    const MAGIC: &[u8] = b"SQLite format 3\0";
+    const HEADER: usize = 100;
+    const VERSION: std::ops::Range<usize> = 60..64;
+    let mut header = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(HEADER as u64).read_to_end(&mut header));
+    match read {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        read => read.map_err(failed("read", path))?,
+    };
+    if header.is_empty() {
+        return Ok(());
+    }
+    if header.len() < HEADER || !header.starts_with(MAGIC) {
+        return Err(StoreError::RecordsDamaged { why: "the file is no database".into() });
+    }
+    let version = header[VERSION].try_into().map(u32::from_be_bytes).unwrap_or_default();
+    if version > KNOWN {
+        return Err(StoreError::Newer { path: path.to_owned(), found: version, known: KNOWN });
+    }
+    Ok(())
+}
+
 /// Opens the database for writing, in its present form.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+    look_at(path)?;
     let mut connection = Connection::open(path)?;
     let done: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if done > KNOWN {
+        // A newer program died before it had written this into the file itself. Nor do we.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         return Err(StoreError::Newer { path: path.to_owned(), found: done, known: KNOWN });
     }
     // With FULL, a write-ahead log is synced at every commit: what is committed survives a power cut.
@@ -51,6 +85,28 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     connection.execute_batch("PRAGMA busy_timeout = 10000; PRAGMA cache_size = -256;")?;
     keep_statements(&connection)?;
     Ok(connection)
+}
+
+/// What is wrong with the structure of the database, in its own words; nothing when it is sound. It reads all of it.
+pub(super) fn quick_check(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let checked = connection.prepare("PRAGMA quick_check(20)").and_then(|mut statement| {
+        let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
+        lines.collect::<rusqlite::Result<Vec<_>>>()
+    });
+    match checked {
+        Ok(lines) if lines == ["ok"] => Ok(Vec::new()),
+        Ok(lines) => Ok(lines),
+        Err(error) if is_damage(&error) => Ok(vec![error.to_string()]),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the file itself is at fault.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+    )
 }
 
 fn migrate(connection: &mut Connection, done: u32) -> Result<(), StoreError> {
@@ -122,10 +178,13 @@ mod tests {
         connection.execute_batch("CREATE TABLE later (x); PRAGMA user_version = 9;").unwrap();
         drop(connection);
         let before = std::fs::read(&path).unwrap();
+        let wrote_at = std::fs::metadata(&path).unwrap().modified().unwrap();
         let error = open(&path).unwrap_err();
         assert!(matches!(error, StoreError::Newer { found: 9, known: 3, .. }), "{error}");
         assert!(error.to_string().contains("newer Deskgrid"), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), before);
+        assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), wrote_at);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
     }
 
     #[test]

@@ -1,21 +1,30 @@
 //! The one thread that writes the records. Commits that wait at the same time share one transaction.
 
+use std::borrow::Borrow;
 use std::fs;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::JobId;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Change;
+use super::record_keeper::{self, RecordKeeper};
 use crate::error::{StoreError, failed};
 use crate::folder::Folder;
 use crate::logs::LogKind;
 
 /// Commits that may wait before their senders do, and the most that one transaction takes.
 const WAITING: usize = 256;
+
+impl Borrow<[Change]> for Commit {
+    fn borrow(&self) -> &[Change] {
+        &self.changes
+    }
+}
 
 struct Commit {
     changes: Vec<Change>,
@@ -63,6 +72,9 @@ impl Drop for Writer {
 }
 
 fn work(mut connection: Connection, folder: &Folder, mut waiting: mpsc::Receiver<Commit>) {
+    let keeper = RecordKeeper::start(&connection, folder);
+    let keeper =
+        keeper.inspect_err(|error| tracing::warn!(%error, "no second copies of records are written")).ok();
     while let Some(first) = waiting.blocking_recv() {
         let mut group = vec![first];
         while group.len() < WAITING
@@ -70,30 +82,47 @@ fn work(mut connection: Connection, folder: &Folder, mut waiting: mpsc::Receiver
         {
             group.push(next);
         }
-        settle(&mut connection, folder, group);
+        settle(&mut connection, folder, keeper.as_ref(), group);
     }
 }
 
 /// Writes a group in one transaction; when that fails, each for itself, so that nobody fails for another's change.
-fn settle(connection: &mut Connection, folder: &Folder, group: Vec<Commit>) {
+fn settle(connection: &mut Connection, folder: &Folder, keeper: Option<&RecordKeeper>, group: Vec<Commit>) {
     let together = group.len() > 1 && write(connection, folder, &group).is_ok();
-    for commit in group {
+    let mut made = Vec::new();
+    for Commit { changes, done } in group {
         let outcome =
-            if together { Ok(()) } else { write(connection, folder, std::slice::from_ref(&commit)) };
+            if together { Ok(()) } else { write(connection, folder, std::slice::from_ref(&changes)) };
+        if let Err(error) = &outcome {
+            folder.note_damage(error);
+        } else {
+            made.extend(changes);
+        }
         // Whoever asked may have gone; the change is made all the same.
-        let _ = commit.done.send(outcome);
+        let _ = done.send(outcome);
+    }
+    // Nobody waits for the second copies.
+    if let Some(keeper) = keeper {
+        keeper.follow(connection, folder, made.iter());
     }
 }
 
-fn write(connection: &mut Connection, folder: &Folder, group: &[Commit]) -> Result<(), StoreError> {
-    let changes = || group.iter().flat_map(|commit| &commit.changes);
+fn write<C: Borrow<[Change]>>(
+    connection: &mut Connection,
+    folder: &Folder,
+    group: &[C],
+) -> Result<(), StoreError> {
+    let changes = || group.iter().flat_map(Borrow::borrow);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for change in changes() {
         change.apply(&transaction)?;
     }
+    point(Point::RecordsWritten);
     transaction.commit()?;
+    point(Point::RecordsCommitted);
     for id in changes().filter_map(Change::erased) {
         remove_logs(folder, id);
+        record_keeper::remove(folder, id);
     }
     Ok(())
 }
@@ -109,4 +138,5 @@ fn remove_logs(folder: &Folder, id: &JobId) {
             _ => {}
         }
     }
+    point(Point::LogsRemoved);
 }

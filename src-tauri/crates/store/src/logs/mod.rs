@@ -15,7 +15,7 @@ use deskgrid_job::{JobId, LogLine};
 
 pub use excerpt::{Cut, Excerpt};
 pub use read::Place;
-pub use writer::{LogWriter, Opening};
+pub use writer::{LogWriter, Opening, Texts};
 
 use crate::blocking;
 use crate::error::StoreError;

@@ -3,6 +3,7 @@
 //! Unknown members are passed over and `null` is the same as missing; anything else that cannot be meant is an error
 //! that names the member.
 
+mod build;
 mod data_ref;
 mod field;
 mod files;
@@ -16,7 +17,7 @@ use serde_json::Value;
 pub use field::DefinitionError;
 use field::{Field, kind, quoted};
 
-use crate::{command, duration, ecmascript, job_id, size};
+use crate::{command, duration, ecmascript, size};
 
 /// The least share of a CPU that the engine grants, in thousandths.
 const LEAST_CPU: f64 = 10.0;
@@ -53,14 +54,8 @@ pub fn parse(definition: &Value) -> Result<Definition, DefinitionError> {
 
 /// A build that says anything wins over an image, as it does for the deployed workers.
 fn image(image: &Field, build: &Field) -> Result<ImageSource, DefinitionError> {
-    if let Some(block) = build.object()?
-        && let Some(canonical) = job_id::canonical_build(block)
-    {
-        for name in ["context", "buildContext", "filename", "target", "dockerfile", "platform"] {
-            build.member(block, name).text()?;
-        }
-        build.member(block, "buildArgs").texts()?;
-        return Ok(ImageSource::Build(canonical));
+    if let Some(block) = build::parse(build)? {
+        return Ok(ImageSource::Build(Box::new(block)));
     }
     match image.text()?.map(str::trim) {
         Some(reference) if !reference.is_empty() => Ok(ImageSource::Reference(reference.to_owned())),

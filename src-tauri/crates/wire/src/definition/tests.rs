@@ -56,15 +56,10 @@ fn a_job_without_image_and_build_is_refused() {
 }
 
 #[test]
-fn a_build_wins_and_is_kept_as_canonical_json() {
-    let build = json!({"target": "t", "dockerfile": "FROM a", "extra": 1, "context": null});
-    let definition = parse(&json!({"image": "a", "build": build})).unwrap();
-    let canonical = r#"{"dockerfile":"FROM a","target":"t"}"#;
-    assert_eq!(definition.image, ImageSource::Build(canonical.into()));
+fn a_build_that_says_anything_wins() {
+    let definition = parse(&json!({"image": "a", "build": {"dockerfile": "FROM a"}})).unwrap();
+    assert!(matches!(definition.image, ImageSource::Build(_)));
     assert_eq!(parse(&json!({"image": "a", "build": {}})).unwrap().image, ImageSource::Reference("a".into()));
-    let error = refused(&json!({"build": {"dockerfile": 5}}));
-    assert!(error.starts_with("build.dockerfile is the number 5"), "{error}");
-    refused(&json!({"build": {"buildArgs": "A=1"}}));
 }
 
 #[test]
@@ -146,7 +141,7 @@ proptest! {
     #[test]
     fn no_definition_makes_the_reader_panic(definition in any_json()) {
         let _ = parse(&definition);
-        job_id::of(&definition);
+        crate::job_id::of(&definition);
     }
 
     #[test]

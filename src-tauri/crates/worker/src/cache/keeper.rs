@@ -82,7 +82,7 @@ async fn remove(worker: &Worker, going: Vec<Item>) -> Result<u64, WorkerError> {
         return Ok(0);
     }
     let going: Vec<_> = going.into_iter().map(|item| (item.kind, item.id)).collect();
-    worker.remove_from_cache(&going).await
+    Ok(worker.remove_from_cache(&going).await?.disk)
 }
 
 #[cfg(test)]
@@ -138,7 +138,9 @@ mod tests {
 
     fn setup(store: Store, engine: &EngineWatch) -> Setup {
         let max_duration = Duration::from_secs(60);
-        let limits = Limits { cpu_millis: Some(1000), memory: None, gpus: Vec::new(), max_duration };
+        let contexts = crate::ContextLimits::default();
+        let limits =
+            Limits { cpu_millis: Some(1000), memory: None, gpus: Vec::new(), max_duration, contexts };
         Setup {
             store,
             engine: engine.state(),

@@ -9,8 +9,8 @@ use super::{Item, Kind};
 /// What was used so lately stays even beyond the limit: its job ended just now, or is about to be submitted.
 const FRESH: Duration = Duration::from_secs(600);
 
-/// The least recently used of `items` without which the rest fits into `limit`: results, and stored files that no job
-/// refers to. Never what is pinned, needed or fresh; where that is too much already, all else goes.
+/// The least recently used of `items` without which the rest fits into `limit`: results, downloads for builds, and
+/// stored files that no job refers to. Never what is pinned, needed or fresh; where that is too much already, all else goes.
 pub fn plan(items: &[Item], limit: u64, now: Time) -> Vec<Item> {
     let mut total: u64 = items.iter().filter(|item| item.kind.is_on_disk()).map(|item| item.bytes).sum();
     let mut may_go: Vec<&Item> = items.iter().filter(|item| may_go(item, now)).collect();
@@ -40,7 +40,7 @@ pub(super) fn plan_for_room(items: &[Item], bytes: u64, now: Time) -> Vec<Item> 
 }
 
 fn may_go(item: &Item, now: Time) -> bool {
-    matches!(item.kind, Kind::Result | Kind::Blob)
+    matches!(item.kind, Kind::Result | Kind::Blob | Kind::Context)
         && item.obstacle.is_none()
         && !item.is_pinned
         && !item.used_at.is_some_and(|used_at| is_fresh(used_at, now))

@@ -2,16 +2,21 @@
 
 use std::collections::{HashMap, HashSet};
 
-use deskgrid_job::{BlobHash, BlobKey, DataRef, Definition, JobId, Time};
-use deskgrid_store::{CacheRecords, Holdings, StoreError};
+use deskgrid_contexts::Source;
+use deskgrid_docker::{Engine, HeldImage, HeldVolume, full_name};
+use deskgrid_job::{BlobHash, BlobKey, DataRef, Definition, ImageSource, JobId};
+use deskgrid_store::{CacheRecords, Change, ContextRecord, Holdings, ImageRecord, StoreError};
 
-use super::{Item, Kind, Survey};
+use super::{Item, KeptBlob, Kind, Survey};
 use crate::run::Kit;
+use crate::sites::cache_volume;
 
 /// Why the result or the log of a job cannot go.
 const UNFINISHED: &str = "The job is not over";
-/// Why a file cannot go.
+/// Why a file or an image cannot go.
 const NEEDED: &str = "A waiting or running job needs it";
+/// Why an image or a volume cannot go.
+const IN_CONTAINER: &str = "A container uses it";
 
 /// What lies in our folder.
 pub(super) async fn disk(kit: &Kit) -> Result<Survey, StoreError> {
@@ -21,11 +26,17 @@ pub(super) async fn disk(kit: &Kit) -> Result<Survey, StoreError> {
     let left = kit.cache.left().clone();
     let sorted = tokio::task::spawn_blocking(move || {
         // A job may refer to one of those again, which then is no longer left.
-        let wanted: HashSet<_> = records.files.iter().map(|file| file.hash).collect();
+        let wanted = referred(&records);
         holdings.blobs.retain(|blob| !left.contains(&blob.hash) || wanted.contains(&blob.hash));
         sort(&holdings, &records, read)
     });
     sorted.await.map_err(|_| StoreError::Stopped)
+}
+
+/// The files that records refer to.
+pub(super) fn referred(records: &CacheRecords) -> HashSet<BlobHash> {
+    let of_jobs = records.files.iter().map(|file| file.hash);
+    of_jobs.chain(records.contexts.iter().map(|context| context.hash)).collect()
 }
 
 /// Which file belongs to what.
@@ -35,8 +46,28 @@ fn sort(holdings: &Holdings, records: &CacheRecords, read: fn(&str) -> Result<De
     let needed = needed(records, read);
     let mut items = results(holdings, records, &mut sizes);
     items.extend(logs(holdings, records));
+    items.extend(contexts(records, &mut sizes, read));
     items.extend(blobs(holdings, records, &sizes, &needed));
-    Survey { items, records: holdings.records }
+    let blobs = kept_blobs(holdings, &items, &needed);
+    Survey { items, records: holdings.records, blobs }
+}
+
+/// Who keeps each stored file; a job that is not over keeps what it names.
+fn kept_blobs(
+    holdings: &Holdings,
+    items: &[Item],
+    needed: &HashSet<BlobHash>,
+) -> HashMap<BlobHash, KeptBlob> {
+    let kept = |blob: &deskgrid_store::Holding| {
+        (blob.hash, KeptBlob { bytes: blob.size, keepers: usize::from(needed.contains(&blob.hash)) })
+    };
+    let mut blobs: HashMap<_, _> = holdings.blobs.iter().map(kept).collect();
+    for hash in items.iter().flat_map(|item| &item.files) {
+        if let Some(blob) = blobs.get_mut(hash) {
+            blob.keepers += 1;
+        }
+    }
+    blobs
 }
 
 fn is_pinned(records: &CacheRecords, kind: Kind, id: &str) -> bool {
@@ -49,6 +80,10 @@ fn results(holdings: &Holdings, records: &CacheRecords, sizes: &mut HashMap<Blob
     for file in &records.files {
         files.entry(&file.job).or_default().push(file.hash);
     }
+    for files in files.values_mut() {
+        files.sort_unstable();
+        files.dedup();
+    }
     let mut jobs: Vec<_> = records.jobs.iter().filter(|job| files.contains_key(&job.job)).collect();
     jobs.sort_by_key(|job| std::cmp::Reverse((job.is_unfinished, job.used_at)));
     let item = |job: &&deskgrid_store::KeptResult| Item {
@@ -58,6 +93,7 @@ fn results(holdings: &Holdings, records: &CacheRecords, sizes: &mut HashMap<Blob
         is_pinned: is_pinned(records, Kind::Result, job.job.as_str()),
         jobs: vec![job.job.clone()],
         obstacle: job.is_unfinished.then_some(UNFINISHED),
+        files: files[&job.job].clone(),
         ..Item::new(Kind::Result, job.job.as_str(), &job.name)
     };
     jobs.iter().map(item).collect()
@@ -79,6 +115,49 @@ fn logs(holdings: &Holdings, records: &CacheRecords) -> Vec<Item> {
     holdings.logs.iter().map(item).collect()
 }
 
+/// The downloads for builds, with the jobs whose images are built from them.
+fn contexts(
+    records: &CacheRecords,
+    sizes: &mut HashMap<BlobHash, u64>,
+    read: fn(&str) -> Result<Definition, String>,
+) -> Vec<Item> {
+    if records.contexts.is_empty() {
+        return Vec::new();
+    }
+    let (built, waiting) = (by_context(&records.built, read), by_context(&records.unfinished, read));
+    let item = |context: &ContextRecord| {
+        let jobs = [&waiting, &built].into_iter().filter_map(|jobs| jobs.get(&context.key)).flatten();
+        Item {
+            bytes: sizes.remove(&context.hash).unwrap_or_default(),
+            used_at: Some(context.used_at),
+            is_pinned: is_pinned(records, Kind::Context, &context.key),
+            jobs: jobs.cloned().collect(),
+            obstacle: waiting.contains_key(&context.key).then_some(NEEDED),
+            files: vec![context.hash],
+            ..Item::new(Kind::Context, &context.key, &context.key)
+        }
+    };
+    records.contexts.iter().map(item).collect()
+}
+
+/// The jobs among these that build from a download, by what that is filed under.
+fn by_context(
+    definitions: &[(JobId, String)],
+    read: fn(&str) -> Result<Definition, String>,
+) -> HashMap<String, Vec<JobId>> {
+    let mut jobs: HashMap<String, Vec<JobId>> = HashMap::new();
+    for (id, text) in definitions {
+        let Ok(Definition { image: ImageSource::Build(block), .. }) = read(text) else { continue };
+        let Some(Ok(source)) = block.context.as_deref().map(|text| Source::parse(text, |_| None)) else {
+            continue;
+        };
+        if let Source::Remote(remote) = source {
+            jobs.entry(remote.cache_key()).or_default().push(id.clone());
+        }
+    }
+    jobs
+}
+
 /// The files that are left over when results have taken theirs.
 fn blobs(
     holdings: &Holdings,
@@ -95,6 +174,7 @@ fn blobs(
             used_at: Some(blob.used_at),
             is_pinned: is_pinned(records, Kind::Blob, &id),
             obstacle: needed.contains(&blob.hash).then_some(NEEDED),
+            files: vec![blob.hash],
             ..Item::new(Kind::Blob, &id, names.get(&blob.hash).map_or(&id[..12], |name| name))
         }
     };
@@ -114,6 +194,9 @@ pub(super) fn needed(
     let mut needed = HashSet::new();
     for (_, text) in &records.unfinished {
         let Ok(definition) = read(text) else { continue };
+        if let ImageSource::Build(block) = &definition.image {
+            needed.extend(block.context_key.as_ref().and_then(hash_of));
+        }
         for data in definition.inputs.values().chain(definition.config_files.values()) {
             match data {
                 DataRef::Inline(_) => {}
@@ -132,30 +215,104 @@ pub(super) fn needed(
 pub(super) async fn engine(kit: &Kit) -> Vec<Item> {
     let Some(engine) = kit.engine.borrow().ready().cloned() else { return Vec::new() };
     let Ok(records) = kit.store.cache_records().await else { return Vec::new() };
-    let names: Vec<String> = records.images.iter().map(|image| image.name.clone()).collect();
-    let sizes = engine.image_sizes(&names).await.unwrap_or_default();
-    let used_at: HashMap<_, Time> =
-        records.images.iter().map(|image| (image.name.clone(), image.used_at)).collect();
-    let images = sizes.into_iter().map(|(name, bytes)| Item {
-        bytes,
-        used_at: used_at.get(&name).copied(),
-        is_pinned: is_pinned(&records, Kind::Image, &name),
-        ..Item::new(Kind::Image, &name, &name)
-    });
-    let mut items: Vec<_> = images.collect();
-    for (name, bytes) in engine.cache_volumes().await.unwrap_or_default() {
-        let is_pinned = is_pinned(&records, Kind::JobCache, &name);
-        items.push(Item {
-            bytes: bytes.unwrap_or_default(),
-            is_pinned,
-            ..Item::new(Kind::JobCache, &name, &name)
-        });
+    match look_into(&engine, kit, &records).await {
+        Ok(items) => items,
+        Err(error) => {
+            tracing::info!(%error, "could not see what the engine keeps");
+            Vec::new()
+        }
     }
-    items
+}
+
+async fn look_into(
+    engine: &Engine,
+    kit: &Kit,
+    records: &CacheRecords,
+) -> Result<Vec<Item>, deskgrid_docker::EngineError> {
+    let names: Vec<String> = records.images.iter().map(|image| image.name.clone()).collect();
+    let held = engine.holdings(&names).await?;
+    let users = Users::of(records, kit.read_definition);
+    let record = |image: &HeldImage| records.images.iter().find(|record| record.name == image.name);
+    let images = held.images.iter().filter_map(|image| Some(users.image(records, image, record(image)?)));
+    let volumes = held.volumes.iter().map(|volume| users.volume(records, volume));
+    let items: Vec<_> = images.chain(volumes).collect();
+    forget_missing(kit, records, &held.images).await;
+    Ok(items)
+}
+
+/// An image that somebody else has removed is not ours any more: should it come back, then by somebody else's hand.
+async fn forget_missing(kit: &Kit, records: &CacheRecords, held: &[HeldImage]) {
+    let held: HashSet<_> = held.iter().map(|image| &image.name).collect();
+    let missing = records.images.iter().filter(|record| !held.contains(&record.name));
+    let gone: Vec<_> = missing.map(|record| Change::ImageGone(record.name.clone())).collect();
+    if gone.is_empty() {
+        return;
+    }
+    if let Err(error) = kit.store.commit(gone).await {
+        tracing::warn!(%error, "could not note that images are gone");
+    }
+}
+
+/// Which jobs use what there is in the engine.
+struct Users {
+    /// Jobs by image.
+    of_images: HashMap<String, Vec<JobId>>,
+    /// Images that jobs need which are not over.
+    needed: HashSet<String>,
+}
+
+impl Users {
+    fn of(records: &CacheRecords, read: fn(&str) -> Result<Definition, String>) -> Self {
+        let mut of_images: HashMap<String, Vec<JobId>> = HashMap::new();
+        for (id, image) in &records.job_images {
+            of_images.entry(full_name(image)).or_default().push(id.clone());
+        }
+        let mut needed = HashSet::new();
+        for (id, text) in &records.unfinished {
+            let Ok(definition) = read(text) else { continue };
+            let image = full_name(definition.image.image());
+            let jobs = of_images.entry(image.clone()).or_default();
+            if !jobs.contains(id) {
+                jobs.push(id.clone());
+            }
+            needed.insert(image);
+        }
+        Self { of_images, needed }
+    }
+
+    fn image(&self, records: &CacheRecords, image: &HeldImage, record: &ImageRecord) -> Item {
+        let name = full_name(&image.name);
+        let obstacle =
+            if self.needed.contains(&name) { Some(NEEDED) } else { image.is_used.then_some(IN_CONTAINER) };
+        Item {
+            bytes: image.bytes,
+            used_at: Some(record.used_at),
+            is_pinned: is_pinned(records, Kind::Image, &image.name),
+            jobs: self.of_images.get(&name).cloned().unwrap_or_default(),
+            obstacle,
+            image: Some((image.clone(), record.origin)),
+            ..Item::new(Kind::Image, &image.name, &image.name)
+        }
+    }
+
+    /// A volume was last used by the last of its jobs that is on record.
+    fn volume(&self, records: &CacheRecords, volume: &HeldVolume) -> Item {
+        let jobs = records.jobs.iter().filter(|job| cache_volume(&job.callers) == volume.name);
+        let jobs: Vec<_> = jobs.collect();
+        Item {
+            bytes: volume.bytes.unwrap_or_default(),
+            used_at: jobs.iter().map(|job| job.used_at).max(),
+            is_pinned: is_pinned(records, Kind::JobCache, &volume.name),
+            jobs: jobs.iter().map(|job| job.job.clone()).collect(),
+            obstacle: volume.is_used.then_some(IN_CONTAINER),
+            ..Item::new(Kind::JobCache, &volume.name, &volume.name)
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use deskgrid_job::Time;
     use deskgrid_store::{Holding, KeptFile, KeptResult};
 
     use super::*;
@@ -169,7 +326,8 @@ mod tests {
     }
 
     fn kept(name: &str, used_at: u64, is_unfinished: bool) -> KeptResult {
-        KeptResult { job: id(name), name: name.to_owned(), used_at: Time(used_at), is_unfinished }
+        let used_at = Time(used_at);
+        KeptResult { job: id(name), name: name.to_owned(), used_at, is_unfinished, callers: Vec::new() }
     }
 
     fn no_definition(_: &str) -> Result<Definition, String> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::queue::{Effect, Objection};
 use deskgrid_job::{Caller, Failure, FailureCode, Job, JobId, Phase, RunResult};
 use deskgrid_store::Change;
@@ -63,6 +64,7 @@ impl Owner {
                 Reply::Submitted(reply) => drop(reply.send(())),
                 Reply::Released(reply, known) => drop(reply.send(known)),
             }
+            point(Point::RequestsAnswered);
         }
     }
 

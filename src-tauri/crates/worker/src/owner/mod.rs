@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deskgrid_docker::{Engine, EngineState, OurContainer};
+use deskgrid_fault::{Point, point};
 use deskgrid_job::queue::{Capacity, Effect, Event, LISTED_AFTER_END, Queue, Situation};
 use deskgrid_job::{Hold, JobId, Phase, Time};
 use deskgrid_store::{Change, PendingCall};
@@ -26,7 +27,7 @@ use crate::fetch::Fetcher;
 use crate::lists::Lists;
 use crate::live::Board;
 use crate::room::{self as disk_room, Writers};
-use crate::run::{Kit, Report, Stop};
+use crate::run::{Builds, Kit, Report, Stop};
 use crate::{Limits, Offer, Release, Running, Setup, Shared, Submission, Worker, WorkerError, cache, calls};
 
 /// Requests that wait for the owner; senders wait beyond that.
@@ -35,6 +36,8 @@ const INBOX: usize = 1024;
 const BATCH: usize = 512;
 /// After a failed write the owner tries again this much later.
 const DISK_PAUSE: Duration = Duration::from_secs(1);
+/// It says so at the first failure, and after so many more.
+const TRIES_PER_WORD: u32 = 60;
 
 /// What others ask of the owner.
 pub(crate) enum Request {
@@ -108,6 +111,8 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
         cache: cache::Control::default(),
         fetcher: Fetcher::default(),
         writers: Writers::default(),
+        contexts: deskgrid_contexts::Downloads::default(),
+        builds: Builds::default(),
         worker: id.clone(),
         base_url,
         read_definition,
@@ -281,7 +286,14 @@ impl Owner {
                 Input::TimePassed => self.apply(Event::Tick, &mut decided),
             }
         }
-        self.store(std::mem::take(&mut decided.changes)).await;
+        let changes = std::mem::take(&mut decided.changes);
+        let images = cache::images_of(&self.kit, &changes).await;
+        point(Point::BatchDecided);
+        self.store(changes).await;
+        point(Point::BatchStored);
+        if !images.is_empty() {
+            self.tasks.spawn(cache::remove_unused(self.kit.clone(), images));
+        }
         let situation = self.queue.situation();
         self.situation.send_if_modified(|old| std::mem::replace(old, situation.clone()) != situation);
         self.act(decided);
@@ -306,7 +318,7 @@ impl Owner {
 
     fn report(&mut self, report: Report, decided: &mut Decided) {
         let Report { id, run, end, result, inputs, course, image } = report;
-        decided.changes.extend(image);
+        decided.changes.extend(image.clone().map(|image| Change::ImageUsed(image, Time::now())));
         decided.has_ended_runs = true;
         self.stops.remove(&(id.clone(), run));
         let effects = self.queue.apply(Event::Ended { id: id.clone(), run, end }, Time::now());
@@ -314,6 +326,7 @@ impl Owner {
         if effects.iter().any(finished) {
             decided.changes.push(Change::Finish { id: id.clone(), result: Arc::new(result) });
             decided.changes.push(Change::Course { id: id.clone(), course: Arc::new(course) });
+            decided.changes.extend(image.map(|image| Change::JobImage { id: id.clone(), image }));
             if !inputs.is_empty() {
                 decided.changes.push(Change::Inputs { id, files: inputs });
             }
@@ -349,8 +362,12 @@ impl Owner {
         if changes.is_empty() {
             return;
         }
+        let mut tries = 0_u32;
         while let Err(error) = self.kit.store.commit(changes.clone()).await {
-            tracing::error!(%error, "could not write the database; trying again");
+            if tries.is_multiple_of(TRIES_PER_WORD) {
+                tracing::error!(%error, "could not write the database; trying again until it can be written");
+            }
+            tries += 1;
             tokio::time::sleep(DISK_PAUSE).await;
         }
     }

@@ -3,21 +3,32 @@
 //! Only containers with our own worker id are ever looked at.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use deskgrid_docker::{Engine, OurContainer};
-use deskgrid_job::JobId;
+use deskgrid_fault::{Point, point};
+use deskgrid_job::{JobId, WorkerId};
 
 use super::Owner;
 use crate::run::{Beginning, ID_LABEL, RUN_LABEL};
 
+/// Before each look.
+const PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_secs(5), Duration::from_secs(60)];
+/// After a look that failed.
+const AGAIN: Duration = Duration::from_secs(2);
+
 impl Owner {
-    /// Looks for our containers whenever an engine comes.
+    /// Looks for our containers whenever an engine comes, and again later: what an earlier life had asked for a moment
+    /// before its end, the engine may come to after we have looked.
     pub(super) fn sweep(&mut self, engine: Engine) {
         let (found, worker) = (self.found_sender.clone(), self.kit.worker.clone());
         self.tasks.spawn(async move {
-            match engine.ours(worker.as_str()).await {
-                Ok(containers) => drop(found.send(containers).await),
-                Err(error) => tracing::warn!(%error, "could not look for containers of an earlier start"),
+            for pause in PAUSES {
+                tokio::time::sleep(pause).await;
+                let Some(containers) = look(&engine, &worker).await else { return };
+                if found.send(containers).await.is_err() {
+                    return;
+                }
             }
         });
     }
@@ -43,6 +54,7 @@ impl Owner {
         let unknown =
             by_run.into_iter().filter(|(run, _)| !self.stops.contains_key(run)).map(|(_, stray)| stray);
         strays.extend(unknown);
+        point(Point::RunsAdopted);
         self.remove(strays);
     }
 
@@ -58,6 +70,20 @@ impl Owner {
             }
         });
     }
+}
+
+/// Our containers in this engine, as soon as it tells; none when its life is over first.
+async fn look(engine: &Engine, worker: &WorkerId) -> Option<Vec<OurContainer>> {
+    while !engine.is_over() {
+        match engine.ours(worker.as_str()).await {
+            Ok(containers) => return Some(containers),
+            Err(error) => {
+                tracing::warn!(%error, "could not look for containers of an earlier start; trying again")
+            }
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+    None
 }
 
 fn run_of(container: &OurContainer) -> Option<(JobId, u32)> {

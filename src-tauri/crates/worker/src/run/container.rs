@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use deskgrid_docker::{Bind, Confinement, ContainerSpec, Image, VolumeMount};
 use deskgrid_job::queue::Allotment;
-use deskgrid_job::{Command, Definition, ImageSource, JobId, QueueName, WorkerId};
+use deskgrid_job::{Command, Definition, JobId, QueueName, WorkerId};
 
 use crate::sites::Permits;
 
@@ -56,7 +56,8 @@ pub(super) fn spec(
 ) -> ContainerSpec {
     let Bounds { allotment, permits, .. } = bounds;
     ContainerSpec {
-        image: name(definition, image),
+        // Not its id: by this name people know it in the engine's own lists.
+        image: definition.image.image().to_owned(),
         entrypoint: definition.entrypoint.as_ref().map(words),
         cmd: definition.command.as_ref().map(|command| self::command(command, definition, image)),
         env: environment(purpose, definition, allotment),
@@ -70,14 +71,6 @@ pub(super) fn spec(
         volumes: vec![VolumeMount { volume: permits.cache.clone(), container: "/job-cache".to_owned() }],
         network: permits.network,
         confinement: permits.confinement,
-    }
-}
-
-/// The name that the job gave, which people know it by in the engine's own lists.
-fn name(definition: &Definition, image: &Image) -> String {
-    match &definition.image {
-        ImageSource::Reference(reference) => reference.clone(),
-        ImageSource::Build(_) => image.id.clone(),
     }
 }
 

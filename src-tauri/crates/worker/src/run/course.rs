@@ -1,39 +1,35 @@
 //! The steps of a run in their order, and what it holds in its hands between them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use deskgrid_docker::{
-    ContainerId, Delivery, Engine, EngineError, Exit, Image, OurContainer, PullProgress, Start,
+    ContainerId, Delivery, Engine, EngineError, Exit, Image, ImageProblem, OurContainer, Start,
 };
+use deskgrid_fault::{Point, point};
 use deskgrid_job::{
-    BlobHash, Definition, Failure, FailureCode, FilePath, ImageSource, LogLine, RunResult, StageName, Time,
+    BlobHash, Definition, Failure, FailureCode, FilePath, LogLine, RunResult, StageName, Time,
 };
 use deskgrid_outputs::Outputs;
 use deskgrid_outputs::archive::ArchiveError;
-use deskgrid_store::{Change, Origin, Scratch};
+use deskgrid_store::Scratch;
 use futures_util::TryStreamExt as _;
 use futures_util::future::try_join;
-use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::container::{self, Bounds, Purpose};
 use super::counter::Counter;
+use super::emulation::Emulation;
 use super::follow::{self, Over};
 use super::inputs::{self, Files};
 use super::journal::{self, Journal};
 use super::run_time::{self, Note, RunTime};
-use super::{Interruption, Run, disk, outputs};
-use crate::lists::{News, Step};
-use crate::owner;
-use crate::sites::Permits;
+use super::{Interruption, Run, disk, image, line, outputs};
+use crate::{cache, owner};
 
 /// The exit code of a container whose main process was killed outright.
 const KILLED: i64 = 137;
-/// Lines about one layer's progress in the build log are at least this far apart.
-const BETWEEN_COUNTS: Duration = Duration::from_millis(500);
 
 /// A run on its way.
 pub(super) struct Course<'a> {
@@ -45,11 +41,14 @@ pub(super) struct Course<'a> {
     memory: Option<u64>,
     /// The image that it has in the engine.
     image: Option<String>,
+    /// Where that is made for another kind of computer.
+    emulation: Option<Emulation>,
 }
 
 impl<'a> Course<'a> {
     pub(super) fn new(run: &'a Run) -> Self {
-        Self { run, container: None, scratch: None, inputs: BTreeMap::new(), memory: None, image: None }
+        let inputs = BTreeMap::new();
+        Self { run, container: None, scratch: None, inputs, memory: None, image: None, emulation: None }
     }
 
     /// From the definition to the result.
@@ -59,16 +58,27 @@ impl<'a> Course<'a> {
         let definition = self.definition().await?;
         let limit = self.time_limit(&definition);
         let mut engine = run.engine()?;
-        let gather = async { inputs::gather(run, definition.clone()).await.map_err(Interruption::from) };
-        let image = self.image(&engine, &definition);
+        let gather = async {
+            let files = inputs::gather(run, definition.clone()).await?;
+            inputs::note_downloads(run, &definition, &files).await?;
+            Ok::<_, Interruption>(files)
+        };
+        let image = async {
+            let image = image::have(run, &engine, &definition.image).await?;
+            let emulation = Emulation::of(&engine, &image);
+            if let Some(emulation) = &emulation {
+                emulation.warn(run).await?;
+            }
+            Ok((image, emulation))
+        };
         // Together they are larger than all that follows, and gone by then.
         let image = Box::pin(during(run, StageName::Image, image));
         let gather = Box::pin(during(run, StageName::Inputs, gather));
-        let (image, files) = run.unless_stopped(try_join(image, gather)).await?;
+        let ((image, emulation), files) = run.unless_stopped(try_join(image, gather)).await?;
+        point(Point::InputsGathered);
+        self.emulation = emulation;
         self.inputs = inputs::blobs(&files);
-        if let ImageSource::Reference(reference) = &definition.image {
-            self.image = Some(reference.clone());
-        }
+        self.image = Some(definition.image.image().to_owned());
         run.pulse.enter(StageName::Create);
         let container = self.create(&engine, &definition, &image, files).await?;
         let output = engine.attach(&container).await?;
@@ -83,25 +93,39 @@ impl<'a> Course<'a> {
         self.finish(engine, &container, end, time.read()).await
     }
 
-    /// From a container that an earlier life of this program started.
+    /// From a container that an earlier life of this program made.
     pub(super) async fn take_over(&mut self, found: OurContainer) -> Result<RunResult, Interruption> {
         let run = self.run;
         let mut engine = run.engine()?;
         let container = found.id.clone();
         self.container = Some(container.clone());
         self.scratch = Some(run.kit.store.scratch(&run.id, run.number).map_err(disk)?);
-        let Some(started_at) = found.started_at else { return Err(Interruption::ContainerLost) };
+        let Some(started_at) = found.started_at else { return Err(Interruption::NotBegun) };
+        if !found.running && found.was_taken_down(engine.began_at().await?) {
+            return Err(Interruption::ContainerLost);
+        }
         let note = self.note().await;
         let (noted, ran) = note.unwrap_or_else(|| (Duration::ZERO, Time::now().since(started_at)));
+        let by_wall = found.finished_at.map(|ended_at| ended_at.since(started_at));
+        let ran = if found.running { ran } else { run_time::of_ended(by_wall, noted, ran) };
         run.pulse.take_up(ran);
         let definition = self.definition().await?;
-        // One that has ended meanwhile has ended in time: nobody was there to stop it.
-        let limit = found.running.then(|| self.time_limit(&definition));
+        self.image = Some(definition.image.image().to_owned());
+        // One that has ended meanwhile has ended in time, as nobody was there to stop it; unless an earlier life had
+        // stopped it at its limit and could not say so any more.
+        let may_be_up = found.exit.as_ref().is_none_or(|exit| exit.code == KILLED && !exit.oom_killed);
+        let limit = may_be_up.then(|| self.time_limit(&definition));
         let mut time = RunTime::from(ran, limit, self.scratch.clone());
         let end = follow::follow(run, &mut engine, &container, None, &mut time).await?;
-        let by_wall = found.finished_at.map(|ended_at| ended_at.since(started_at));
-        let duration = if found.running { time.read() } else { run_time::of_ended(by_wall, noted, ran) };
+        let duration = if found.running { time.read() } else { ran };
         self.finish(engine, &container, end, duration).await
+    }
+
+    /// What became of a run whose container is not there: whether it was lost, or had not begun.
+    pub(super) async fn look_back(&mut self) -> Result<RunResult, Interruption> {
+        self.scratch = Some(self.run.kit.store.scratch(&self.run.id, self.run.number).map_err(disk)?);
+        let had_begun = self.note().await.is_some();
+        Err(if had_begun { Interruption::ContainerLost } else { Interruption::NotBegun })
     }
 
     /// How long the container had run when an earlier life noted it, and how long it has now if it still does.
@@ -124,57 +148,17 @@ impl<'a> Course<'a> {
         definition.max_duration.map_or(most, |wanted| wanted.min(most))
     }
 
-    /// Has the image brought here; what the engine says meanwhile goes to the build log.
-    async fn image(&self, engine: &Engine, definition: &Definition) -> Result<Image, Interruption> {
-        let reference = match &definition.image {
-            ImageSource::Reference(reference) => reference,
-            ImageSource::Build(_) => {
-                let words = "This version of Deskgrid runs ready-made images only. \
-                             Give the job an `image` instead of `build`.";
-                return Err(Failure::new(FailureCode::ImageUnavailable, words).into());
-            }
-        };
-        let (sender, receiver) = mpsc::unbounded_channel();
-        let pull = async {
-            let image =
-                engine.ensure_image(reference, None, move |progress| drop(sender.send(progress))).await;
-            image.map_err(Interruption::from)
-        };
-        let (image, was_pulled) = try_join(pull, self.tell_of_pull(receiver)).await?;
-        if was_pulled {
-            let pulled = Change::ImageBrought(reference.clone(), Origin::Pulled, Time::now());
-            self.run.kit.store.commit(vec![pulled]).await.map_err(disk)?;
-        } else {
-            self.run.pulse.note(StageName::Image, "It was here already");
+    /// Says what else there is to say about why the run does not go on.
+    pub(super) fn explain(&self, interruption: Interruption) -> Interruption {
+        match &self.emulation {
+            Some(emulation) => emulation.explain(interruption),
+            None => interruption,
         }
-        Ok(image)
     }
 
-    /// What is noted of the image when the run is over.
-    pub(super) fn image_used(&self) -> Option<Change> {
-        self.image.clone().map(|image| Change::ImageUsed(image, Time::now()))
-    }
-
-    /// Writes down and tells what the engine says, and returns whether it said anything: of an image that is there
-    /// already it says nothing.
-    async fn tell_of_pull(
-        &self,
-        mut progress: mpsc::UnboundedReceiver<PullProgress>,
-    ) -> Result<bool, Interruption> {
-        let mut journal = Journal::new(self.run, Step::Pull);
-        let mut was_pulled = false;
-        let mut written: HashMap<String, Instant> = HashMap::new();
-        while let Some(progress) = progress.recv().await {
-            was_pulled = true;
-            if is_worth_a_line(&progress, &mut written) {
-                journal.write(vec![line(progress.line.clone(), false)]).await?;
-            }
-            let total = Some(progress.total).filter(|total| *total > 0);
-            self.run.pulse.progress(StageName::Image, Some(&progress.line), progress.done, total);
-            let news = News::Pull(self.run.id.clone(), progress.into());
-            self.run.kit.lists.tell(&self.run.id, &news);
-        }
-        Ok(was_pulled)
+    /// The name of the image that the run had.
+    pub(super) fn image(&self) -> Option<String> {
+        self.image.clone()
     }
 
     /// Creates the container with its files in place. Once begun it is not left half-way, so that no container
@@ -195,6 +179,7 @@ impl<'a> Course<'a> {
             Ok::<_, Interruption>((scratch, placement))
         });
         let (scratch, placement) = placed.await.map_err(disk)??;
+        point(Point::InputsPlaced);
         self.scratch = Some(scratch);
         let base_url = run.kit.base_url.borrow().clone();
         let purpose = Purpose {
@@ -207,7 +192,14 @@ impl<'a> Course<'a> {
         let spec = container::spec(&purpose, definition, image, &self.bounds(), placement.binds);
         self.memory = spec.memory;
         run.pulse.limit(spec.memory);
-        let container = engine.create(&spec).await?;
+        let container = match engine.create(&spec).await {
+            // Somebody removed it since it was found. Once is bad luck, twice is somebody's wish.
+            Err(EngineError::Image { problem: ImageProblem::NotFound, .. }) => {
+                run.unless_stopped(image::have(run, engine, &definition.image)).await?;
+                engine.create(&spec).await?
+            }
+            created => created?,
+        };
         self.container = Some(container.clone());
         if run.stop.is_asked() {
             return Err(Interruption::Stopped);
@@ -224,7 +216,7 @@ impl<'a> Course<'a> {
         Bounds {
             allotment: &run.allotment,
             memory: Some(offer.capacity.memory).filter(|bytes| *bytes < u64::MAX),
-            permits: Permits::of(&run.callers, &run.kit.site_rules.borrow()),
+            permits: run.permits(),
         }
     }
 
@@ -303,7 +295,9 @@ impl<'a> Course<'a> {
         let collected = tokio::task::spawn_blocking(move || {
             let mut batch = store.blobs().batch();
             let tree = outputs::of_folder(&folder, &mut batch, &count)?;
+            point(Point::OutputsHashed);
             batch.commit()?;
+            point(Point::OutputsStored);
             Ok::<_, deskgrid_store::StoreError>(tree.into_outputs())
         });
         counter.shown(&self.run.pulse, collected).await.map_err(disk)?.map_err(disk)
@@ -367,6 +361,10 @@ impl<'a> Course<'a> {
         {
             tracing::warn!(job = %self.run.id, %error, "could not remove the container; the next sweep does");
         }
+        if let Some(image) = self.image {
+            // Where the job was deleted meanwhile, its container was in the way until now.
+            cache::remove_if_deleted(&self.run.kit, &self.run.id, image).await;
+        }
         let Some(scratch) = self.scratch else { return };
         if let Err(error) = scratch.remove().await {
             tracing::warn!(job = %self.run.id, %error, "could not remove the scratch folder");
@@ -380,20 +378,4 @@ async fn during<T>(run: &Run, stage: StageName, work: impl Future<Output = T>) -
     let done = work.await;
     run.pulse.leave(stage);
     done
-}
-
-/// A layer's bytes are counted many times a second; the log tells of them now and then, and of all else always.
-fn is_worth_a_line(progress: &PullProgress, written: &mut HashMap<String, Instant>) -> bool {
-    let Some(layer) = &progress.layer else { return true };
-    let now = Instant::now();
-    let due = written.get(&layer.id).is_none_or(|last| now - *last >= BETWEEN_COUNTS);
-    if due {
-        written.insert(layer.id.clone(), now);
-    }
-    due
-}
-
-fn line(text: String, is_stderr: bool) -> LogLine {
-    let text = if text.ends_with('\n') { text } else { format!("{text}\n") };
-    LogLine { text, time: Time::now(), is_stderr }
 }

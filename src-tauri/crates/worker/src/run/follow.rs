@@ -25,8 +25,8 @@ pub(super) enum Over {
     TimeUp,
 }
 
-/// Stays with `container` until it is over, and returns its journal too. `attached` is its output when it was started just now; otherwise the
-/// engine's own record of it is read from the beginning and replaces what we have.
+/// Stays with `container` until it is over, and returns its journal too. `attached` is its output when it was started
+/// just now; otherwise the engine's own record of it is read, and what the journal has not yet is added to it.
 pub(super) async fn follow<'a>(
     run: &'a Run,
     engine: &mut Engine,
@@ -34,32 +34,35 @@ pub(super) async fn follow<'a>(
     mut attached: Option<LogStream>,
     time: &mut RunTime,
 ) -> Result<(Over, Journal<'a>), Interruption> {
+    let mut journal = match &attached {
+        Some(_) => Journal::new(run, Step::Run),
+        None => Journal::resume(run, Step::Run).await?,
+    };
     loop {
-        match follow_while_engine_lives(run, engine, container, attached.take(), time).await {
+        let output = attached.take();
+        match follow_while_engine_lives(run, engine, container, &mut journal, output, time).await {
             Err(Interruption::EngineLost) => {
                 let lost_at = Time::now();
                 *engine = engine_again(run).await?;
-                if has_died_with_engine(engine, container, lost_at).await? {
+                if was_taken_down(engine, container, lost_at).await? {
                     return Err(Interruption::ContainerLost);
                 }
             }
-            outcome => return outcome,
+            outcome => return outcome.map(|over| (over, journal)),
         }
     }
 }
 
-async fn follow_while_engine_lives<'a>(
-    run: &'a Run,
+async fn follow_while_engine_lives(
+    run: &Run,
     engine: &Engine,
     container: &ContainerId,
+    journal: &mut Journal<'_>,
     attached: Option<LogStream>,
     time: &mut RunTime,
-) -> Result<(Over, Journal<'a>), Interruption> {
-    let output = match attached {
-        Some(output) => output,
-        None => engine.logs(container),
-    };
-    let mut journal = Journal::new(run, Step::Run);
+) -> Result<Over, Interruption> {
+    let is_record = attached.is_none();
+    let output = attached.unwrap_or_else(|| engine.logs(container));
     let mut watched = run.kit.writers.watch((run.id.clone(), run.number), container.clone());
     let wait = async {
         // Ends with the wait: nothing is measured while nothing runs.
@@ -85,7 +88,11 @@ async fn follow_while_engine_lives<'a>(
             }
         }
     };
-    Ok((over, journal))
+    if is_record {
+        // The stream that follows may lack the last words.
+        journal.follow(engine.whole_log(container)).await?;
+    }
+    Ok(over)
 }
 
 /// Shows what the container uses, until the engine has nothing more to say of it.
@@ -107,15 +114,24 @@ pub(super) async fn engine_again(run: &Run) -> Result<Engine, Interruption> {
     .await
 }
 
-/// Whether the engine took the container down with it. One that ended before, or ended well, has a result.
-async fn has_died_with_engine(
+/// Whether the engine took the container down with it. Had it ended by itself before, we had been told; and of its end
+/// under no engine nobody knows how it was, whatever the engine says: one that was killed says 0.
+async fn was_taken_down(
     engine: &Engine,
     container: &ContainerId,
     lost_at: Time,
 ) -> Result<bool, Interruption> {
     let found = engine.inspect(container).await?;
-    // A clock that was set back meanwhile tells nothing: rather a job is run again than a wrong end believed.
-    let was_set_back = Time::now() < lost_at;
-    let ended_before = !was_set_back && found.finished_at.is_some_and(|finished| finished < lost_at);
-    Ok(!found.running && found.exit.is_none_or(|exit| exit.code != 0) && !ended_before)
+    if found.running {
+        return Ok(false);
+    }
+    Ok(match engine.began_at().await? {
+        Some(began) => found.ended_before(began),
+        None => {
+            // A clock that was set back meanwhile tells nothing: rather a job is run again than a wrong end believed.
+            let was_set_back = Time::now() < lost_at;
+            let ended_before = !was_set_back && found.finished_at.is_some_and(|finished| finished < lost_at);
+            found.exit.is_none_or(|exit| exit.code != 0) && !ended_before
+        }
+    })
 }

@@ -12,7 +12,7 @@ use deskgrid_docker::{Bind, Delivery};
 use deskgrid_job::{
     BlobHash, BlobKey, ConfigPath, DataRef, Definition, Failure, FailureCode, FilePath, StageName,
 };
-use deskgrid_store::{Scratch, Store};
+use deskgrid_store::{Change, Scratch, Store, StoreError};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::Run;
@@ -70,6 +70,19 @@ pub(super) fn blobs(files: &Files) -> BTreeMap<FilePath, BlobHash> {
     files.iter().filter_map(blob).collect()
 }
 
+/// Notes what downloads brought. Their definition does not name it, and nothing may go that a running job needs.
+///
+/// # Errors
+/// When our own disk refuses.
+pub(super) async fn note_downloads(run: &Run, definition: &Definition, files: &Files) -> Result<(), Failure> {
+    let is_unnamed = |data: &DataRef| matches!(data, DataRef::Url { hash: None, .. });
+    if !definition.inputs.values().chain(definition.config_files.values()).any(is_unnamed) {
+        return Ok(());
+    }
+    let noted = Change::Inputs { id: run.id.clone(), files: blobs(files) };
+    run.kit.store.commit(vec![noted]).await.map_err(disk::failure)
+}
+
 async fn content(
     store: &Store,
     fetcher: &Fetcher,
@@ -80,13 +93,18 @@ async fn content(
         DataRef::Inline(bytes) => return Ok(Content::Inline(bytes)),
         DataRef::Url { url, hash, key } => {
             let names = hash.map(BlobKey::Hash).into_iter().chain(key);
-            match stored(store, names).await? {
-                Some(hash) => hash,
-                None => fetcher.download(store, &url).await?,
+            match stored(store, names).await {
+                Ok(Some(hash)) => hash,
+                // A damaged one is as good as none, as it can be had again.
+                Ok(None) | Err(StoreError::DamagedFile { .. }) => fetcher.download(store, &url).await?,
+                Err(error) => return Err(disk::failure(error)),
             }
         }
         DataRef::Key(key) => {
-            stored(store, [key.clone()]).await?.ok_or_else(|| missing(path, &key.to_string()))?
+            let found = stored(store, [key.clone()])
+                .await
+                .map_err(|error| unusable(path, &key.to_string(), error))?;
+            found.ok_or_else(|| missing(path, &key.to_string()))?
         }
     };
     let size = store.blobs().size(hash).await.map_err(disk::failure)?;
@@ -94,15 +112,32 @@ async fn content(
     Ok(Content::Blob { hash, size, path: store.blobs().path(hash) })
 }
 
-/// The first of `keys` that is stored here.
-async fn stored(store: &Store, keys: impl IntoIterator<Item = BlobKey>) -> Result<Option<BlobHash>, Failure> {
+/// The first of `keys` that is stored here, and has the bytes that were put there.
+async fn stored(
+    store: &Store,
+    keys: impl IntoIterator<Item = BlobKey>,
+) -> Result<Option<BlobHash>, StoreError> {
     for key in keys {
-        if let Some(found) = store.blobs().find(&key).await.map_err(disk::failure)? {
-            store.blobs().note_use(found.hash).await;
-            return Ok(Some(found.hash));
+        if let Some(hash) = store.blobs().resolve(&key).await?
+            && store.blobs().open_sound(hash).await?.is_some()
+        {
+            store.blobs().note_use(hash).await;
+            return Ok(Some(hash));
         }
     }
     Ok(None)
+}
+
+/// Why an input that should be stored here cannot be used.
+fn unusable(path: &ConfigPath, key: &str, error: StoreError) -> Failure {
+    if !matches!(error, StoreError::DamagedFile { .. }) {
+        return disk::failure(error);
+    }
+    let words = format!(
+        "The input {path} refers to the file {key}, which was damaged on this disk and has been set aside. Upload it \
+         again (PUT /f/{key}), then run the job again."
+    );
+    Failure::new(FailureCode::InputDamaged, words)
 }
 
 fn missing(path: &ConfigPath, key: &str) -> Failure {

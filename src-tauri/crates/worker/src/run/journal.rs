@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use deskgrid_job::{LogLine, Time};
-use deskgrid_store::{LogKind, LogWriter, Opening};
+use deskgrid_store::{LogKind, LogWriter, Opening, Texts};
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::Instant;
 
@@ -47,13 +47,46 @@ pub(super) struct Journal<'a> {
     step: Step,
     /// Opened at the first line, so that a log without lines costs nothing.
     writer: Option<LogWriter>,
+    opening: Opening,
+    /// The text that it has of the container, whoever wrote it.
+    texts: Texts,
     room: Room,
 }
 
 impl<'a> Journal<'a> {
-    /// A journal that replaces what an earlier run, or an earlier life of this program, wrote.
+    /// A journal that replaces what an earlier run wrote.
     pub(super) fn new(run: &'a Run, step: Step) -> Self {
-        Self { run, step, writer: None, room: Room { left: LONGEST, is_cut: false } }
+        let room = Room { left: LONGEST, is_cut: false };
+        Self { run, step, writer: None, opening: Opening::Truncate, texts: Texts::default(), room }
+    }
+
+    /// A journal that goes on where another one of this run has ended.
+    pub(super) fn going_on(run: &'a Run, step: Step) -> Self {
+        Self { opening: Opening::Append, ..Self::new(run, step) }
+    }
+
+    /// A journal that goes on after what an earlier life of this program wrote of the same run, so that no reader who
+    /// knows that already is told of it again.
+    pub(super) async fn resume(run: &'a Run, step: Step) -> Result<Self, Interruption> {
+        let (logs, id) = (run.kit.store.logs(), run.id.clone());
+        let opened = tokio::task::spawn_blocking(move || logs.writer(&id, kind(step), Opening::Append));
+        let writer = opened.await.map_err(disk)?.map_err(disk)?;
+        let texts = writer.texts();
+        let since = writer.count().saturating_sub(LOOKED_AT as u64);
+        let last = run.kit.store.logs().read(&run.id, kind(step), since, LOOKED_AT).await.map_err(disk)?;
+        run.pulse.wrote(step, &last.lines, writer.count());
+        let room = Room { left: LONGEST.saturating_sub(texts.output + texts.errors), is_cut: false };
+        Ok(Self { writer: Some(writer), texts, room, ..Self::going_on(run, step) })
+    }
+
+    /// The step that what is written belongs to.
+    pub(super) fn step(&self) -> Step {
+        self.step
+    }
+
+    /// What is written from now on belongs to `step`, in the same log.
+    pub(super) fn go_on_as(&mut self, step: Step) {
+        self.step = step;
     }
 
     /// Stores `lines` and tells of them.
@@ -68,10 +101,11 @@ impl<'a> Journal<'a> {
         let news = LiveLines { id: self.run.id.clone(), step: self.step, lines: told.to_vec(), left_out };
         let (store, id, kind, writer) =
             (self.run.kit.store.clone(), self.run.id.clone(), kind(self.step), self.writer.take());
+        let opening = self.opening;
         let written = tokio::task::spawn_blocking(move || {
             let mut writer = match writer {
                 Some(writer) => writer,
-                None => store.logs().writer(&id, kind, Opening::Truncate)?,
+                None => store.logs().writer(&id, kind, opening)?,
             };
             writer.append(&lines)?;
             writer.flush()?;
@@ -79,6 +113,7 @@ impl<'a> Journal<'a> {
         });
         let writer = written.await.map_err(disk)?.map_err(disk)?;
         self.run.pulse.wrote(self.step, &last, writer.count());
+        self.texts = writer.texts();
         self.writer = Some(writer);
         self.run.kit.lists.tell(&self.run.id, &News::Lines(Arc::new(news)));
         Ok(())
@@ -112,12 +147,14 @@ impl<'a> Journal<'a> {
         tokio::task::spawn_blocking(move || writer.sync()).await.map_err(disk)?.map_err(disk)
     }
 
-    /// Writes everything that comes out of a container, until its streams end.
+    /// Writes everything that comes out of a container, until its streams end. They begin where the container did: the
+    /// text that the journal has already is passed over.
     pub(super) async fn follow(
         &mut self,
         mut chunks: impl Stream<Item = Result<Chunk, EngineError>> + Unpin,
     ) -> Result<(), Interruption> {
         let mut cutter = LineCutter::default();
+        let mut known = Known(self.texts);
         let mut pending = Vec::new();
         let mut bytes = 0;
         let mut due = None;
@@ -129,7 +166,7 @@ impl<'a> Journal<'a> {
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     cutter.pass_on(PATIENCE, &mut pending);
                     bytes = 0;
-                    self.write(std::mem::take(&mut pending)).await?;
+                    self.write(known.pass_over(std::mem::take(&mut pending))).await?;
                     due = cutter.is_waiting().then(|| Instant::now() + PATIENCE);
                     continue;
                 }
@@ -140,12 +177,41 @@ impl<'a> Journal<'a> {
             cutter.push(&chunk.bytes, chunk.is_stderr, chunk.time.unwrap_or_else(Time::now), &mut pending);
             if bytes >= MOST_PENDING || pending.len() >= MOST_PENDING_LINES {
                 bytes = 0;
-                self.write(std::mem::take(&mut pending)).await?;
+                self.write(known.pass_over(std::mem::take(&mut pending))).await?;
             }
             due = due.or_else(|| Some(Instant::now() + PATIENCE));
         }
         cutter.finish(&mut pending);
-        self.write(pending).await
+        self.write(known.pass_over(pending)).await
+    }
+}
+
+/// How much of what comes is in the log already.
+#[derive(Debug)]
+struct Known(Texts);
+
+impl Known {
+    /// What is new of these lines. Text counts and not lines: where a line paused, an earlier life may have cut it.
+    fn pass_over(&mut self, mut lines: Vec<LogLine>) -> Vec<LogLine> {
+        if self.0 != Texts::default() {
+            lines.retain_mut(|line| self.is_new(line));
+        }
+        lines
+    }
+
+    /// Takes the known beginning off a line; false when nothing is left of it.
+    fn is_new(&mut self, line: &mut LogLine) -> bool {
+        let known = if line.is_stderr { &mut self.0.errors } else { &mut self.0.output };
+        if *known == 0 {
+            return true;
+        }
+        let length = line.text.len() as u64;
+        let cut = usize::try_from((*known).min(length)).unwrap_or(line.text.len());
+        *known = known.saturating_sub(length);
+        // Only bytes that are no UTF-8 can lead into the middle of a character.
+        let cut = (cut..=line.text.len()).find(|place| line.text.is_char_boundary(*place));
+        line.text.drain(..cut.unwrap_or_default());
+        !line.text.is_empty()
     }
 }
 
@@ -186,7 +252,7 @@ fn told(lines: &[LogLine]) -> &[LogLine] {
 
 fn kind(step: Step) -> LogKind {
     match step {
-        Step::Pull => LogKind::Build,
+        Step::Pull | Step::Context | Step::Build => LogKind::Build,
         Step::Run => LogKind::Run,
     }
 }
@@ -208,6 +274,18 @@ mod tests {
         assert_eq!(room.keep(lines(&["c\n", "d\n", ""])), lines(&["c\n"]));
         assert!(room.is_cut);
         assert!(room.keep(lines(&[""])).is_empty());
+    }
+
+    #[test]
+    fn what_the_log_has_already_is_passed_over_wherever_lines_were_cut() {
+        let mut known = Known(Texts { output: 7, errors: 2 });
+        let mut error = lines(&["e\n"]);
+        error[0].is_stderr = true;
+        assert_eq!(known.pass_over(lines(&["ab\n", "c"])), []);
+        assert_eq!(known.pass_over(error.clone()), []);
+        assert_eq!(known.pass_over(lines(&["de ü\n", "f\n"])), lines(&["ü\n", "f\n"]));
+        assert_eq!(known.pass_over(error.clone()), error);
+        assert_eq!(known.pass_over(lines(&[""])), lines(&[""]), "nothing is known any more");
     }
 
     #[test]

@@ -3,10 +3,14 @@
 //! It decides nothing about the job's state: the queue's owner does, from the report. When the program stops, a run is
 //! dropped where it stands; its container goes on and the next start takes it over.
 
+mod build;
 mod container;
+mod context;
 mod counter;
 mod course;
+mod emulation;
 mod follow;
+mod image;
 mod inputs;
 mod journal;
 mod logs;
@@ -22,17 +26,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deskgrid_docker::{Engine, EngineError, EngineState, OurContainer};
+use deskgrid_docker::{Engine, EngineError, EngineState, ImageProblem, OurContainer};
+use deskgrid_fault::{Point, point};
 use deskgrid_job::phase::Ending;
 use deskgrid_job::queue::{Allotment, RunEnd};
 use deskgrid_job::{
-    BlobHash, Caller, Course, Definition, Failure, FailureCode, FilePath, JobId, QueueName, RunResult,
-    WorkerId,
+    BlobHash, Caller, Course, Definition, Failure, FailureCode, FilePath, JobId, LogLine, QueueName,
+    RunResult, Time, WorkerId,
 };
-use deskgrid_store::{Change, Store};
+use deskgrid_store::Store;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
+pub(crate) use build::Builds;
 pub(crate) use container::{ID_LABEL, RUN_LABEL};
 
 use crate::disk::{self, DiskTrouble};
@@ -40,6 +46,7 @@ use crate::fetch::Fetcher;
 use crate::lists::Lists;
 use crate::live::{Board, Pulse};
 use crate::room::Writers;
+use crate::sites::Permits;
 use crate::{Limits, SiteRulesByCaller};
 
 /// An engine that was found gone and is not known to be after this long is there still.
@@ -53,6 +60,9 @@ pub(crate) struct Kit {
     pub(crate) cache: crate::cache::Control,
     pub(crate) fetcher: Fetcher,
     pub(crate) writers: Writers,
+    pub(crate) contexts: deskgrid_contexts::Downloads,
+    /// The builds in progress.
+    pub(crate) builds: build::Builds,
     pub(crate) worker: WorkerId,
     pub(crate) base_url: watch::Receiver<String>,
     pub(crate) read_definition: fn(&str) -> Result<Definition, String>,
@@ -74,8 +84,8 @@ pub(crate) struct Report {
     pub(crate) inputs: BTreeMap<FilePath, BlobHash>,
     /// Its stages and what it used.
     pub(crate) course: Course,
-    /// What is noted of its image.
-    pub(crate) image: Option<Change>,
+    /// The name of the image that it had.
+    pub(crate) image: Option<String>,
 }
 
 /// Where a run begins.
@@ -84,13 +94,13 @@ pub(crate) enum Beginning {
     Fresh,
     /// With a container of an earlier life of this program.
     TakeOver(OurContainer),
-    /// An earlier life left no container behind.
+    /// An earlier life left no container behind, or it is gone.
     NothingLeft,
 }
 
 /// Why a run does not go on.
-#[derive(Debug)]
-enum Interruption {
+#[derive(Clone, Debug)]
+pub(crate) enum Interruption {
     /// Nobody wants it any more.
     Stopped,
     /// The engine went away.
@@ -99,6 +109,8 @@ enum Interruption {
     TakenDown,
     /// The container vanished.
     ContainerLost,
+    /// An earlier life of this program ended before the container was started.
+    NotBegun,
     /// There will be no container result.
     Failed(Failure),
 }
@@ -113,10 +125,26 @@ impl From<EngineError> for Interruption {
             }
             _ if error.is_engine_lost() => return Self::EngineLost,
             EngineError::CannotStart { .. } => FailureCode::CannotStart,
-            EngineError::Image { .. } => FailureCode::ImageUnavailable,
+            EngineError::Image { problem, .. } => image_failure(*problem),
+            EngineError::BuildFailed { .. } => FailureCode::BuildFailed,
+            EngineError::NoSpace { .. } => FailureCode::EngineNoSpace,
             _ => FailureCode::EngineRefused,
         };
         Self::Failed(Failure::new(code, error.to_string()))
+    }
+}
+
+fn image_failure(problem: ImageProblem) -> FailureCode {
+    match problem {
+        ImageProblem::BadName => FailureCode::BadDefinition,
+        ImageProblem::NotFound => FailureCode::ImageNotFound,
+        ImageProblem::NoAccess => FailureCode::ImageNoAccess,
+        ImageProblem::WrongPlatform => FailureCode::ImageWrongPlatform,
+        ImageProblem::Unreachable => FailureCode::RegistryUnreachable,
+        ImageProblem::NoSpace => FailureCode::EngineNoSpace,
+        ImageProblem::Untrusted | ImageProblem::RateLimited | ImageProblem::Other => {
+            FailureCode::ImageUnavailable
+        }
     }
 }
 
@@ -124,6 +152,12 @@ impl From<Failure> for Interruption {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }
+}
+
+/// A line of a log that is of this moment.
+fn line(text: String, is_stderr: bool) -> LogLine {
+    let text = if text.ends_with('\n') { text } else { format!("{text}\n") };
+    LogLine { text, time: Time::now(), is_stderr }
 }
 
 /// Our own disk refused.
@@ -153,8 +187,9 @@ impl Run {
         let outcome = match beginning {
             Beginning::Fresh => course.start_afresh().await,
             Beginning::TakeOver(container) => course.take_over(container).await,
-            Beginning::NothingLeft => Err(Interruption::ContainerLost),
+            Beginning::NothingLeft => course.look_back().await,
         };
+        let outcome = outcome.map_err(|interruption| course.explain(interruption));
         if matches!(outcome, Err(Interruption::EngineLost | Interruption::TakenDown)) {
             self.until_loss_is_known().await;
         }
@@ -171,17 +206,24 @@ impl Run {
             result,
             inputs,
             course: course_of_run,
-            image: course.image_used(),
+            image: course.image(),
         };
         // From the report on the job is over, and the program may be about to stop: it can wait for this.
         let _clearing = self.kit.clearing.token();
         // Without an owner there is nobody to report to: the program is stopping.
         let _ = self.kit.reports.send(report).await;
+        point(Point::EndReported);
         course.clear_up().await;
+        point(Point::RunCleared);
     }
 
     fn engine(&self) -> Result<Engine, Interruption> {
         self.kit.engine.borrow().ready().cloned().ok_or(Interruption::EngineLost)
+    }
+
+    /// What it may do, by the rules of this moment.
+    fn permits(&self) -> Permits {
+        Permits::of(&self.callers, &self.kit.site_rules.borrow())
     }
 
     /// A call finds the engine gone a moment before everyone knows. A run that was reported lost within this moment
@@ -223,5 +265,6 @@ fn ending(outcome: Result<RunResult, Interruption>) -> (RunEnd, RunResult) {
             | Interruption::TakenDown
             | Interruption::ContainerLost,
         ) => (RunEnd::Lost, RunResult::default()),
+        Err(Interruption::NotBegun) => (RunEnd::NotBegun, RunResult::default()),
     }
 }

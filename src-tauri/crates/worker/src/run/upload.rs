@@ -31,15 +31,7 @@ pub(super) struct Shipment {
 impl Shipment {
     /// Packs the archive on a blocking thread while the returned stream is read. Dropping the stream ends the packing.
     pub(super) fn pack(self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
-        let (sender, mut receiver) = mpsc::channel(PIECES);
-        tokio::task::spawn_blocking(move || {
-            let mut pieces = io::BufWriter::with_capacity(PIECE, Pieces(sender));
-            if let Err(error) = self.write(&mut pieces) {
-                // Breaks the upload off; where that is what broke the packing, nobody listens any more.
-                let _ = pieces.get_ref().0.blocking_send(Err(error));
-            }
-        });
-        futures_util::stream::poll_fn(move |context| receiver.poll_recv(context))
+        stream(move |out| self.write(out))
     }
 
     fn write(self, out: &mut impl io::Write) -> io::Result<()> {
@@ -71,6 +63,21 @@ impl Shipment {
     }
 }
 
+/// What `write` writes, on a blocking thread while the stream is read. Dropping the stream ends the writing.
+pub(super) fn stream(
+    write: impl FnOnce(&mut io::BufWriter<Pieces>) -> io::Result<()> + Send + 'static,
+) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+    let (sender, mut receiver) = mpsc::channel(PIECES);
+    tokio::task::spawn_blocking(move || {
+        let mut pieces = io::BufWriter::with_capacity(PIECE, Pieces(sender));
+        if let Err(error) = write(&mut pieces).and_then(|()| io::Write::flush(&mut pieces)) {
+            // Breaks the upload off; where that is what broke the packing, nobody listens any more.
+            let _ = pieces.get_ref().0.blocking_send(Err(error));
+        }
+    });
+    futures_util::stream::poll_fn(move |context| receiver.poll_recv(context))
+}
+
 fn append_folder(archive: &mut tar::Builder<impl io::Write>, place: &str) -> io::Result<()> {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Directory);
@@ -92,7 +99,7 @@ fn append_file(
 }
 
 /// Hands what is written to it to a stream.
-struct Pieces(mpsc::Sender<io::Result<Bytes>>);
+pub(super) struct Pieces(mpsc::Sender<io::Result<Bytes>>);
 
 impl io::Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

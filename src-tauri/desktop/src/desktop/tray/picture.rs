@@ -20,6 +20,7 @@ macro_rules! drawn {
 }
 
 /// The pictures with a number on them, from 1 on; the last one stands for all higher ones.
+#[cfg_attr(target_os = "macos", allow(dead_code, reason = "the number stands beside the icon there"))]
 const BUSY: [[&[u8]; 2]; 10] = [
     drawn!("busy-1"),
     drawn!("busy-2"),
@@ -34,6 +35,7 @@ const BUSY: [[&[u8]; 2]; 10] = [
 ];
 
 /// The picture in each size, the smallest first.
+#[cfg_attr(target_os = "macos", allow(dead_code, reason = "there it is a shape"))]
 pub(super) fn pictures(icon: Icon) -> Vec<Picture> {
     let files = match icon {
         Icon::Idle => drawn!("idle"),

@@ -13,7 +13,7 @@ use tray_icon::menu::{CheckMenuItem, IsMenuItem, Menu, MenuEvent, MenuItem, Pred
 use tray_icon::{MouseButton, MouseButtonState, TrayIcon, TrayIconBuilder, TrayIconEvent};
 
 use super::picture::Picture;
-use super::{TrayEnd, TrayPort, ends};
+use super::{TrayPort, ends};
 use crate::click::Click;
 use crate::text;
 use crate::view::{Entry, Icon, View};

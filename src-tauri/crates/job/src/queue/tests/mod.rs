@@ -297,6 +297,17 @@ fn the_late_result_of_a_cancelled_run_is_not_taken_for_the_new_one() {
 }
 
 #[test]
+fn a_job_that_was_caught_before_it_began_runs_again_as_often_as_that_happens() {
+    let mut queue = open_queue(1);
+    queue.apply(submit("a", "_"), Time(1));
+    for run in 1..=MOST_LOSSES * 2 {
+        let end = Event::Ended { id: id("a"), run, end: RunEnd::NotBegun };
+        assert_eq!(started(&queue.apply(end, Time(2))), ["a"]);
+    }
+    assert_eq!(queue.job(&id("a")).unwrap().losses, 0);
+}
+
+#[test]
 fn a_lost_job_runs_again_before_later_ones_and_fails_in_the_end() {
     let mut queue = open_queue(1);
     queue.apply(submit("a", "_"), Time(1));

@@ -197,3 +197,6 @@ fn leave_out_links(tree: &mut Tree, remarks: &mut Remarks) -> Result<(), Context
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+//! A damaged database is set aside, and a new one made from the record files, and from the rows of the damaged one
+//! that still read.
+//!
+//! The new one is complete before the damaged one is moved, so that a crash at any moment leaves one of them.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use deskgrid_job::{JobId, Time};
+use rusqlite::config::DbConfig;
+use rusqlite::types::Value as Cell;
+use rusqlite::{Connection, OpenFlags, params_from_iter};
+
+use super::record_file::{JobRecord, JobTables};
+use super::{job_row, schema};
+use crate::error::{StoreError, failed};
+use crate::folder::Folder;
+use crate::holdings::files_below;
+use crate::platform;
+
+/// What was done about a damaged database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Where the damaged one is now.
+    pub aside: PathBuf,
+    /// Jobs that the new one knows.
+    pub jobs: u64,
+    /// What was wrong, in the words of the database program.
+    pub why: String,
+}
+
+/// Puts a new database into the place of the damaged one.
+pub(super) fn rebuild(folder: &Folder, why: String) -> Result<Rebuilt, StoreError> {
+    let fresh = folder.rebuilt_database();
+    remove(&fresh)?;
+    let jobs = fill(folder, &fresh)?;
+    let aside = set_aside(folder)?;
+    put_in_place(folder)?;
+    Ok(Rebuilt { aside, jobs, why })
+}
+
+/// Ends what a crash broke off: a new database that is complete takes its place, another goes.
+pub(super) fn go_on(folder: &Folder) -> Result<(), StoreError> {
+    let fresh = folder.rebuilt_database();
+    match (fresh.exists(), folder.database().exists()) {
+        (false, _) => Ok(()),
+        (true, true) => remove(&fresh),
+        (true, false) => put_in_place(folder),
+    }
+}
+
+fn put_in_place(folder: &Folder) -> Result<(), StoreError> {
+    let (fresh, place) = (folder.rebuilt_database(), folder.database());
+    let moved = fs::rename(&fresh, &place).and_then(|()| platform::sync_folder(folder.root()));
+    moved.map_err(failed("put into place", &place))
+}
+
+/// A database file and what lies beside it.
+fn parts(database: &Path) -> [PathBuf; 3] {
+    ["", "-wal", "-shm"].map(|end| {
+        let mut name = database.as_os_str().to_owned();
+        name.push(end);
+        name.into()
+    })
+}
+
+fn remove(database: &Path) -> Result<(), StoreError> {
+    for part in parts(database) {
+        if part.exists() {
+            fs::remove_file(&part).map_err(failed("remove", &part))?;
+        }
+    }
+    Ok(())
+}
+
+/// Moves the damaged database into the folder of damaged things, under the present time.
+fn set_aside(folder: &Folder) -> Result<PathBuf, StoreError> {
+    let damaged = folder.damaged();
+    platform::create_private_folder(&damaged).map_err(failed("create", &damaged))?;
+    let mut now = Time::now();
+    let aside = loop {
+        let aside = damaged.join(format!("deskgrid-{}.sqlite3", utc(now)));
+        if !aside.exists() {
+            break aside;
+        }
+        now = now.plus(std::time::Duration::from_secs(1));
+    };
+    for (part, place) in parts(&folder.database()).iter().zip(parts(&aside)).rev() {
+        if part.exists() {
+            fs::rename(part, &place).map_err(failed("set aside", part))?;
+        }
+    }
+    Ok(aside)
+}
+
+/// A time as a part of a file name, in UTC: `2026-11-27T09-30-00Z`.
+fn utc(time: Time) -> String {
+    let (days, seconds) = (time.0 / 86_400_000, time.0 / 1000 % 86_400);
+    // Days are counted from 1 March of the year 0, so that leap days come last in a year (Howard Hinnant's
+    // `civil_from_days`).
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}-{minute:02}-{second:02}Z")
+}
+
+/// Makes the new database and says how many jobs it knows.
+fn fill(folder: &Folder, fresh: &Path) -> Result<u64, StoreError> {
+    drop(platform::private_file().append(true).create(true).open(fresh).map_err(failed("create", fresh))?);
+    let connection = Connection::open(fresh)?;
+    // It is of no use before it is complete, and brought onto the disk then.
+    connection.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")?;
+    let (records, known) = record_files(folder);
+    let salvage = Salvage::open(folder);
+    for (form, step) in schema::STEPS {
+        connection.execute_batch(&format!("BEGIN; {step} PRAGMA user_version = {form}; COMMIT;"))?;
+        for path in records.get(&form).into_iter().flatten() {
+            restore(&connection, path)?;
+        }
+        if let Some(salvage) = salvage.as_ref().filter(|salvage| salvage.form == form) {
+            salvage.pour(&connection, &known)?;
+        }
+    }
+    drop_unreadable(&connection)?;
+    let jobs: i64 = connection.query_row("SELECT count(*) FROM job", [], |row| row.get(0))?;
+    connection.close().map_err(|(_, error)| error)?;
+    fs::File::open(fresh).and_then(|file| file.sync_all()).map_err(failed("bring onto the disk", fresh))?;
+    Ok(super::unsigned(jobs))
+}
+
+/// Erases jobs whose rows read, but make no sense.
+fn drop_unreadable(database: &Connection) -> Result<(), StoreError> {
+    let mut statement = database.prepare("SELECT id FROM job")?;
+    let ids = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    for text in ids {
+        let is_sound = JobId::new(&text).is_ok_and(|id| job_row::find(database, &id).is_ok());
+        if !is_sound {
+            tracing::warn!(job = text, "the record of a job is lost");
+            database.execute("DELETE FROM job WHERE id = ?1", [text])?;
+        }
+    }
+    Ok(())
+}
+
+/// The record files by the form of their tables, and the jobs that they are of.
+fn record_files(folder: &Folder) -> (BTreeMap<u32, Vec<PathBuf>>, HashSet<String>) {
+    let (mut by_form, mut known) = (BTreeMap::<u32, Vec<PathBuf>>::new(), HashSet::new());
+    for file in files_below(&folder.records()) {
+        let path = file.path();
+        let Some(record) = JobRecord::load(&path) else {
+            tracing::warn!(path = %path.display(), "a record of a job does not read back");
+            continue;
+        };
+        known.insert(record.job);
+        by_form.entry(record.form).or_default().push(path);
+    }
+    (by_form, known)
+}
+
+/// Puts one job into the new database, or nothing of it.
+fn restore(to: &Connection, path: &Path) -> Result<(), StoreError> {
+    let Some(record) = JobRecord::load(path) else { return Ok(()) };
+    to.execute_batch("BEGIN")?;
+    match record.restore(to) {
+        Ok(()) => to.execute_batch("COMMIT")?,
+        Err(error) => {
+            tracing::warn!(job = record.job, %error, "a record of a job could not be restored");
+            to.execute_batch("ROLLBACK")?;
+        }
+    }
+    Ok(())
+}
+
+/// The damaged database, as far as it reads.
+struct Salvage {
+    from: Connection,
+    form: u32,
+    tables: Vec<String>,
+    job_tables: HashSet<String>,
+}
+
+impl Salvage {
+    /// None when nothing of it reads.
+    fn open(folder: &Folder) -> Option<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let from = Connection::open_with_flags(folder.database(), flags).ok()?;
+        // It is evidence: what lies beside it is not written into it, and nothing else is either.
+        from.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).ok()?;
+        from.execute_batch("PRAGMA query_only = ON").ok()?;
+        let form = from.pragma_query_value(None, "user_version", |row| row.get(0)).ok()?;
+        let tables = {
+            const SQL: &str = "SELECT name FROM sqlite_schema WHERE type = 'table'";
+            let mut statement = from.prepare(SQL).ok()?;
+            statement.query_map([], |row| row.get(0)).ok()?.filter_map(Result::ok).collect()
+        };
+        let job_tables = JobTables::of(&from).ok()?.names().map(str::to_owned).collect();
+        Some(Self { from, form, tables, job_tables })
+    }
+
+    /// Copies every row that reads, but those of the jobs `known` otherwise.
+    fn pour(&self, to: &Connection, known: &HashSet<String>) -> Result<(), StoreError> {
+        to.execute_batch("BEGIN")?;
+        for table in self.tables.iter().filter(|table| to.table_exists(None, table.as_str()).unwrap_or(false))
+        {
+            let known = self.job_tables.contains(table).then_some(known);
+            // A damaged page ends the reading; from the other end comes what lies behind it.
+            for order in ["ASC", "DESC"] {
+                if self.pour_table(to, table, order, known).is_ok() {
+                    break;
+                }
+            }
+        }
+        Ok(to.execute_batch("COMMIT")?)
+    }
+
+    fn pour_table(
+        &self,
+        to: &Connection,
+        table: &str,
+        order: &str,
+        known: Option<&HashSet<String>>,
+    ) -> Result<(), StoreError> {
+        // By rowid, so that no index is read, where the table has one.
+        let ordered = |key| format!("SELECT * FROM \"{table}\" ORDER BY {key} {order}");
+        let by_row = self.from.prepare(&ordered("rowid"));
+        let mut statement = by_row.or_else(|_| self.from.prepare(&ordered("1")))?;
+        let count = statement.column_count();
+        let key = statement.column_index("job").or_else(|_| statement.column_index("id")).unwrap_or_default();
+        let places = vec!["?"; count].join(", ");
+        let mut insert = to.prepare(&format!("INSERT OR IGNORE INTO \"{table}\" VALUES ({places})"))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let cells = (0..count).map(|number| row.get::<_, Cell>(number)).collect::<Result<Vec<_>, _>>();
+            let Ok(cells) = cells else { continue };
+            let is_known =
+                |job: &Cell| matches!((job, known), (Cell::Text(job), Some(known)) if known.contains(job));
+            if !cells.get(key).is_some_and(is_known) {
+                // A row that the new table refuses is damaged itself.
+                let _ = insert.execute(params_from_iter(cells));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,284 @@
+//! Databases of every released form, and damaged ones, as a person's data folder has them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use deskgrid_job::{BlobHash, BlobKey, FailureCode, JobId, Phase, Reason, Time};
+use rusqlite::Connection;
+
+use super::schema::STEPS;
+use crate::{Change, Store, StoreError};
+
+/// One of each form, with rows in every table. A new step needs one more.
+const FIXTURES: [&str; STEPS.len()] = [
+    include_str!("../../fixtures/form-1.sql"),
+    include_str!("../../fixtures/form-2.sql"),
+    include_str!("../../fixtures/form-3.sql"),
+];
+
+fn id(text: &str) -> JobId {
+    JobId::new(text).unwrap()
+}
+
+struct Case {
+    dir: tempfile::TempDir,
+}
+
+impl Case {
+    fn of(fixture: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let case = Self { dir };
+        Connection::open(case.database()).unwrap().execute_batch(fixture).unwrap();
+        case
+    }
+
+    fn newest() -> Self {
+        Self::of(FIXTURES[STEPS.len() - 1])
+    }
+
+    fn database(&self) -> PathBuf {
+        self.dir.path().join("deskgrid.sqlite3")
+    }
+
+    fn open(&self) -> Store {
+        Store::open(self.dir.path()).unwrap()
+    }
+
+    /// Opens and closes it, which writes second copies of all records.
+    async fn with_copies(self) -> Self {
+        // The copies come before the first commit.
+        self.open().commit(Vec::new()).await.unwrap();
+        self
+    }
+
+    fn damaged(&self) -> Vec<PathBuf> {
+        let listed = fs::read_dir(self.dir.path().join("damaged"));
+        listed.into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
+    }
+}
+
+async fn has_all(store: &Store, form: usize) {
+    let jobs = store.jobs_in_memory(Time(0)).await.unwrap();
+    let names: Vec<_> = jobs.iter().map(|job| (job.id.as_str(), job.phase)).collect();
+    let finished = Phase::Finished;
+    let expected = [
+        ("done", finished(Reason::Success)),
+        ("failed", finished(Reason::Error)),
+        ("waiting", Phase::Queued),
+        ("running", Phase::Running),
+    ];
+    assert_eq!(names, expected, "form {form}");
+    assert_eq!(jobs[0].holds.len() + jobs[2].holds.len(), 2);
+    assert!(store.definition(&id("waiting")).await.unwrap().unwrap().contains("sleep 1"));
+    let done = store.result(&id("done")).await.unwrap().unwrap();
+    assert_eq!((done.exit_code, done.outputs.len()), (Some(0), 1));
+    let failed = store.result(&id("failed")).await.unwrap().unwrap();
+    assert_eq!(failed.failure.unwrap().code, FailureCode::DiskFailed);
+    assert_eq!(store.inputs(&id("done")).await.unwrap(), [("in/a".to_owned(), BlobHash([0xcd; 32]))]);
+    let synopsis = store.synopses(vec![id("done")]).await.unwrap().remove(0);
+    assert_eq!((synopsis.exit_code, synopsis.output_bytes), (Some(0), 5));
+    if form >= 2 {
+        assert_eq!(store.course(&id("done")).await.unwrap().unwrap().stages.len(), 1);
+        assert_eq!(synopsis.image.as_deref(), Some("alpine"));
+        let records = store.cache_records().await.unwrap();
+        assert!(records.pinned.contains(&("result".into(), "done".into())));
+    }
+}
+
+async fn has_what_no_job_has(store: &Store, form: usize) {
+    let name = BlobKey::new("data.csv").unwrap();
+    assert_eq!(store.blobs().resolve(&name).await.unwrap(), Some(BlobHash([0xef; 32])));
+    let calls = store.pending_calls().await.unwrap();
+    assert_eq!((calls.len(), calls[0].id), (1, 7));
+    if form >= 2 {
+        assert_eq!(store.cache_records().await.unwrap().images.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_database_of_every_released_form_opens_with_all_that_it_had() {
+    for (number, fixture) in FIXTURES.iter().enumerate() {
+        let case = Case::of(fixture);
+        for _ in 0..2 {
+            let store = case.open();
+            assert_eq!(store.rebuilt(), None);
+            has_all(&store, number + 1).await;
+            has_what_no_job_has(&store, number + 1).await;
+        }
+    }
+}
+
+#[test]
+fn the_fixtures_have_the_tables_that_the_released_steps_make() {
+    let tables = |sql: &str| {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(sql).unwrap();
+        let mut statement =
+            connection.prepare("SELECT sql FROM sqlite_schema WHERE sql NOT NULL ORDER BY 1").unwrap();
+        let found: Vec<String> =
+            statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        found
+    };
+    for (number, fixture) in FIXTURES.iter().enumerate() {
+        let steps: String = STEPS[..=number].iter().map(|(_, step)| *step).collect();
+        assert_eq!(tables(fixture), tables(&steps), "form {}", number + 1);
+    }
+}
+
+/// A way in which a file comes to harm.
+type Harm = (&'static str, fn(&Path));
+
+fn harms() -> Vec<Harm> {
+    fn flip(path: &Path, range: impl Fn(usize) -> std::ops::Range<usize>) {
+        let mut bytes = fs::read(path).unwrap();
+        let range = range(bytes.len());
+        bytes[range].iter_mut().for_each(|byte| *byte = !*byte);
+        fs::write(path, bytes).unwrap();
+    }
+    vec![
+        ("garbage at the beginning", |path| flip(path, |_| 0..100)),
+        ("a first page of garbage", |path| flip(path, |_| 0..4096)),
+        ("flipped pages in the middle", |path| flip(path, |length| 4096..length)),
+        ("the second half cut off", |path| {
+            let file = fs::File::options().write(true).open(path).unwrap();
+            file.set_len(file.metadata().unwrap().len() / 8192 * 4096 + 17).unwrap();
+        }),
+        ("ten bytes left", |path| fs::write(path, "0123456789").unwrap()),
+        ("a text in its place", |path| fs::write(path, "text ".repeat(10_000)).unwrap()),
+    ]
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_set_aside_and_rebuilt_with_every_job() {
+    for (name, harm) in harms() {
+        let case = Case::newest().with_copies().await;
+        harm(&case.database());
+        let harmed = fs::read(case.database()).unwrap();
+        let store = case.open();
+        let rebuilt = store.rebuilt().unwrap_or_else(|| panic!("{name}"));
+        assert_eq!(rebuilt.jobs, 4, "{name}");
+        has_all(&store, STEPS.len()).await;
+        assert_eq!(fs::read(&rebuilt.aside).unwrap(), harmed, "{name}: it is kept as it was");
+        drop(store);
+        let store = case.open();
+        assert_eq!(store.rebuilt(), None, "{name}: once is enough");
+        has_all(&store, STEPS.len()).await;
+    }
+}
+
+#[tokio::test]
+async fn copies_of_older_forms_are_brought_to_the_present_one() {
+    for (number, fixture) in FIXTURES.iter().enumerate() {
+        let form = number + 1;
+        let case = Case::newest().with_copies().await;
+        // The copies as the program of that form would have written them.
+        let old = Connection::open_in_memory().unwrap();
+        old.execute_batch(fixture).unwrap();
+        let folder = crate::folder::Folder::create(case.dir.path()).unwrap();
+        let tables = super::record_file::JobTables::of(&old).unwrap();
+        for job in ["done", "failed", "waiting", "running"] {
+            tables.read(&old, job).unwrap().unwrap().write(&folder, &id(job)).unwrap();
+        }
+        fs::write(case.database(), "garbage").unwrap();
+        has_all(&case.open(), form).await;
+    }
+}
+
+#[tokio::test]
+async fn without_copies_the_rows_that_still_read_are_saved() {
+    let case = Case::newest();
+    // A page that none of the tables needs to be read but one.
+    let store = case.open();
+    let many =
+        (0..400).map(|number| Change::Name { name: format!("name-{number:04}"), hash: BlobHash([9; 32]) });
+    store.commit(many.collect()).await.unwrap();
+    drop(store);
+    fs::remove_dir_all(case.dir.path().join("records")).unwrap();
+    let connection = Connection::open(case.database()).unwrap();
+    let root: u32 = connection
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'blob_name'", [], |row| row.get(0))
+        .unwrap();
+    drop(connection);
+    let mut bytes = fs::read(case.database()).unwrap();
+    bytes[(root as usize - 1) * 4096..root as usize * 4096].fill(0xff);
+    fs::write(case.database(), bytes).unwrap();
+    let store = case.open();
+    assert_eq!(store.rebuilt().unwrap().jobs, 4);
+    has_all(&store, STEPS.len()).await;
+    assert_eq!(store.pending_calls().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_erased_job_does_not_come_back() {
+    let case = Case::newest().with_copies().await;
+    let store = case.open();
+    store.commit(vec![Change::Erase(id("done"))]).await.unwrap();
+    drop(store);
+    fs::write(case.database(), "garbage").unwrap();
+    let store = case.open();
+    assert_eq!(store.rebuilt().unwrap().jobs, 3);
+    assert_eq!(store.job(&id("done")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_rebuilding_that_a_crash_broke_off_is_ended_or_begun_anew() {
+    // The new one was complete, and the old one moved already.
+    let case = Case::newest().with_copies().await;
+    fs::rename(case.database(), case.dir.path().join("deskgrid.rebuilt.sqlite3")).unwrap();
+    has_all(&case.open(), STEPS.len()).await;
+    // The new one was not complete.
+    fs::write(case.database(), "garbage").unwrap();
+    fs::write(case.dir.path().join("deskgrid.rebuilt.sqlite3"), "half").unwrap();
+    has_all(&case.open(), STEPS.len()).await;
+    assert!(!case.dir.path().join("deskgrid.rebuilt.sqlite3").exists());
+}
+
+#[tokio::test]
+async fn a_copy_that_does_not_read_back_is_passed_over() {
+    let case = Case::newest().with_copies().await;
+    let copies = case.dir.path().join("records");
+    let copy = crate::holdings::files_below(&copies)
+        .find(|file| file.path().to_string_lossy().ends_with("-done.json"));
+    fs::write(copy.unwrap().path(), "{\"form\":3,").unwrap();
+    fs::write(case.database(), "garbage").unwrap();
+    assert_eq!(case.open().rebuilt().unwrap().jobs, 3);
+}
+
+#[tokio::test]
+async fn damage_that_a_reader_meets_is_mended_at_the_next_start() {
+    let case = Case::newest().with_copies().await;
+    let store = case.open();
+    assert!(!store.has_damaged_records());
+    let mut bytes = fs::read(case.database()).unwrap();
+    bytes[100..].fill(0xff);
+    fs::write(case.database(), bytes).unwrap();
+    // A connection of its own that has nothing in memory yet.
+    let error = store.definition(&id("done")).await.unwrap_err();
+    assert!(matches!(error, StoreError::RecordsDamaged { .. }), "{error}");
+    assert!(store.has_damaged_records());
+    drop(store);
+    let store = case.open();
+    assert_eq!(store.rebuilt().unwrap().jobs, 4);
+    assert!(!store.has_damaged_records());
+    assert_eq!(
+        case.damaged().iter().filter(|path| path.extension().is_some_and(|end| end == "sqlite3")).count(),
+        1
+    );
+}
+
+#[test]
+fn a_newer_database_whose_form_is_in_the_log_only_is_left_as_it_is() {
+    let case = Case::newest();
+    let newer = Connection::open(case.database()).unwrap();
+    newer.execute_batch("PRAGMA journal_mode = WAL; PRAGMA user_version = 99;").unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    for part in ["deskgrid.sqlite3", "deskgrid.sqlite3-wal"] {
+        fs::copy(case.dir.path().join(part), copy.path().join(part)).unwrap();
+    }
+    let read =
+        || ["deskgrid.sqlite3", "deskgrid.sqlite3-wal"].map(|part| fs::read(copy.path().join(part)).unwrap());
+    let before = read();
+    let error = Store::open(copy.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
+    assert_eq!(read(), before);
+}

@@ -1,0 +1,66 @@
+//! Has the image of a run in the engine: found there, pulled, or built. What is said meanwhile goes to the build log.
+
+use deskgrid_docker::{Engine, Image, Pace, PullProgress};
+use deskgrid_job::{ImageSource, StageName, Time};
+use deskgrid_store::{Change, Origin};
+use futures_util::future::try_join;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::journal::Journal;
+use super::{Interruption, Run, build, disk, line};
+use crate::lists::{News, Step};
+
+/// What is noted of an image that was there already.
+pub(super) const FOUND: &str = "It was here already";
+
+/// The image of `source`, whatever that takes.
+pub(super) async fn have(run: &Run, engine: &Engine, source: &ImageSource) -> Result<Image, Interruption> {
+    match source {
+        ImageSource::Reference(reference) => pulled(run, engine, reference).await,
+        ImageSource::Build(block) => build::built(run, engine, block).await,
+    }
+}
+
+async fn pulled(run: &Run, engine: &Engine, reference: &str) -> Result<Image, Interruption> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let pull = async {
+        let image = engine.ensure_image(reference, None, move |progress| drop(sender.send(progress))).await;
+        image.map_err(Interruption::from)
+    };
+    let (image, was_pulled) = try_join(pull, tell(run, receiver)).await?;
+    if was_pulled {
+        let brought = Change::ImageBrought(reference.to_owned(), Origin::Pulled, Time::now());
+        run.kit.store.commit(vec![brought]).await.map_err(disk)?;
+    } else {
+        run.pulse.note(StageName::Image, FOUND);
+    }
+    Ok(image)
+}
+
+/// Writes down and tells what the engine says of a pull, and returns whether it said anything: of an image that is
+/// there already it says nothing.
+async fn tell(run: &Run, mut progress: mpsc::UnboundedReceiver<PullProgress>) -> Result<bool, Interruption> {
+    let mut journal = Journal::new(run, Step::Pull);
+    let (mut was_pulled, mut pace) = (false, Pace::default());
+    loop {
+        let due = pace.due();
+        let next = tokio::select! {
+            next = progress.recv() => next,
+            () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                let ripe = pace.ripe(Instant::now()).into_iter();
+                journal.write(ripe.map(|text| line(text, false)).collect()).await?;
+                continue;
+            }
+        };
+        let Some(progress) = next else { break };
+        was_pulled = true;
+        if let Some(text) = pace.take(&progress, Instant::now()) {
+            journal.write(vec![line(text, false)]).await?;
+        }
+        let total = Some(progress.total).filter(|total| *total > 0);
+        run.pulse.progress(StageName::Image, Some(&progress.line), progress.done, total);
+        run.kit.lists.tell(&run.id, &News::Pull(run.id.clone(), progress.into()));
+    }
+    Ok(was_pulled)
+}

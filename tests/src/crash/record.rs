@@ -1,0 +1,223 @@
+//! The client's own record of what was accepted and what was reported, and the promise that it is held against.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::client::Client;
+use super::marks::{self, Marks};
+use super::work::{Kind, Work};
+use crate::sha256;
+
+/// What may befall a job beside its proper end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hardship {
+    /// Only the server dies: every container is taken over, so each job runs exactly once.
+    Server,
+    /// The engine dies as well, and takes containers with it: a job runs again, and after four losses it fails.
+    Engine,
+}
+
+impl Hardship {
+    fn most_runs(self) -> usize {
+        match self {
+            Self::Server => 1,
+            Self::Engine => 4,
+        }
+    }
+}
+
+/// What the client was told of a job.
+#[derive(Clone, Debug)]
+struct Told {
+    work: Work,
+    /// The finished record, and when the client had it.
+    reported: Option<(Value, u64)>,
+    /// Its deletion was acknowledged.
+    is_deleted: bool,
+    /// What a reader had collected of its log, piece by piece, when it was over.
+    followed: Option<[String; 2]>,
+}
+
+/// All that the client was told.
+#[derive(Debug, Default)]
+pub struct Record {
+    jobs: BTreeMap<String, Told>,
+    uploads: BTreeSet<(String, Vec<u8>)>,
+    violations: Vec<String>,
+}
+
+impl Record {
+    /// The server accepted a job.
+    pub fn accepted(&mut self, work: Work) {
+        let told = Told { work, reported: None, is_deleted: false, followed: None };
+        self.jobs.entry(told.work.id.clone()).or_insert(told);
+    }
+
+    /// The server reported a job's end.
+    pub fn reported(&mut self, id: &str, result: Value) {
+        let now = marks::now();
+        let Some(told) = self.jobs.get_mut(id) else { return };
+        match &told.reported {
+            Some((before, _)) if *before != result => {
+                self.violations.push(format!("{id} was reported as {before} and then as {result}"));
+            }
+            Some(_) => {}
+            None => told.reported = Some((result, now)),
+        }
+    }
+
+    /// The server took a job's deletion.
+    pub fn deleted(&mut self, id: &str) {
+        if let Some(told) = self.jobs.get_mut(id) {
+            told.is_deleted = true;
+        }
+    }
+
+    /// A reader followed a job's log to its end and collected these texts of both streams.
+    pub fn followed(&mut self, id: &str, texts: [String; 2]) {
+        if let Some(told) = self.jobs.get_mut(id) {
+            told.followed = Some(texts);
+        }
+    }
+
+    /// The server acknowledged a file under `key`.
+    pub fn uploaded(&mut self, key: &str, bytes: &[u8]) {
+        self.uploads.insert((key.to_owned(), bytes.to_vec()));
+    }
+
+    /// A broken promise.
+    pub fn violated(&mut self, what: String) {
+        self.violations.push(what);
+    }
+
+    /// How many jobs were accepted.
+    pub fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Whether nothing was accepted.
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    /// Holds all that is on record against what the server has now; waits for jobs that go on. Returns the broken
+    /// promises.
+    pub async fn check(mut self, client: &Client, marks: &Marks, hardship: Hardship) -> Vec<String> {
+        for (id, told) in std::mem::take(&mut self.jobs) {
+            for wrong in check_job(client, marks, hardship, &told).await {
+                self.violations.push(format!("{id} ({:?}): {wrong}", told.work.kind));
+            }
+        }
+        for (key, bytes) in &self.uploads {
+            let (status, found) = client.get(&format!("/f/{key}")).await;
+            if (status, &found) != (200, bytes) {
+                self.violations
+                    .push(format!("the file {key} is answered with {status}, {} bytes", found.len()));
+            }
+        }
+        self.violations
+    }
+}
+
+async fn check_job(client: &Client, marks: &Marks, hardship: Hardship, told: &Told) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let work = &told.work;
+    let runs = marks.runs(&work.id);
+    if marks.overlap(&work.id) {
+        wrong.push("it ran twice at the same time".to_owned());
+    }
+    if runs.len() > hardship.most_runs() {
+        wrong.push(format!("it ran {} times: {runs:?}", runs.len()));
+    }
+    if told.is_deleted {
+        if !client.result(&work.id).await.is_null() {
+            wrong.push("it was deleted and has a result".to_owned());
+        }
+        return wrong;
+    }
+    if work.kind == Kind::Cancelled {
+        return wrong;
+    }
+    let Some((reported, at)) = &told.reported else {
+        wrong.push("its end was never reported".to_owned());
+        return wrong;
+    };
+    if let Some((_, begun)) = runs.iter().find(|(_, begun)| begun > at) {
+        wrong.push(format!("it ran again at {begun} after its end was reported at {at}"));
+    }
+    let now = client.result(&work.id).await;
+    if now != *reported {
+        wrong.push(format!("reported was {reported}, now it is {now}"));
+    }
+    wrong.extend(check_end(client, hardship, told, reported, &runs).await);
+    wrong
+}
+
+async fn check_end(
+    client: &Client,
+    hardship: Hardship,
+    told: &Told,
+    reported: &Value,
+    runs: &[(String, u64)],
+) -> Vec<String> {
+    let work = &told.work;
+    let result = &reported["finished"]["result"];
+    let reason = reported["finishedReason"].as_str().unwrap_or_default();
+    if reason == "Error" && hardship == Hardship::Engine && result["error"].is_string() {
+        // Reported as failed with the reason, which is within the promise.
+        return Vec::new();
+    }
+    let mut wrong = Vec::new();
+    if reason != work.reason || result["StatusCode"].as_i64() != work.code {
+        wrong.push(format!("it ended as {reported}"));
+        return wrong;
+    }
+    if work.code.is_some() && runs.is_empty() {
+        wrong.push("it has a result and never ran".to_owned());
+    }
+    let texts = [work.stdout.clone(), work.stderr.clone()];
+    let mut logs = vec![("result", stream_texts(&result["logs"]))];
+    if hardship == Hardship::Server {
+        // A job that runs again has a new log.
+        logs.extend(told.followed.clone().map(|texts| ("followed log", texts)));
+    }
+    for (name, found) in logs {
+        for (text, found) in texts.iter().zip(found) {
+            if let Some(difference) = text.as_ref().and_then(|text| difference(text, &found)) {
+                wrong.push(format!("the {name}, {difference}"));
+            }
+        }
+    }
+    let outputs = result["outputs"].as_object().cloned().unwrap_or_default();
+    if !outputs.keys().eq(work.outputs.keys()) {
+        wrong.push(format!("the outputs are {:?}", outputs.keys()));
+    }
+    for (path, bytes) in &work.outputs {
+        let (status, found) = client.get(&format!("/j/{}/outputs/{path}", work.id)).await;
+        if (status, &found) != (200, bytes)
+            || outputs.get(path).is_none_or(|file| file["hash"] != sha256(bytes))
+        {
+            wrong.push(format!("the output {path} is answered with {status}, {} bytes", found.len()));
+        }
+    }
+    wrong
+}
+
+/// Where two texts part, and what follows there.
+fn difference(expected: &str, found: &str) -> Option<String> {
+    let same = expected.bytes().zip(found.bytes()).take_while(|(one, other)| one == other).count();
+    let rest =
+        |text: &str| String::from_utf8_lossy(&text.as_bytes()[same..]).chars().take(60).collect::<String>();
+    (expected != found)
+        .then(|| format!("from byte {same} on: {:?} instead of {:?}", rest(found), rest(expected)))
+}
+
+/// The texts of output and errors among lines of a log.
+pub fn stream_texts(lines: &Value) -> [String; 2] {
+    let mut texts = [String::new(), String::new()];
+    for line in lines.as_array().into_iter().flatten() {
+        texts[usize::from(line[2] == true)].push_str(line[0].as_str().unwrap_or_default());
+    }
+    texts
+}

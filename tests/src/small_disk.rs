@@ -1,0 +1,110 @@
+//! A real file system of a test's own, small enough to run full.
+
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::server::{Deskgrid, Options};
+use crate::user::is_root;
+
+/// Megabytes of it.
+const SIZE: u64 = 200;
+
+/// A server whose data folder is such a file system. The disk goes before the server does.
+pub struct OnSmallDisk {
+    /// The disk.
+    pub disk: SmallDisk,
+    /// The server.
+    pub server: Deskgrid,
+}
+
+impl OnSmallDisk {
+    /// Starts a server with further arguments of `deskgrid serve`.
+    pub async fn start(args: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let disk = SmallDisk::mount(&folder.path().join("data"));
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let server = Deskgrid::start_over(folder, Options { args, ..Options::default() }).await;
+        Self { disk, server }
+    }
+}
+
+/// A mounted file system of 200 MB.
+pub struct SmallDisk {
+    path: PathBuf,
+}
+
+impl SmallDisk {
+    /// Mounts one at `path`.
+    ///
+    /// # Panics
+    /// When the tests may not mount anything: run them as root, or with sudo that asks for no password.
+    pub fn mount(path: &Path) -> Self {
+        std::fs::create_dir_all(path).expect("a folder");
+        let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(path).expect("a folder"));
+        let options = format!("size={SIZE}m,mode=0700,uid={owner}");
+        as_root(&["mount", "-t", "tmpfs", "-o", &options, "deskgrid-test", &path.to_string_lossy()]);
+        Self { path: path.to_owned() }
+    }
+
+    /// Bytes that can still be written.
+    pub fn free(&self) -> u64 {
+        let told =
+            Command::new("stat").args(["-f", "-c", "%a %S"]).arg(&self.path).output().expect("stat runs");
+        let told = String::from_utf8(told.stdout).expect("UTF-8");
+        let numbers: Vec<u64> = told.split_whitespace().map(|word| word.parse().expect("a number")).collect();
+        numbers[0] * numbers[1]
+    }
+
+    /// Writes a file of another program, until so many bytes are left.
+    pub fn fill_but(&self, left: u64) {
+        let mut file =
+            std::fs::File::options().create(true).append(true).open(self.filler()).expect("a file");
+        let piece = vec![0x55; 64 * 1024];
+        loop {
+            let excess = self.free().saturating_sub(left);
+            let count = usize::try_from(excess).unwrap_or(usize::MAX).min(piece.len());
+            match file.write(&piece[..count]) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::StorageFull => return,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    /// Removes that file again.
+    pub fn make_room(&self) {
+        std::fs::remove_file(self.filler()).expect("it was there");
+    }
+
+    /// Lets nobody write any more, or anyone again.
+    pub fn set_read_only(&self, on: bool) {
+        let options = format!("remount,{}", if on { "ro" } else { "rw" });
+        as_root(&["mount", "-o", &options, &self.path.to_string_lossy()]);
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.path.join("filler")
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // At once, whoever still uses it.
+        as_root(&["umount", "--lazy", &self.path.to_string_lossy()]);
+    }
+}
+
+fn as_root(words: &[&str]) {
+    let sudo: &[&str] = if is_root() { &[] } else { &["sudo", "--non-interactive"] };
+    let words: Vec<_> = sudo.iter().chain(words).collect();
+    let done = Command::new(words[0]).args(&words[1..]).output();
+    let done = done.unwrap_or_else(|error| panic!("{words:?}: {error}"));
+    assert!(
+        done.status.success(),
+        "This test mounts a small disk, for which it has to be root or to have sudo without a password; {words:?} \
+         said: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+}
