@@ -22,8 +22,8 @@ const STOP_TIMEOUT: Duration = Duration::from_millis(1500);
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(200);
 /// The most threads that answer requests. Copying bytes keeps few of them busy, and each costs memory.
 const MOST_WORKERS: usize = 4;
-/// The most threads that wait for the disk at the same time. Each upload keeps one until it is over, and slow
-/// uploads must not take the last one; threads exist only while there is work.
+/// The most threads that wait for the disk at the same time. None waits for a client; they exist only while there is
+/// work.
 const MOST_BLOCKING: usize = 512;
 /// Threads that waited for the disk leave soon, so that an idle server is small.
 const BLOCKING_KEEP_ALIVE: Duration = Duration::from_secs(2);

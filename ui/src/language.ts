@@ -7,3 +7,5 @@ try {
   Object.defineProperty(navigator, "language", { value: "en", configurable: true });
   Object.defineProperty(navigator, "languages", { value: ["en"], configurable: true });
 }
+
+export {};

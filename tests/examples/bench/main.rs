@@ -15,6 +15,7 @@ mod files;
 mod hashing;
 mod latency;
 mod lines;
+mod load;
 mod memory;
 mod page;
 mod plain_http;
@@ -59,6 +60,7 @@ enum Theme {
     Lines,
     Queue,
     Builds,
+    Load,
     Desktop,
     Takeover,
 }
@@ -84,6 +86,9 @@ pub(crate) struct Scale {
     pub(crate) queued: usize,
     /// Jobs that run when the server is killed.
     pub(crate) taken_over: usize,
+    /// Pages that listen, and uploads at once, under load.
+    pub(crate) sockets: usize,
+    pub(crate) uploads: usize,
 }
 
 const FULL: Scale = Scale {
@@ -96,6 +101,8 @@ const FULL: Scale = Scale {
     lines: 200_000,
     queued: 10_000,
     taken_over: 50,
+    sockets: 200,
+    uploads: 1000,
 };
 
 const QUICK: Scale = Scale {
@@ -108,6 +115,8 @@ const QUICK: Scale = Scale {
     lines: 5_000,
     queued: 200,
     taken_over: 4,
+    sockets: 20,
+    uploads: 50,
 };
 
 /// What the themes share.
@@ -175,6 +184,7 @@ async fn measure(theme: Theme, bench: &mut Bench) -> Vec<Row> {
         Theme::Queue => queue::measure(bench).await,
         Theme::Builds => builds::measure(bench).await,
         Theme::Takeover => in_place(takeover::measure(bench)),
+        Theme::Load => load::measure(bench).await,
         Theme::Desktop => in_place(desktop::measure(bench.scale)),
     }
 }

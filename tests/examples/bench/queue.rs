@@ -24,7 +24,7 @@ const LIST: &str = "GET /q/local once";
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// What one page received until it knew all jobs.
-struct Received {
+pub(crate) struct Received {
     bytes: usize,
     frames: usize,
     at: Instant,
@@ -65,7 +65,7 @@ async fn list(server: &Deskgrid, jobs: usize) -> Listed {
 }
 
 /// Submits all jobs by one of the pages; returns when that began, and what each page received.
-async fn fill(server: &Deskgrid, jobs: usize) -> (Instant, Vec<Received>) {
+pub(crate) async fn fill(server: &Deskgrid, jobs: usize) -> (Instant, Vec<Received>) {
     let sockets = future::join_all((0..PAGES).map(|_| connect(server))).await;
     let (mut sinks, streams): (Vec<_>, Vec<_>) =
         sockets.into_iter().map(futures_util::StreamExt::split).unzip();
@@ -105,7 +105,7 @@ async fn row_of_late_page(server: &Deskgrid, jobs: usize, list: &Listed) -> Row 
     row.aim_bytes(received.bytes as f64, MOST_BYTES)
 }
 
-async fn connect(server: &Deskgrid) -> Socket {
+pub(crate) async fn connect(server: &Deskgrid) -> Socket {
     let url = server.url("/q/local/client").replacen("http", "ws", 1);
     connect_async(url).await.expect("the socket opens").0
 }

@@ -20,6 +20,11 @@ impl Samples {
         self.at(95)
     }
 
+    /// 99 of 100 measurements took at most this long.
+    pub(crate) fn p99(&self) -> Duration {
+        self.at(99)
+    }
+
     pub(crate) fn total(&self) -> Duration {
         self.0.iter().sum()
     }

@@ -23,6 +23,7 @@ mod hardening;
 mod images;
 mod inputs;
 mod integrity;
+mod load;
 mod logs;
 mod main_job;
 mod minute;

@@ -74,6 +74,7 @@ export const frame = {
     "records-damaged": "The job records are damaged",
     "files-damaged": "Stored files were damaged",
   } as Record<string, string | undefined>,
+  otherNotice: "Something needs your attention",
 
   offline: {
     short: "Deskgrid does not answer.",

@@ -7,6 +7,7 @@ mod guesses;
 mod head;
 mod quota;
 mod steady;
+mod turns;
 
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::peer::{Peer, Remote};
 pub(crate) use guesses::Guesses;
 pub(crate) use quota::Quota;
 pub(crate) use steady::is_stall;
+pub(crate) use turns::Turns;
 
 /// Header fields of one request.
 pub(crate) const MOST_HEADERS: usize = 100;
@@ -73,6 +75,8 @@ pub(crate) const BODY_SILENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Bounds {
     /// Bytes stored by uploads.
     pub(crate) uploads: Quota,
+    /// Whose upload is read.
+    pub(crate) turns: Turns,
     /// Files that strangers asked for in vain.
     pub(crate) guesses: Guesses,
 }

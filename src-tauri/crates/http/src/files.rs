@@ -11,7 +11,6 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use deskgrid_job::BlobKey;
-use futures_util::StreamExt as _;
 use serde_json::json;
 
 use crate::Site;
@@ -41,7 +40,9 @@ async fn receive(
     };
     let mut incoming = blobs.receive(expected);
     let mut pieces = body.into_data_stream();
-    while let Some(piece) = pieces.next().await {
+    // Until the bytes are on the disk, which is as much work for it.
+    let mut turn = site.bounds().turns.begin();
+    while let Some(piece) = turn.next(&mut pieces).await {
         let piece = piece.map_err(|error| broken(&error))?;
         allowance.take(piece.len())?;
         incoming.push(piece).await?;

@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::Site;
 use crate::bounds::{LONGEST_ADDRESS, LONGEST_HEAD, MOST_CONNECTIONS, MOST_HEADERS, Patience};
 use crate::connection::Connection;
-use crate::peer::Remote;
+use crate::peer::{Clerk, Remote};
 
 /// How long requests under way may take once the server ends.
 const GRACE: Duration = Duration::from_secs(1);
@@ -53,6 +53,7 @@ pub async fn serve(
         routes: site.router(),
         places: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
         patience: Patience::USUAL,
+        clerk: Clerk::default(),
         open: site.open().clone(),
         ending: site.ending().clone(),
     };
@@ -75,6 +76,7 @@ struct Hall {
     /// For all connections of all doors.
     places: Arc<Semaphore>,
     patience: Patience,
+    clerk: Clerk,
     open: TaskTracker,
     ending: CancellationToken,
 }
@@ -108,8 +110,8 @@ impl Hall {
         // Small answers are to leave at once; a system that refuses this is only slower.
         let _ = stream.set_nodelay(true);
         let Ok(own_end) = stream.local_addr() else { return };
-        let Self { routes, patience, open, ending, .. } = self;
-        let guest = Guest::new(routes, Came::From(Remote::new(client, own_end)));
+        let Self { routes, patience, clerk, open, ending, .. } = self;
+        let guest = Guest::new(routes, Came::From(Remote::new(client, own_end, clerk)));
         let stream = Connection::new(stream, place, open, ending.clone());
         converse(stream, guest, patience, &ending).await;
     }
@@ -223,6 +225,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let hall = Hall {
+            clerk: Clerk::default(),
             routes: Router::new().route("/", get(async || "here")),
             places: Arc::new(Semaphore::new(places)),
             patience: Patience { first_head, next_head },

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::ControlFlow;
 
 const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 /// The state of a socket that listens.
@@ -19,20 +20,25 @@ pub(crate) struct Socket {
     pub(crate) inode: u64,
 }
 
-/// The first socket that `is_it`. This blocks for about a millisecond.
-pub(crate) fn find(is_it: impl Fn(&Socket) -> bool) -> io::Result<Option<Socket>> {
+/// Shows each socket to `see`, until that has seen enough. This blocks for about a microsecond a socket. One of a moment
+/// ago may be passed over when many others come and go meanwhile.
+pub(crate) fn look(mut see: impl FnMut(Socket) -> ControlFlow<()>) -> io::Result<()> {
     let mut readable = 0;
+    let mut line = String::new();
     for table in TABLES {
         let Ok(file) = File::open(table) else { continue };
         readable += 1;
-        for line in BufReader::new(file).lines().skip(1) {
-            let socket = Socket::read(&line?).filter(&is_it);
-            if socket.is_some() {
-                return Ok(socket);
+        let mut lines = BufReader::new(file);
+        while lines.read_line(&mut line)? > 0 {
+            if let Some(socket) = Socket::read(&line)
+                && see(socket).is_break()
+            {
+                return Ok(());
             }
+            line.clear();
         }
     }
-    if readable == 0 { Err(io::ErrorKind::NotFound.into()) } else { Ok(None) }
+    if readable == 0 { Err(io::ErrorKind::NotFound.into()) } else { Ok(()) }
 }
 
 /// An IPv4 address in IPv6 form as what it is, without what an address is besides IP and port.

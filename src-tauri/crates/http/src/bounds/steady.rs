@@ -1,4 +1,4 @@
-//! Bodies whose bytes must keep coming: a client that sends one now and then holds a place and a thread.
+//! Bodies whose bytes must keep coming: a client that sends one now and then holds a place.
 
 use std::error::Error;
 use std::time::Duration;

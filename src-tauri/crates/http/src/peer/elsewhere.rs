@@ -1,10 +1,8 @@
 //! Systems where no safe and kept library tells whose a socket is: macOS and Windows. Whoever asks must do without.
 
-use std::net::SocketAddr;
+use super::{Ends, Peer};
 
-use super::Peer;
-
-/// Whose program holds the end `client` of the connection to `server`: not known.
-pub(super) fn peer(_client: SocketAddr, _server: SocketAddr) -> Peer {
-    Peer::Unknown
+/// Whose programs hold the ends `client` of these connections: not known.
+pub(super) fn peers(ends: &[Ends]) -> Vec<Peer> {
+    vec![Peer::Unknown; ends.len()]
 }

@@ -1,28 +1,57 @@
 //! Linux: the kernel lists all sockets with their owners.
 
+use std::collections::{HashMap, HashSet};
+use std::io;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 
-use super::Peer;
+use super::{Ends, Peer};
 use crate::socket_table::{self, Socket, plain};
 
 /// The administrator.
 const ROOT: u32 = 0;
 
-/// Whose program holds the end `client` of the connection to `server`. This blocks for about a millisecond.
-pub(super) fn peer(client: SocketAddr, server: SocketAddr) -> Peer {
+/// Whose programs hold the ends `client` of these connections, in their order. One look at the kernel's list does for
+/// all of them; who is not found is looked for once more, since a list that changes is read with gaps.
+pub(super) fn peers(ends: &[Ends]) -> Vec<Peer> {
+    let mut found = HashMap::new();
     // A client on another computer has no socket here.
-    if !is_here(client) {
-        return Peer::Unknown;
-    }
-    let (client, server) = (plain(client), plain(server));
-    // A client may use an IPv6 socket to reach an IPv4 address, so both tables may have it.
-    match socket_table::find(|socket| socket.local == client && socket.remote == server) {
-        Ok(socket) => judge(socket.as_ref(), rustix::process::geteuid().as_raw()),
-        Err(error) => {
+    let mut missing: HashSet<_> = ends.iter().filter(|ends| is_here(ends.client)).map(plain_ends).collect();
+    let wanted = missing.clone();
+    for _ in 0..2 {
+        if let Err(error) = find(&mut missing, &mut found) {
             tracing::debug!(%error, "the system does not tell whose connections are");
-            Peer::Unknown
+            return vec![Peer::Unknown; ends.len()];
         }
     }
+    let own = rustix::process::geteuid().as_raw();
+    let judged = |ends: &Ends| match plain_ends(ends) {
+        ends if wanted.contains(&ends) => judge(found.get(&ends), own),
+        _ => Peer::Unknown,
+    };
+    ends.iter().map(judged).collect()
+}
+
+/// Moves those that are there from `missing` to `found`.
+fn find(
+    missing: &mut HashSet<(SocketAddr, SocketAddr)>,
+    found: &mut HashMap<(SocketAddr, SocketAddr), Socket>,
+) -> io::Result<()> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    // A client may use an IPv6 socket to reach an IPv4 address, so both tables may have it.
+    socket_table::look(|socket| {
+        let ends = (socket.local, socket.remote);
+        if missing.remove(&ends) {
+            found.insert(ends, socket);
+        }
+        if missing.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
+}
+
+fn plain_ends(ends: &Ends) -> (SocketAddr, SocketAddr) {
+    (plain(ends.client), plain(ends.server))
 }
 
 /// A program that has closed its socket, perhaps right after it sent a request, is not known any more. Whoever wants
@@ -60,6 +89,10 @@ mod tests {
         assert_eq!(judge(None, 1000), Peer::OtherUser);
     }
 
+    fn peer(client: SocketAddr, server: SocketAddr) -> Peer {
+        peers(&[Ends { client, server }])[0]
+    }
+
     fn accepted(listener: &TcpListener) -> (TcpStream, Peer) {
         let (stream, client) = listener.accept().unwrap();
         let peer = peer(client, stream.local_addr().unwrap());
@@ -88,6 +121,23 @@ mod tests {
         let (mut stream, client) = listener.accept().unwrap();
         assert_eq!(stream.read(&mut [0]).unwrap(), 0);
         assert_eq!(peer(client, stream.local_addr().unwrap()), Peer::OtherUser);
+    }
+
+    #[test]
+    fn a_crowd_is_told_apart_one_by_one() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let clients: Vec<_> =
+            (0..50).map(|_| TcpStream::connect(listener.local_addr().unwrap()).unwrap()).collect();
+        let accepted: Vec<_> = clients.iter().map(|_| listener.accept().unwrap()).collect();
+        let mut ends: Vec<_> = accepted
+            .iter()
+            .map(|(stream, client)| Ends { client: *client, server: stream.local_addr().unwrap() })
+            .collect();
+        ends.push(Ends { client: "192.0.2.1:5000".parse().unwrap(), server: ends[0].server });
+        ends.push(Ends { client: "127.0.0.1:1".parse().unwrap(), server: ends[0].server });
+        let mut expected = vec![Peer::SameUser; 50];
+        expected.extend([Peer::Unknown, Peer::OtherUser]);
+        assert_eq!(peers(&ends), expected);
     }
 
     #[test]

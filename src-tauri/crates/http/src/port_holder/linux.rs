@@ -1,14 +1,22 @@
 //! Linux: the kernel tells the number of the socket that listens; the process that has it open has the port.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::{HolderProcess, PortHolder};
 use crate::socket_table;
 
 pub(super) fn look(port: u16) -> PortHolder {
-    let found = socket_table::find(|socket| socket.listens && socket.local.port() == port);
-    let Ok(Some(socket)) = found else { return PortHolder::default() };
+    let mut found = None;
+    let looked = socket_table::look(|socket| {
+        if socket.listens && socket.local.port() == port {
+            found = Some(socket);
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    });
+    let (Ok(()), Some(socket)) = (looked, found) else { return PortHolder::default() };
     PortHolder {
         process: process_of(socket.inode),
         is_of_another_user: socket.user != rustix::process::geteuid().as_raw(),

@@ -1,8 +1,9 @@
-//! One blob that arrives piece by piece, as an upload does. Memory does not grow with its size.
+//! One blob that arrives piece by piece, as an upload does. Memory does not grow with its size, and no thread waits for
+//! a client: however many bring their bytes slowly, the disk stays free for everybody else.
 
 use bytes::Bytes;
 use deskgrid_job::BlobHash;
-use tokio::sync::mpsc;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::draft::{Draft, PIECE};
@@ -11,41 +12,47 @@ use super::{Blobs, Stored};
 use crate::error::StoreError;
 use crate::room::Purpose;
 
-/// Pieces that may wait for the disk: 2 MiB at most.
-const WAITING: usize = 8;
-
-enum Message {
-    Piece(Bytes),
-    End,
-}
+/// While a thread writes, so many bytes are gathered for it; then more wait.
+const GATHERED: usize = 2 * PIECE;
+/// Or so many pieces, each of which costs memory beyond its bytes.
+const MOST_PIECES: usize = 512;
 
 /// A blob that is coming in. Dropping it before [`Incoming::finish`] leaves nothing behind.
 #[derive(Debug)]
 pub struct Incoming {
-    pieces: mpsc::Sender<Message>,
-    /// Hashes and writes; ends by itself when `pieces` is dropped. None once it has been asked how it ended.
-    task: Option<JoinHandle<Result<Stored, StoreError>>>,
+    blobs: Blobs,
+    expected: Option<BlobHash>,
+    gathered: Vec<Bytes>,
+    bytes: usize,
+    writing: Writing,
+}
+
+/// Where the part is that came in before.
+#[derive(Debug)]
+enum Writing {
+    /// Nothing was written yet.
+    NotBegun,
+    /// A thread hashes and writes.
+    Busy(JoinHandle<Result<Draft, StoreError>>),
+    /// It failed, which has been told.
+    Failed,
 }
 
 impl Incoming {
     pub(super) fn start(blobs: Blobs, expected: Option<BlobHash>) -> Self {
-        let (pieces, waiting) = mpsc::channel(WAITING);
-        let task = tokio::task::spawn_blocking(move || take_in(&blobs, expected, waiting));
-        Self { pieces, task: Some(task) }
+        Self { blobs, expected, gathered: Vec::new(), bytes: 0, writing: Writing::NotBegun }
     }
 
     /// Takes the next bytes; waits while the disk is behind.
     ///
     /// # Errors
     /// What stopped the writing, such as [`StoreError::DiskFull`]. Nothing can be pushed after that.
-    pub async fn push(&mut self, mut bytes: Bytes) -> Result<(), StoreError> {
-        while !bytes.is_empty() {
-            let piece = bytes.split_to(bytes.len().min(PIECE));
-            if self.pieces.send(Message::Piece(piece)).await.is_err() {
-                return Err(self.outcome().await.err().unwrap_or(StoreError::Stopped));
-            }
-        }
-        Ok(())
+    pub async fn push(&mut self, bytes: Bytes) -> Result<(), StoreError> {
+        self.bytes += bytes.len();
+        self.gathered.push(bytes);
+        let is_full = self.bytes >= GATHERED || self.gathered.len() >= MOST_PIECES;
+        let is_idle = !matches!(&self.writing, Writing::Busy(task) if !task.is_finished());
+        if is_full || is_idle { self.pass_on().await } else { Ok(()) }
     }
 
     /// Ends the blob. It is in its place and on the disk when this returns.
@@ -54,50 +61,80 @@ impl Incoming {
     /// [`StoreError::HashMismatch`] when the bytes are not the expected ones; nothing is stored then, nor after any
     /// other error.
     pub async fn finish(mut self) -> Result<Stored, StoreError> {
-        // When the task has ended already, its outcome says why.
-        let _ = self.pieces.send(Message::End).await;
-        self.outcome().await
+        let draft = self.written().await?;
+        let (blobs, expected, gathered) =
+            (self.blobs.clone(), self.expected, std::mem::take(&mut self.gathered));
+        let ended =
+            tokio::task::spawn_blocking(move || end(&blobs, expected, write(&blobs, draft, &gathered)?));
+        ended.await.unwrap_or(Err(StoreError::Stopped))
     }
 
-    async fn outcome(&mut self) -> Result<Stored, StoreError> {
-        match self.task.take() {
-            Some(task) => task.await.unwrap_or(Err(StoreError::Stopped)),
-            None => Err(StoreError::Stopped),
+    /// Has what was gathered written, once what came before is.
+    async fn pass_on(&mut self) -> Result<(), StoreError> {
+        let draft = self.written().await?;
+        let (blobs, gathered) = (self.blobs.clone(), std::mem::take(&mut self.gathered));
+        self.bytes = 0;
+        self.writing = Writing::Busy(tokio::task::spawn_blocking(move || write(&blobs, draft, &gathered)));
+        Ok(())
+    }
+
+    /// Waits until all that was passed on is written; none when nothing was.
+    async fn written(&mut self) -> Result<Option<Draft>, StoreError> {
+        match std::mem::replace(&mut self.writing, Writing::Failed) {
+            Writing::NotBegun => Ok(None),
+            Writing::Busy(task) => task.await.unwrap_or(Err(StoreError::Stopped)).map(Some),
+            Writing::Failed => Err(StoreError::Stopped),
         }
     }
 }
 
-fn take_in(
-    blobs: &Blobs,
-    expected: Option<BlobHash>,
-    mut waiting: mpsc::Receiver<Message>,
-) -> Result<Stored, StoreError> {
-    let folder = &blobs.shared.folder;
-    let mut draft = Draft::create(folder, Purpose::Incoming)?;
-    let mut piece = Vec::new();
-    loop {
-        match waiting.blocking_recv() {
-            Some(Message::Piece(bytes)) => {
-                // Small pieces are gathered, large ones go straight through.
-                if piece.len() + bytes.len() > PIECE {
-                    draft.write(&piece)?;
-                    piece.clear();
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        // Removing a large file takes a while, and whoever drops this need not wait for it. The task ends when that is
+        // done; what it does not come to is swept at the next start.
+        if let Writing::Busy(task) = std::mem::replace(&mut self.writing, Writing::Failed)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(async move {
+                if let Ok(Ok(draft)) = task.await {
+                    let _ = tokio::task::spawn_blocking(move || drop(draft)).await;
                 }
-                if bytes.len() >= PIECE { draft.write(&bytes)? } else { piece.extend_from_slice(&bytes) }
-            }
-            Some(Message::End) => break,
-            // The sender is gone without an end: the upload was broken off.
-            None => return Err(StoreError::Stopped),
+            });
         }
     }
-    draft.write(&piece)?;
+}
+
+/// Adds the pieces to the draft, which begins with the first of them.
+fn write(blobs: &Blobs, draft: Option<Draft>, pieces: &[Bytes]) -> Result<Draft, StoreError> {
+    let mut draft = match draft {
+        Some(draft) => draft,
+        None => Draft::create(&blobs.shared.folder, Purpose::Incoming)?,
+    };
+    let mut small = Vec::new();
+    for piece in pieces {
+        // Small pieces are gathered, large ones go straight through.
+        if small.len() + piece.len() > PIECE {
+            draft.write(&small)?;
+            small.clear();
+        }
+        if piece.len() >= PIECE {
+            piece.chunks(PIECE).try_for_each(|part| draft.write(part))?;
+        } else {
+            small.extend_from_slice(piece);
+        }
+    }
+    draft.write(&small)?;
+    Ok(draft)
+}
+
+fn end(blobs: &Blobs, expected: Option<BlobHash>, draft: Draft) -> Result<Stored, StoreError> {
     let finished = draft.finish()?;
     let stored = finished.stored;
     match expected {
         Some(expected) if expected != stored.hash => {
             Err(StoreError::HashMismatch { expected, found: stored.hash })
         }
-        _ => shelve(folder, vec![finished]).map(|()| stored),
+        _ => shelve(&blobs.shared.folder, vec![finished]).map(|()| stored),
     }
 }
 
@@ -156,12 +193,17 @@ mod tests {
     async fn an_upload_that_breaks_off_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let blobs = Store::open(dir.path()).unwrap().blobs();
-        let mut incoming = blobs.receive(None);
-        incoming.push(Bytes::from(vec![1; 3 * PIECE])).await.unwrap();
-        let task = incoming.task.take().unwrap();
-        drop(incoming);
-        assert!(matches!(task.await.unwrap(), Err(StoreError::Stopped)));
-        assert!(incoming_is_empty(&dir));
+        for pieces in 0..5 {
+            let mut incoming = blobs.receive(None);
+            for _ in 0..pieces {
+                incoming.push(Bytes::from(vec![1; PIECE])).await.unwrap();
+            }
+            drop(incoming);
+            // A thread may still be at it, and removes what it wrote when it is done.
+            while !incoming_is_empty(&dir) {
+                tokio::task::yield_now().await;
+            }
+        }
     }
 
     #[tokio::test]
@@ -169,8 +211,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let blobs = Store::open(dir.path()).unwrap().blobs();
         std::fs::remove_dir_all(dir.path().join("incoming")).unwrap();
-        let error = put(&blobs, None, &vec![Bytes::from_static(b"x"); 100]).await.unwrap_err();
-        assert_eq!(error.code(), "disk-failed", "{error}");
+        for count in [1, 5 * MOST_PIECES] {
+            let pieces = vec![Bytes::from_static(b"x"); count];
+            let error = put(&blobs, None, &pieces).await.unwrap_err();
+            assert_eq!(error.code(), "disk-failed", "{error}");
+        }
     }
 
     #[tokio::test]

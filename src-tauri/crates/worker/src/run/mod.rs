@@ -126,7 +126,6 @@ impl From<EngineError> for Interruption {
             _ if error.is_engine_lost() => return Self::EngineLost,
             EngineError::CannotStart { .. } => FailureCode::CannotStart,
             EngineError::Image { problem, .. } => image_failure(*problem),
-            EngineError::NoSpace { .. } => FailureCode::EngineNoSpace,
             EngineError::BuildFailed { .. } => FailureCode::BuildFailed,
             _ => FailureCode::EngineRefused,
         };

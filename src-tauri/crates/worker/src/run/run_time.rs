@@ -68,7 +68,10 @@ impl RunTime {
             return;
         }
         let Some(scratch) = self.scratch.clone() else { return };
-        let noted = tokio::task::spawn_blocking(move || scratch.note(&Note::now(ran).to_string())).await;
+        // It may take a moment until there is a thread for it, and the container runs on.
+        let read_at = self.seen;
+        let write = move || scratch.note(&Note::now(ran + read_at.elapsed()).to_string());
+        let noted = tokio::task::spawn_blocking(write).await;
         match noted {
             Ok(Ok(())) => self.is_noted = true,
             // The next start then goes by the wall clock.
