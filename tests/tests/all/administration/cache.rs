@@ -93,11 +93,19 @@ async fn with_large_output(server: &Deskgrid, megabytes: usize) -> String {
     id
 }
 
-/// Has a job end so long ago, which the stopped server then knows no better.
+/// Has a job end so long ago, and its outputs read never since, which the stopped server then knows no better.
 fn age(server: &Deskgrid, id: &str, hours: u32) {
     let records = rusqlite::Connection::open(server.data().join("deskgrid.sqlite3")).unwrap();
     let sql = "UPDATE job SET changed_at = changed_at - 3600000 * ?1 WHERE id = ?2";
     assert_eq!(records.execute(sql, rusqlite::params![hours, id]).unwrap(), 1);
+    let sql = "SELECT value ->> '$[0]' FROM result, json_each(result.json, '$.outputs') WHERE job = ?1";
+    let mut outputs = records.prepare(sql).unwrap();
+    let then = std::time::SystemTime::now() - std::time::Duration::from_secs(3600) * hours;
+    for hash in outputs.query_map([id], |row| row.get::<_, String>(0)).unwrap() {
+        let hash = hash.unwrap();
+        let file = std::fs::File::open(server.data().join("blobs").join(&hash[..2]).join(&hash)).unwrap();
+        file.set_modified(then).unwrap();
+    }
 }
 
 #[tokio::test]
