@@ -64,6 +64,7 @@ export const frame = {
     changePort: "Change the port",
     engine: "See what to do",
     dismiss: "Understood",
+    notice: "Deskgrid needs your attention",
     move: (share: number) => `Moving the data folder… ${Math.floor(share * 100)} %`,
   },
 
