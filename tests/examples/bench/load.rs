@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::Bench;
 use crate::memory::Resident;
-use crate::queue::{connect, submit};
+use crate::queue::{connect, fill};
 use crate::samples::{Samples, timed};
 use crate::table::{Row, megabytes, speed};
 
@@ -43,8 +43,7 @@ pub(crate) async fn measure(bench: &Bench) -> Vec<Row> {
     // It takes the one CPU, so that all others wait.
     let writer = server.submit(&shell(&writing())).await;
     server.until_said(&writer, "ready").await;
-    submit(&mut connect(&server).await, scale.queued).await;
-    until_listed(&server, scale.queued).await;
+    fill(&server, scale.queued).await;
     let idle_memory = Resident::of(&server).all;
     let calm = asked_while(&server, tokio::time::sleep(calm_time(scale.uploads))).await.0;
     let pages = pages(&server, scale.sockets).await;
@@ -102,12 +101,6 @@ async fn go_on(server: &Deskgrid, writer: &str) {
     }
 }
 
-async fn until_listed(server: &Deskgrid, jobs: usize) {
-    while server.get_json("/q/local").await["data"].as_object().map_or(0, serde_json::Map::len) <= jobs {
-        tokio::time::sleep(BETWEEN).await;
-    }
-}
-
 /// Sockets that read all they are sent and look at none of it.
 async fn pages(server: &Arc<Deskgrid>, count: usize) -> JoinSet<()> {
     let mut pages = JoinSet::new();
@@ -123,9 +116,9 @@ async fn pages(server: &Arc<Deskgrid>, count: usize) -> JoinSet<()> {
 async fn load(server: &Arc<Deskgrid>, writer: &str, uploads: usize) -> (Duration, u64) {
     let files: Vec<_> = (0..uploads).map(|_| file()).collect();
     let before = log_length(server, writer).await;
-    let mut all = JoinSet::new();
+    let (client, mut all) = (client(true), JoinSet::new());
     for (hash, bytes) in files {
-        let request = client().put(server.url(&format!("/f/{hash}"))).body(bytes);
+        let request = client.put(server.url(&format!("/f/{hash}"))).body(bytes);
         all.spawn(async move { request.send().await.expect("an answer").status().as_u16() });
     }
     let (took, statuses) = timed(all.join_all()).await;
@@ -138,9 +131,10 @@ fn file() -> (String, Vec<u8>) {
     (sha256(&bytes), bytes)
 }
 
-/// A client that has no connection yet.
-fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().expect("a client")
+/// A client that keeps connections for later requests, or uses each once.
+fn client(keeps: bool) -> reqwest::Client {
+    let most = if keeps { usize::MAX } else { 0 };
+    reqwest::Client::builder().no_proxy().pool_max_idle_per_host(most).build().expect("a client")
 }
 
 /// Bytes of the log of a job on the disk.
@@ -156,11 +150,10 @@ async fn log_length(server: &Deskgrid, job: &str) -> u64 {
 async fn asked_while<T>(server: &Arc<Deskgrid>, work: impl Future<Output = T>) -> (Asked, T) {
     let is_over = Arc::new(AtomicBool::new(false));
     let ask = |path: &'static str, keeps: bool| {
-        let (server, is_over, client) = (server.clone(), is_over.clone(), client());
+        let (server, is_over, client) = (server.clone(), is_over.clone(), client(keeps));
         tokio::spawn(async move {
             let mut samples = Samples::default();
             while !is_over.load(Ordering::Relaxed) {
-                let client = if keeps { client.clone() } else { self::client() };
                 let (took, status) = timed(answered(&client, server.url(path))).await;
                 assert_eq!(status, 200);
                 samples.push(took);

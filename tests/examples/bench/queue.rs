@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use deskgrid_tests::{Deskgrid, Options, unique};
-use futures_util::stream::SplitStream;
-use futures_util::{Sink, SinkExt as _, StreamExt as _, future};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt as _, StreamExt as _, future};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::Bench;
@@ -24,7 +24,7 @@ const LIST: &str = "GET /q/local once";
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// What one page received until it knew all jobs.
-struct Received {
+pub(crate) struct Received {
     bytes: usize,
     frames: usize,
     at: Instant,
@@ -65,7 +65,7 @@ async fn list(server: &Deskgrid, jobs: usize) -> Listed {
 }
 
 /// Submits all jobs by one of the pages; returns when that began, and what each page received.
-async fn fill(server: &Deskgrid, jobs: usize) -> (Instant, Vec<Received>) {
+pub(crate) async fn fill(server: &Deskgrid, jobs: usize) -> (Instant, Vec<Received>) {
     let sockets = future::join_all((0..PAGES).map(|_| connect(server))).await;
     let (mut sinks, streams): (Vec<_>, Vec<_>) =
         sockets.into_iter().map(futures_util::StreamExt::split).unzip();
@@ -110,7 +110,7 @@ pub(crate) async fn connect(server: &Deskgrid) -> Socket {
     connect_async(url).await.expect("the socket opens").0
 }
 
-pub(crate) async fn submit(sink: &mut (impl Sink<Message, Error = Error> + Unpin), jobs: usize) {
+async fn submit(sink: &mut SplitSink<Socket, Message>, jobs: usize) {
     for _ in 0..jobs {
         // As long as real ids, which are hashes.
         let id = deskgrid_tests::sha256(unique());

@@ -71,6 +71,7 @@ async fn send(
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     let Some(hash) = site.store().blobs().resolve(&key).await? else { return Ok(download::not_found()) };
+    site.worker().note_file_read(hash);
     let name = key.to_string();
     let is_json = std::path::Path::new(&name).extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
     let content_type = if is_json { "application/json" } else { "application/octet-stream" };

@@ -59,6 +59,7 @@ async fn output(
     if site.store().blobs().size(file.hash).await?.is_none() {
         return Err(gone(&path));
     }
+    site.worker().note_file_read(file.hash);
     let kind = download::content_type(path.as_str());
     match download::blob(site.store(), file.hash, path.as_str(), kind, &headers).await {
         Err(HttpError::Store(StoreError::DamagedFile { .. })) => Err(gone(&path)),

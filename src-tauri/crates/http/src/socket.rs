@@ -4,6 +4,7 @@
 //! reads slowly, holds up nobody but itself.
 
 mod changes;
+mod handshake;
 mod listen;
 mod live;
 mod speak;
@@ -12,20 +13,20 @@ mod submitted;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::http::StatusCode;
+use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::get;
 use deskgrid_job::Outlook;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::body::MOST_JSON;
 use crate::error::HttpError;
 use crate::names::Seen;
 use crate::{Site, bounds};
+use handshake::Socket;
 use listen::Listener;
 use speak::Speaker;
 
@@ -70,11 +71,11 @@ impl Goodbye {
         let (code, reason) = match self {
             Self::Gone => return None,
             Self::TooLarge => {
-                (close_code::SIZE, "A message may have at most 64 MiB; upload large files instead.")
+                (CloseCode::Size, "A message may have at most 64 MiB; upload large files instead.")
             }
-            Self::Garbled => (close_code::PROTOCOL, "The message could not be read as WebSocket text."),
-            Self::Uninvited => (close_code::POLICY, "Pages of this site may no longer use this Deskgrid."),
-            Self::Stopping => (close_code::AWAY, "Deskgrid is stopping."),
+            Self::Garbled => (CloseCode::Protocol, "The message could not be read as WebSocket text."),
+            Self::Uninvited => (CloseCode::Policy, "Pages of this site may no longer use this Deskgrid."),
+            Self::Stopping => (CloseCode::Away, "Deskgrid is stopping."),
         };
         Some(CloseFrame { code, reason: reason.into() })
     }
@@ -83,23 +84,21 @@ impl Goodbye {
 async fn open(
     State(site): State<Site>,
     Seen(outlook): Seen,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    request: Request,
 ) -> Result<Response, HttpError> {
-    let upgrade = upgrade.map_err(|error| {
-        let words = format!("This address is for WebSocket connections only ({error}).");
-        HttpError::refused(StatusCode::UPGRADE_REQUIRED, "websocket-only", words)
-    })?;
+    let (response, socket) = handshake::handshake(request)?;
     let counted = site.gauges().admit(&outlook, |open| bounds::check_sockets(&outlook.caller, open))?;
-    // Held from now on, so that the server waits for the socket from before it exists.
-    let open = site.open().token();
-    let upgrade = upgrade.max_message_size(MOST_JSON).max_frame_size(MOST_JSON);
-    Ok(upgrade.on_upgrade(async move |socket| {
-        attend(socket, site, outlook).await;
-        drop((open, counted));
-    }))
+    // From now on the server waits for the socket, also before it exists.
+    site.open().clone().spawn(async move {
+        if let Some(socket) = socket.await {
+            attend(socket, site, outlook).await;
+        }
+        drop(counted);
+    });
+    Ok(response)
 }
 
-async fn attend(socket: WebSocket, site: Site, outlook: Outlook) {
+async fn attend(socket: Socket, site: Site, outlook: Outlook) {
     let (mut sink, stream) = socket.split();
     let (replies, asked) = mpsc::channel(WAITING_REPLIES);
     let caller = outlook.caller.clone();

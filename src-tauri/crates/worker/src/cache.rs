@@ -8,6 +8,7 @@ mod keeper;
 mod plan;
 mod removal;
 mod survey;
+mod uses;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -196,6 +197,8 @@ pub(crate) struct Control {
     pub(crate) version: watch::Sender<u64>,
     /// Told when the disk has less room than shall stay free.
     pub(crate) low: Notify,
+    /// What was read lately.
+    pub(crate) uses: uses::Uses,
     /// Files that were given up and were too fresh to be removed at once. Nobody is shown them any more.
     left: Mutex<HashSet<BlobHash>>,
 }
@@ -206,6 +209,7 @@ impl Default for Control {
             limit: watch::Sender::new(None),
             version: watch::Sender::new(0),
             low: Notify::new(),
+            uses: uses::Uses::default(),
             left: Mutex::default(),
         }
     }
@@ -252,6 +256,7 @@ impl Worker {
     /// # Errors
     /// When the records cannot be read.
     pub async fn survey_cache(&self, with_engine: bool) -> Result<Survey, WorkerError> {
+        uses::settle(self).await?;
         let mut survey = survey::disk(&self.0.kit).await?;
         if with_engine {
             survey.items.extend(survey::engine(&self.0.kit).await);

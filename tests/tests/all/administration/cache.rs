@@ -185,3 +185,19 @@ async fn the_limit_follows_the_settings_file() {
     let limit = desk.get("/api/cache").await["limit"]["bytes"].as_u64().unwrap();
     assert!([3_000_000_000, 3 << 30].contains(&limit), "{limit}");
 }
+
+#[tokio::test]
+async fn a_result_was_last_used_when_somebody_read_it_or_one_of_its_outputs() {
+    let server = Deskgrid::start().await;
+    let desk = Desk::of(&server);
+    let (read, fetched, left) =
+        (with_output(&server, 100).await, with_output(&server, 100).await, with_output(&server, 100).await);
+    let used = async |id: &str| {
+        find(&desk.get("/api/cache").await, "result", id).unwrap()["lastUsed"].as_u64().unwrap()
+    };
+    let before = [used(&read).await, used(&fetched).await, used(&left).await];
+    server.get(&format!("/j/{read}/result.json")).await;
+    server.get(&format!("/j/{fetched}/outputs/bytes")).await;
+    assert!(used(&read).await > before[0] && used(&fetched).await > before[1]);
+    assert_eq!(used(&left).await, before[2]);
+}

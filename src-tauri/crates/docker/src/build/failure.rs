@@ -178,6 +178,6 @@ mod tests {
             assert_eq!(error(&at, said).code(), code);
         }
         assert_eq!(error(&At("2/2 (COPY a b)", None), "\"/a\" not found").code(), "build-failed");
-        assert_eq!(error(&at, "write /x: no space left on device").code(), "no-space");
+        assert_eq!(error(&at, "write /x: no space left on device").code(), "engine-no-space");
     }
 }

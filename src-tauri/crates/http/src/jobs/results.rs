@@ -36,6 +36,9 @@ async fn show(
         Some(job) => document(&site, &outlook, &job).await?,
         None => None,
     };
+    if document.is_some() {
+        site.worker().note_result_read(&id);
+    }
     Ok(Written(answer::data(document.as_deref())))
 }
 

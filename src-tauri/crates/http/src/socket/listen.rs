@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use axum::Error;
-use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
 use deskgrid_job::queue::Released;
 use deskgrid_job::{JobId, Outlook};
 use deskgrid_wire::{ClientMessage, server_message};
 use deskgrid_worker::Release;
 use futures_util::{Stream, StreamExt as _, stream::SplitStream};
 use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::changes::is_shown;
+use super::handshake::Socket;
 use super::speak::PING;
 use super::submitted::Submitted;
 use super::{Goodbye, Reply};
@@ -38,7 +39,7 @@ impl Listener {
     }
 
     /// Listens until the client leaves.
-    pub(super) async fn listen(mut self, mut stream: SplitStream<WebSocket>) -> Goodbye {
+    pub(super) async fn listen(mut self, mut stream: SplitStream<Socket>) -> Goodbye {
         loop {
             let text = match next_text(&mut stream).await {
                 Ok(text) => text,
@@ -112,58 +113,39 @@ async fn next_text(
     }
 }
 
-/// axum hides the kind of the error behind its words, so the words have to tell.
 fn goodbye(error: &Error) -> Goodbye {
-    let words = error.to_string();
-    if words.starts_with("Space limit exceeded") {
-        Goodbye::TooLarge
-    } else if words.starts_with("UTF-8") || words.contains("rotocol error") {
-        Goodbye::Garbled
-    } else {
-        Goodbye::Gone
+    match error {
+        Error::Capacity(_) => Goodbye::TooLarge,
+        // A client that goes without a word breaks the protocol too, and nobody is left to be told.
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Goodbye::Gone,
+        Error::Protocol(_) | Error::Utf8(_) => Goodbye::Garbled,
+        _ => Goodbye::Gone,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::Router;
-    use axum::extract::ws::WebSocketUpgrade;
-    use axum::routing::get;
     use futures_util::SinkExt as _;
-    use tokio::net::{TcpListener, TcpStream};
-    use tokio_tungstenite::client_async;
-    use tokio_tungstenite::tungstenite::Message as Sent;
+    use tokio_tungstenite::WebSocketStream;
+    use tokio_tungstenite::tungstenite::protocol::Role;
 
+    use super::super::handshake::config;
     use super::*;
 
     /// How a socket with a limit of 10 bytes ends after `sent`.
-    async fn ended_by(sent: Sent) -> Goodbye {
-        let (tell, mut told) = mpsc::channel(1);
-        let route = get(async move |upgrade: WebSocketUpgrade| {
-            upgrade.max_message_size(10).max_frame_size(10).on_upgrade(async move |mut socket| {
-                loop {
-                    if let Err(goodbye) = next_text(&mut socket).await {
-                        return tell.send(goodbye).await.unwrap();
-                    }
-                }
-            })
-        });
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let server =
-            tokio::spawn(async move { axum::serve(listener, Router::new().route("/", route)).await });
-        let stream = TcpStream::connect(address).await.unwrap();
-        let (mut socket, _) = client_async(format!("ws://{address}/"), stream).await.unwrap();
-        socket.send(Sent::Text("fits".into())).await.unwrap();
-        socket.send(sent).await.unwrap();
-        let goodbye = told.recv().await.unwrap();
-        server.abort();
-        goodbye
+    async fn ended_by(sent: Message) -> Goodbye {
+        let (here, there) = tokio::io::duplex(1024);
+        let mut server = WebSocketStream::from_raw_socket(here, Role::Server, Some(config(10))).await;
+        let mut client = WebSocketStream::from_raw_socket(there, Role::Client, None).await;
+        client.send(Message::Text("fits".into())).await.unwrap();
+        client.send(sent).await.unwrap();
+        assert_eq!(next_text(&mut server).await.unwrap(), "fits");
+        next_text(&mut server).await.unwrap_err()
     }
 
     #[tokio::test]
     async fn a_message_over_the_limit_is_told_apart_from_other_ends() {
-        assert_eq!(ended_by(Sent::Text("x".repeat(11).into())).await, Goodbye::TooLarge);
-        assert_eq!(ended_by(Sent::Close(None)).await, Goodbye::Gone);
+        assert_eq!(ended_by(Message::Text("x".repeat(11).into())).await, Goodbye::TooLarge);
+        assert_eq!(ended_by(Message::Close(None)).await, Goodbye::Gone);
     }
 }

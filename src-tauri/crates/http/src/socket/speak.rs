@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
 use deskgrid_job::{Job, JobId, Outlook, Phase, Time};
 use deskgrid_wire::{WorkerDescription, server_message};
@@ -14,8 +13,10 @@ use futures_util::stream::SplitSink;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
+use tokio_tungstenite::tungstenite::Message;
 
 use super::changes::{frames, is_shown};
+use super::handshake::{self, Socket};
 use super::live::{Live, TICK};
 use super::{Goodbye, Reply};
 use crate::Site;
@@ -27,7 +28,7 @@ pub(super) const PING: Duration = Duration::from_secs(30);
 /// A client that does not take a message within this is cut off.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-type Sink = SplitSink<WebSocket, Message>;
+type Sink = SplitSink<Socket, Message>;
 
 /// One client's mouthpiece.
 pub(super) struct Speaker<'a> {
@@ -91,7 +92,10 @@ impl<'a> Speaker<'a> {
     }
 
     async fn send_text(&mut self, text: String) -> Result<(), Unreachable> {
-        self.send(Message::Text(text.into())).await
+        for message in handshake::text(text) {
+            self.send(message).await?;
+        }
+        Ok(())
     }
 
     async fn answer(&mut self, reply: Reply, feed: &mut Feed) -> Result<(), Unreachable> {

@@ -27,6 +27,8 @@ pub struct KeptFile {
     pub job: JobId,
     /// The file.
     pub hash: BlobHash,
+    /// Whether the job made it.
+    pub is_output: bool,
 }
 
 /// A job with a kept result.
@@ -134,10 +136,10 @@ fn files(from: &Connection) -> Result<Vec<KeptFile>, StoreError> {
                            WHERE json_valid(result.json)";
     const INPUTS: &str = "SELECT job, lower(hex(hash)) FROM input";
     let mut files = Vec::new();
-    for sql in [OUTPUTS, INPUTS] {
+    for (sql, is_output) in [(OUTPUTS, true), (INPUTS, false)] {
         let rows = listed(from, sql, |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
         let file = |(job, hash): (String, String)| {
-            Some(KeptFile { job: JobId::new(&job).ok()?, hash: BlobHash::parse(&hash)? })
+            Some(KeptFile { job: JobId::new(&job).ok()?, hash: BlobHash::parse(&hash)?, is_output })
         };
         files.extend(rows.into_iter().filter_map(file));
     }

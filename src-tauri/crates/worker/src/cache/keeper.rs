@@ -8,11 +8,13 @@ use deskgrid_store::GRACE;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Item, plan, plan::plan_for_room, removal, usual_limit};
+use super::{Item, plan, plan::plan_for_room, removal, uses, usual_limit};
 use crate::{Worker, WorkerError};
 
 /// Between looks, however many jobs end.
 const PAUSE: Duration = Duration::from_secs(30);
+/// What was read is on the disk so long after.
+const SETTLING: Duration = Duration::from_secs(300);
 
 /// Works until it is dropped. It follows the limit from the call on, not only from when it is first polled.
 pub(crate) fn keep(worker: Worker) -> impl Future<Output = ()> {
@@ -25,12 +27,19 @@ async fn follow(worker: Worker, mut changes: watch::Receiver<u64>, mut limit: wa
     loop {
         let low = &worker.0.kit.cache.low;
         let is_owed = worker.0.kit.cache.has_left();
+        let uses = &worker.0.kit.cache.uses;
+        let is_unsettled = uses.is_waiting();
         tokio::select! {
             biased;
             Ok(()) = limit.changed() => {}
             Ok(()) = changes.changed() => tokio::time::sleep_until(next).await,
             () = low.notified() => tokio::time::sleep_until(next).await,
             () = tokio::time::sleep(GRACE), if is_owed => {}
+            () = uses.noted(), if !is_unsettled => continue,
+            () = tokio::time::sleep(SETTLING), if is_unsettled => {
+                settled(&worker).await;
+                continue;
+            }
         }
         if let Err(error) = look(&worker).await {
             tracing::warn!(%error, "could not see whether the cache is within its limit");
@@ -38,6 +47,12 @@ async fn follow(worker: Worker, mut changes: watch::Receiver<u64>, mut limit: wa
         next = Instant::now() + PAUSE;
         // What this look itself changed is no reason for another.
         changes.mark_unchanged();
+    }
+}
+
+async fn settled(worker: &Worker) {
+    if let Err(error) = uses::settle(worker).await {
+        tracing::warn!(%error, "could not note what was read lately");
     }
 }
 

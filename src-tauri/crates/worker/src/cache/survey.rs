@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use deskgrid_contexts::Source;
 use deskgrid_docker::{Engine, HeldImage, HeldVolume, full_name};
-use deskgrid_job::{BlobHash, BlobKey, DataRef, Definition, ImageSource, JobId};
+use deskgrid_job::{BlobHash, BlobKey, DataRef, Definition, ImageSource, JobId, Time};
 use deskgrid_store::{CacheRecords, Change, ContextRecord, Holdings, ImageRecord, StoreError};
 
 use super::{Item, KeptBlob, Kind, Survey};
@@ -44,7 +44,8 @@ fn sort(holdings: &Holdings, records: &CacheRecords, read: fn(&str) -> Result<De
     let mut sizes: HashMap<BlobHash, u64> =
         holdings.blobs.iter().map(|blob| (blob.hash, blob.size)).collect();
     let needed = needed(records, read);
-    let mut items = results(holdings, records, &mut sizes);
+    let read_at = outputs_read(holdings, records);
+    let mut items = results(holdings, records, &mut sizes, &read_at);
     items.extend(logs(holdings, records));
     items.extend(contexts(records, &mut sizes, read));
     items.extend(blobs(holdings, records, &sizes, &needed));
@@ -74,8 +75,29 @@ fn is_pinned(records: &CacheRecords, kind: Kind, id: &str) -> bool {
     records.pinned.contains(&(kind.as_str().to_owned(), id.to_owned()))
 }
 
+/// When an output of each job was last read. Of its inputs this says nothing: other jobs read them too.
+fn outputs_read<'a>(holdings: &Holdings, records: &'a CacheRecords) -> HashMap<&'a JobId, Time> {
+    let times: HashMap<_, _> = holdings.blobs.iter().map(|blob| (blob.hash, blob.used_at)).collect();
+    let mut read_at: HashMap<&JobId, Time> = HashMap::new();
+    for file in records.files.iter().filter(|file| file.is_output) {
+        if let Some(time) = times.get(&file.hash) {
+            let latest = read_at.entry(&file.job).or_default();
+            *latest = (*latest).max(*time);
+        }
+    }
+    read_at
+}
+
 /// The results; takes the files that they refer to out of `sizes`. The newest take theirs first, see [`Item::bytes`].
-fn results(holdings: &Holdings, records: &CacheRecords, sizes: &mut HashMap<BlobHash, u64>) -> Vec<Item> {
+fn results(
+    holdings: &Holdings,
+    records: &CacheRecords,
+    sizes: &mut HashMap<BlobHash, u64>,
+    read_at: &HashMap<&JobId, Time>,
+) -> Vec<Item> {
+    let used_at = |job: &deskgrid_store::KeptResult| {
+        read_at.get(&job.job).copied().unwrap_or_default().max(job.used_at)
+    };
     let mut files: HashMap<&JobId, Vec<BlobHash>> = HashMap::new();
     for file in &records.files {
         files.entry(&file.job).or_default().push(file.hash);
@@ -85,11 +107,11 @@ fn results(holdings: &Holdings, records: &CacheRecords, sizes: &mut HashMap<Blob
         files.dedup();
     }
     let mut jobs: Vec<_> = records.jobs.iter().filter(|job| files.contains_key(&job.job)).collect();
-    jobs.sort_by_key(|job| std::cmp::Reverse((job.is_unfinished, job.used_at)));
+    jobs.sort_by_key(|job| std::cmp::Reverse((job.is_unfinished, used_at(job))));
     let item = |job: &&deskgrid_store::KeptResult| Item {
         bytes: files[&job.job].iter().filter_map(|hash| sizes.remove(hash)).sum(),
         log_bytes: holdings.logs.get(&job.job).copied().unwrap_or_default(),
-        used_at: Some(job.used_at),
+        used_at: Some(used_at(job)),
         is_pinned: is_pinned(records, Kind::Result, job.job.as_str()),
         jobs: vec![job.job.clone()],
         obstacle: job.is_unfinished.then_some(UNFINISHED),
@@ -312,7 +334,6 @@ impl Users {
 
 #[cfg(test)]
 mod tests {
-    use deskgrid_job::Time;
     use deskgrid_store::{Holding, KeptFile, KeptResult};
 
     use super::*;
@@ -342,7 +363,7 @@ mod tests {
             logs: [(id("old"), 7)].into(),
             records: 1000,
         };
-        let file = |job: &str, number| KeptFile { job: id(job), hash: hash(number) };
+        let file = |job: &str, number| KeptFile { job: id(job), hash: hash(number), is_output: true };
         let records = CacheRecords {
             jobs: vec![kept("old", 1, false), kept("new", 2, false), kept("bare", 3, false)],
             files: vec![file("old", 1), file("old", 2), file("new", 1)],
@@ -357,6 +378,24 @@ mod tests {
         assert_eq!(bytes(Kind::Log, "old"), Some(7));
         assert_eq!(bytes(Kind::Blob, &hash(3).to_string()), Some(1));
         assert_eq!(survey.on_disk(), 1118);
+    }
+
+    #[test]
+    fn a_result_was_last_used_when_one_of_its_outputs_was_read() {
+        let holdings = Holdings {
+            blobs: vec![
+                Holding { hash: hash(1), size: 1, used_at: Time(90) },
+                Holding { hash: hash(2), size: 1, used_at: Time(99) },
+            ],
+            ..Holdings::default()
+        };
+        let file = |number, is_output| KeptFile { job: id("a"), hash: hash(number), is_output };
+        let records = CacheRecords {
+            jobs: vec![kept("a", 50, false)],
+            files: vec![file(1, true), file(2, false)],
+            ..CacheRecords::default()
+        };
+        assert_eq!(sort(&holdings, &records, no_definition).items[0].used_at, Some(Time(90)));
     }
 
     #[test]

@@ -127,7 +127,6 @@ impl From<EngineError> for Interruption {
             EngineError::CannotStart { .. } => FailureCode::CannotStart,
             EngineError::Image { problem, .. } => image_failure(*problem),
             EngineError::BuildFailed { .. } => FailureCode::BuildFailed,
-            EngineError::NoSpace { .. } => FailureCode::EngineNoSpace,
             _ => FailureCode::EngineRefused,
         };
         Self::Failed(Failure::new(code, error.to_string()))
