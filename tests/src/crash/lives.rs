@@ -70,7 +70,7 @@ impl Keeper {
             self.lives += 1;
             self.server.start_again().await;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Waits until it has died by itself.

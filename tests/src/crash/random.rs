@@ -35,6 +35,6 @@ impl Random {
     /// A time between both, short ones more often.
     pub fn time(&mut self, from: Duration, to: Duration) -> Duration {
         let share = self.below(1000) * self.below(1000);
-        from + (to - from) * u32::try_from(share).unwrap_or_default() / 1_000_000
+        from + to.saturating_sub(from) * u32::try_from(share).unwrap_or_default() / 1_000_000
     }
 }

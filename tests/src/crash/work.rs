@@ -151,8 +151,7 @@ impl Work {
         self.definition["configFiles"] = json!({"/etc/config": {"value": "config"}});
         self.gives("copy", &input);
         self.gives("empty", "");
-        let numbers: String = (1..=20_000).map(|number| format!("{number}\n")).collect();
-        self.gives("a/b/numbers", numbers);
+        self.gives("a/b/numbers", lines(20_000, |number| format!("{}\n", number + 1)));
     }
 
     fn reads(&mut self, sources: &Sources, reference: &Value) {
@@ -167,8 +166,13 @@ impl Work {
              done; printf 'half a'; sleep 0.3; printf ' line'"
         );
         self.runs(sources, &script);
-        let lines: String = (0..LINES).map(|number| format!("line {number} of {}\n", self.id)).collect();
-        self.stdout = Some(lines + "half a line");
-        self.stderr = Some((0..LINES).map(|number| format!("error {number}\n")).collect());
+        let output = lines(LINES, |number| format!("line {number} of {}\n", self.id));
+        self.stdout = Some(output + "half a line");
+        self.stderr = Some(lines(LINES, |number| format!("error {number}\n")));
     }
+}
+
+/// So many lines, each by its number.
+pub fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
+    (0..count).map(line).collect::<Vec<_>>().concat()
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use deskgrid_tests::crash::record::stream_texts;
+use deskgrid_tests::crash::work;
 use deskgrid_tests::registry::{Picture, Registry};
 use deskgrid_tests::relay::Relay;
 use deskgrid_tests::server::test_engine;
@@ -20,7 +21,7 @@ async fn serve(host: String, args: &[&str]) -> Deskgrid {
 /// Writes a line a tenth of a second, and ends after so many.
 fn writes(lines: usize) -> (Value, String) {
     let script = format!("i=0; while [ $i -lt {lines} ]; do echo line $i; i=$((i + 1)); sleep 0.1; done");
-    let text = (0..lines).map(|number| format!("line {number}\n")).collect();
+    let text = work::lines(lines, |number| format!("line {number}\n"));
     (shell(&format!("{script}; : {}", unique())), text)
 }
 

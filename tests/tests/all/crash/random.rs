@@ -1,5 +1,5 @@
 //! Kills at instants that chance chooses, under a mixed load. Some seconds in `make test`, as long as one likes in
-//! `make soak`. The seed is printed; SOAK_SEED repeats a run as far as the machine lets it.
+//! `make soak`. The seed is printed; `SOAK_SEED` repeats a run as far as the machine lets it.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use deskgrid_tests::crash::{Client, record::stream_texts};
+use deskgrid_tests::crash::Client;
+use deskgrid_tests::crash::record::stream_texts;
+use deskgrid_tests::crash::work::lines;
 use deskgrid_tests::{Deskgrid, log_text, shell, unique};
 use serde_json::json;
 
@@ -67,6 +69,6 @@ async fn whoever_reads_a_log_with_a_cursor_gets_each_line_once_however_often_the
         }
     };
     let (text, ()) = tokio::join!(read, die);
-    let expected: String = (0..300).map(|number| format!("line {number}\n")).collect();
+    let expected = lines(300, |number| format!("line {number}\n"));
     assert_eq!(text, expected);
 }

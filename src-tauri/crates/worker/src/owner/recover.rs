@@ -78,7 +78,7 @@ async fn look(engine: &Engine, worker: &WorkerId) -> Option<Vec<OurContainer>> {
         match engine.ours(worker.as_str()).await {
             Ok(containers) => return Some(containers),
             Err(error) => {
-                tracing::warn!(%error, "could not look for containers of an earlier start; trying again")
+                tracing::warn!(%error, "could not look for containers of an earlier start; trying again");
             }
         }
         tokio::time::sleep(AGAIN).await;

@@ -125,13 +125,11 @@ async fn was_taken_down(
     if found.running {
         return Ok(false);
     }
-    Ok(match engine.began_at().await? {
-        Some(began) => found.ended_before(began),
-        None => {
-            // A clock that was set back meanwhile tells nothing: rather a job is run again than a wrong end believed.
-            let was_set_back = Time::now() < lost_at;
-            let ended_before = !was_set_back && found.finished_at.is_some_and(|finished| finished < lost_at);
-            found.exit.is_none_or(|exit| exit.code != 0) && !ended_before
-        }
-    })
+    if let Some(began) = engine.began_at().await? {
+        return Ok(found.ended_before(began));
+    }
+    // A clock that was set back meanwhile tells nothing: rather a job is run again than a wrong end believed.
+    let was_set_back = Time::now() < lost_at;
+    let ended_before = !was_set_back && found.finished_at.is_some_and(|finished| finished < lost_at);
+    Ok(found.exit.is_none_or(|exit| exit.code != 0) && !ended_before)
 }
