@@ -96,7 +96,7 @@ async fn go_on(server: &Deskgrid, writer: &str) {
     let other = Deskgrid::start_with(Options::default()).await;
     other.run(&shell(&format!(": {}; touch /job-cache/{writer}", unique()))).await;
     drop(other);
-    while log_length(server, writer).await < LOG_PER_SECOND {
+    while log_length(server, writer) < LOG_PER_SECOND {
         tokio::time::sleep(BETWEEN).await;
     }
 }
@@ -115,7 +115,7 @@ async fn pages(server: &Arc<Deskgrid>, count: usize) -> JoinSet<()> {
 /// grew meanwhile.
 async fn load(server: &Arc<Deskgrid>, writer: &str, uploads: usize) -> (Duration, u64) {
     let files: Vec<_> = (0..uploads).map(|_| file()).collect();
-    let before = log_length(server, writer).await;
+    let before = log_length(server, writer);
     let (client, mut all) = (client(true), JoinSet::new());
     for (hash, bytes) in files {
         let request = client.put(server.url(&format!("/f/{hash}"))).body(bytes);
@@ -123,7 +123,7 @@ async fn load(server: &Arc<Deskgrid>, writer: &str, uploads: usize) -> (Duration
     }
     let (took, statuses) = timed(all.join_all()).await;
     assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
-    (took, log_length(server, writer).await - before)
+    (took, log_length(server, writer) - before)
 }
 
 fn file() -> (String, Vec<u8>) {
@@ -138,7 +138,7 @@ fn client(keeps: bool) -> reqwest::Client {
 }
 
 /// Bytes of the log of a job on the disk.
-async fn log_length(server: &Deskgrid, job: &str) -> u64 {
+fn log_length(server: &Deskgrid, job: &str) -> u64 {
     let name = format!("-{job}.run.jsonl");
     let folders = std::fs::read_dir(server.data().join("logs")).into_iter().flatten().flatten();
     let files = folders.flat_map(|folder| std::fs::read_dir(folder.path()).into_iter().flatten().flatten());
