@@ -65,7 +65,7 @@ pub const PASSING: [&str; 4] = ["deskgrid.lock", "deskgrid.sock", "incoming", "r
 /// The folder of what was found damaged, in the data folder.
 pub const DAMAGED: &str = "damaged";
 
-use database::Database;
+use database::{Database, Opened};
 use folder::Folder;
 use lock::Lock;
 
@@ -95,9 +95,10 @@ impl Store {
         let lock = Lock::take(&folder)?;
         let folder = Arc::new(folder);
         // First the database: what a newer program wrote is to be left alone altogether.
-        let database = Database::open(&folder)?;
+        let opened = Opened::open(&folder)?;
         folder.prepare()?;
         point(Point::FolderPrepared);
+        let database = Database::start(&folder, opened)?;
         Ok(Self { shared: Arc::new(Shared { database, folder, _lock: lock }) })
     }
 

@@ -53,9 +53,15 @@ struct Readers {
     permits: Arc<Semaphore>,
 }
 
-impl Database {
+/// The database brought to its present form, before anybody writes to it.
+pub(crate) struct Opened {
+    connection: Connection,
+    rebuilt: Option<Rebuilt>,
+}
+
+impl Opened {
     /// Opens or creates the database of `folder`, which is locked.
-    pub(crate) fn open(folder: &Arc<Folder>) -> Result<Self, StoreError> {
+    pub(crate) fn open(folder: &Folder) -> Result<Self, StoreError> {
         rebuild::go_on(folder)?;
         let (connection, rebuilt) = match soundness::open(folder) {
             Err(StoreError::RecordsDamaged { why }) => {
@@ -67,6 +73,16 @@ impl Database {
             opened => (opened?, None),
         };
         soundness::forget_damage(folder);
+        Ok(Self { connection, rebuilt })
+    }
+}
+
+impl Database {
+    /// Begins to read and write. The folder is prepared: second copies of records are written from now on.
+    pub(crate) fn start(
+        folder: &Arc<Folder>,
+        Opened { connection, rebuilt }: Opened,
+    ) -> Result<Self, StoreError> {
         let writer = Writer::start(connection, Arc::clone(folder))?;
         let readers = Readers {
             folder: Arc::clone(folder),
