@@ -79,9 +79,9 @@ impl Line {
         self.give(u64::MAX);
     }
 
-    /// Waits until no client is connected any more.
-    pub async fn until_hung_up(&self) {
-        until(&self.shared.open, "the client hangs up", |open| *open == 0).await;
+    /// Whether no client is connected any more.
+    pub fn is_hung_up(&self) -> bool {
+        *self.shared.open.borrow() == 0
     }
 
     /// How many connections there were.

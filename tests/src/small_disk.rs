@@ -60,15 +60,16 @@ impl SmallDisk {
     pub fn fill_but(&self, left: u64) {
         let mut file =
             std::fs::File::options().create(true).append(true).open(self.filler()).expect("a file");
-        let piece = vec![0x55; 64 * 1024];
-        loop {
-            let excess = self.free().saturating_sub(left);
-            let count = usize::try_from(excess).unwrap_or(usize::MAX).min(piece.len());
-            match file.write(&piece[..count]) {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::StorageFull => return,
-                Err(error) => panic!("{error}"),
+        let piece = vec![0x55; 1024 * 1024];
+        // Writing takes room of its own, so this comes near step by step.
+        while let mut excess @ 1.. = self.free().saturating_sub(left) {
+            while excess > 0 {
+                let count = usize::try_from(excess).unwrap_or(usize::MAX).min(piece.len());
+                match file.write_all(&piece[..count]) {
+                    Ok(()) => excess -= count as u64,
+                    Err(error) if error.kind() == ErrorKind::StorageFull => return,
+                    Err(error) => panic!("{error}"),
+                }
             }
         }
     }

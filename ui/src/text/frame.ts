@@ -64,6 +64,7 @@ export const frame = {
     changePort: "Change the port",
     engine: "See what to do",
     dismiss: "Understood",
+    notice: "Deskgrid needs your attention",
     move: (share: number) => `Moving the data folder… ${Math.floor(share * 100)} %`,
   },
 
@@ -74,7 +75,6 @@ export const frame = {
     "records-damaged": "The job records are damaged",
     "files-damaged": "Stored files were damaged",
   } as Record<string, string | undefined>,
-  otherNotice: "Something needs your attention",
 
   offline: {
     short: "Deskgrid does not answer.",

@@ -84,8 +84,7 @@ points! {
 
 /// Marks that `point` has been reached.
 #[cfg(not(feature = "kill"))]
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "nothing of it may be left in a program")]
+#[inline]
 pub fn point(_: Point) {}
 
 /// Marks that `point` has been reached, and ends the process there if that is what `DESKGRID_FAULT` says.

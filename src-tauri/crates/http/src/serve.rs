@@ -134,6 +134,8 @@ pub(crate) async fn converse(
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let outcome = tokio::select! {
+        // What has come meanwhile is heard first: on a computer that is very busy it is us who are late.
+        biased;
         outcome = connection.as_mut() => outcome,
         () = silence(&heard, patience.first_head) => {
             tracing::debug!("a client sent no request in time");

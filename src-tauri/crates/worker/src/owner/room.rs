@@ -4,19 +4,15 @@
 use std::time::Duration;
 
 use deskgrid_job::queue::Event;
-use tokio::time::Instant;
 
 use super::{Decided, Input, Owner, Request};
 
-/// A look counts this long, however many jobs come.
-const LOOK: Duration = Duration::from_secs(1);
 /// Between looks while jobs wait for room.
 pub(super) const PAUSE: Duration = Duration::from_secs(2);
 
 /// What the owner knows of the disk.
 #[derive(Debug, Default)]
 pub(super) struct RoomKnown {
-    looked_at: Option<Instant>,
     is_low: bool,
 }
 
@@ -36,13 +32,12 @@ impl Owner {
                 Input::Request(Request::Submit(..) | Request::Again { .. }) | Input::EngineChanged
             )
         };
-        let is_due = self.room.looked_at.is_none_or(|at| at.elapsed() >= LOOK);
-        if !is_due || !(self.queue.has_waiting() || inputs.iter().any(brings_a_job)) {
+        // Once a batch, which costs nothing beside bringing it onto the disk.
+        if !(self.queue.has_waiting() || inputs.iter().any(brings_a_job)) {
             return;
         }
         // A disk that cannot be asked shows its trouble elsewhere.
         let Ok(room) = self.kit.store.room().await else { return };
-        self.room.looked_at = Some(Instant::now());
         if room.is_low() {
             self.kit.cache.want_room();
         }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use deskgrid_contexts::{Archive, Context, ContextError, Fetched, Recipe, Remote, Sink, Source, Terms};
 use deskgrid_docker::joint::Said;
 use deskgrid_job::{BlobHash, BlobKey, BuildBlock, Failure, FailureCode, Time};
-use deskgrid_store::{Change, ContextRecord, Incoming};
+use deskgrid_store::{Change, ContextRecord, Incoming, StoreError};
 use futures_util::Stream;
 
 use super::Kit;
@@ -72,9 +72,8 @@ async fn file(kit: &Kit, address: &str, own: Option<&BlobKey>, said: &Said<Told>
 async fn open(kit: &Kit, hash: BlobHash) -> Result<File, Failure> {
     let blobs = kit.store.blobs();
     blobs.note_use(hash).await;
-    let path = blobs.path(hash);
-    let opened = tokio::task::spawn_blocking(move || File::open(path));
-    opened.await.map_err(disk)?.map_err(disk)
+    let found = blobs.open_sound(hash).await.map_err(disk)?;
+    found.map(|blob| blob.file).ok_or_else(|| disk("The stored files of the image have just been removed."))
 }
 
 /// Finds or downloads what `remote` stands for.
@@ -122,7 +121,11 @@ async fn download(kit: &Kit, remote: &Remote, said: &Said<Told>) -> Result<BlobH
 /// An earlier download whose bytes are still here.
 async fn known(kit: &Kit, key: &str) -> Result<Option<ContextRecord>, Failure> {
     let Some(record) = kit.store.context(key).await.map_err(disk)? else { return Ok(None) };
-    let is_here = kit.store.blobs().size(record.hash).await.map_err(disk)?.is_some();
+    let is_here = match kit.store.blobs().open_sound(record.hash).await {
+        // It can be had again.
+        Err(StoreError::DamagedFile { .. }) => false,
+        found => found.map_err(disk)?.is_some(),
+    };
     Ok(Some(record).filter(|_| is_here))
 }
 
