@@ -46,7 +46,8 @@ async fn is_taken_over_after(end: impl AsyncFnOnce(&mut Deskgrid)) {
     let names: Vec<_> = after.iter().map(|stage| stage["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["queued", "run", "collect"], "what the engine knows: {after:?}");
     assert!(after.iter().all(|stage| stage["end"].as_u64() >= stage["start"].as_u64()), "{after:?}");
-    let (began, seen) = (after[1]["start"].as_u64().unwrap(), before.last().unwrap()["start"].as_u64().unwrap());
+    let (began, seen) =
+        (after[1]["start"].as_u64().unwrap(), before.last().unwrap()["start"].as_u64().unwrap());
     assert!(began <= seen && after[0]["end"].as_u64() <= Some(began), "it began before we went: {after:?}");
 }
 
