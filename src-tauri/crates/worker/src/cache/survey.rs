@@ -357,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_shared_file_counts_once_with_the_result_used_last_and_the_rest_are_blobs() {
-        let blob = |number, size| Holding { hash: hash(number), size, used_at: Time(5) };
+        let blob = |number, size| Holding { hash: hash(number), size, used_at: Time(0) };
         let holdings = Holdings {
             blobs: vec![blob(1, 100), blob(2, 10), blob(3, 1)],
             logs: [(id("old"), 7)].into(),
