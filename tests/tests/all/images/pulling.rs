@@ -78,10 +78,10 @@ async fn the_administration_sees_the_bytes_of_a_pull_while_it_goes_on() {
     let image = format!("{}/{name}:latest", line.address);
     let id = server.submit(&job(&image, "echo on")).await;
     deskgrid_tests::eventually("bytes are counted", async || {
-        let live = desk.row(&id).await["live"].clone();
-        live["step"] == "image"
-            && live["done"].as_u64() > Some(5 << 20)
-            && live["total"].as_u64() > Some(20 << 20)
+        let shown = desk.row(&id).await["live"].clone();
+        shown["step"] == "image"
+            && shown["done"].as_u64() > Some(5 << 20)
+            && shown["total"].as_u64() > Some(20 << 20)
     })
     .await;
     server.finished(&id).await;

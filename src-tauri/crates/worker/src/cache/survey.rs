@@ -256,7 +256,7 @@ async fn look_into(
     let users = Users::of(records, kit.read_definition);
     let record = |image: &HeldImage| records.images.iter().find(|record| record.name == image.name);
     let images = held.images.iter().filter_map(|image| Some(users.image(records, image, record(image)?)));
-    let volumes = held.volumes.iter().map(|volume| users.volume(records, volume));
+    let volumes = held.volumes.iter().map(|volume| volume_item(records, volume));
     let items: Vec<_> = images.chain(volumes).collect();
     forget_missing(kit, records, &held.images).await;
     Ok(items)
@@ -316,19 +316,19 @@ impl Users {
             ..Item::new(Kind::Image, &image.name, &image.name)
         }
     }
+}
 
-    /// A volume was last used by the last of its jobs that is on record.
-    fn volume(&self, records: &CacheRecords, volume: &HeldVolume) -> Item {
-        let jobs = records.jobs.iter().filter(|job| cache_volume(&job.callers) == volume.name);
-        let jobs: Vec<_> = jobs.collect();
-        Item {
-            bytes: volume.bytes.unwrap_or_default(),
-            used_at: jobs.iter().map(|job| job.used_at).max(),
-            is_pinned: is_pinned(records, Kind::JobCache, &volume.name),
-            jobs: jobs.iter().map(|job| job.job.clone()).collect(),
-            obstacle: volume.is_used.then_some(IN_CONTAINER),
-            ..Item::new(Kind::JobCache, &volume.name, &volume.name)
-        }
+/// A volume was last used by the last of its jobs that is on record.
+fn volume_item(records: &CacheRecords, volume: &HeldVolume) -> Item {
+    let jobs = records.jobs.iter().filter(|job| cache_volume(&job.callers) == volume.name);
+    let jobs: Vec<_> = jobs.collect();
+    Item {
+        bytes: volume.bytes.unwrap_or_default(),
+        used_at: jobs.iter().map(|job| job.used_at).max(),
+        is_pinned: is_pinned(records, Kind::JobCache, &volume.name),
+        jobs: jobs.iter().map(|job| job.job.clone()).collect(),
+        obstacle: volume.is_used.then_some(IN_CONTAINER),
+        ..Item::new(Kind::JobCache, &volume.name, &volume.name)
     }
 }
 
@@ -357,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_shared_file_counts_once_with_the_result_used_last_and_the_rest_are_blobs() {
-        let blob = |number, size| Holding { hash: hash(number), size, used_at: Time(5) };
+        let blob = |number, size| Holding { hash: hash(number), size, used_at: Time(0) };
         let holdings = Holdings {
             blobs: vec![blob(1, 100), blob(2, 10), blob(3, 1)],
             logs: [(id("old"), 7)].into(),
