@@ -81,11 +81,3 @@ async fn a_bad_definition_is_refused_by_post_and_fails_by_socket() {
         page.close().await;
     }
 }
-
-#[tokio::test]
-async fn a_build_says_that_this_version_has_none() {
-    let server = Deskgrid::start().await;
-    let definition = json!({"build": {"dockerfile": format!("FROM scratch\n# {}", unique())}});
-    let finished = server.run(&definition).await;
-    assert!(words(&finished).contains("ready-made images only"), "{finished}");
-}
