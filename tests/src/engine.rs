@@ -96,7 +96,7 @@ impl EngineClient {
 
     /// The names of the images that were built for a worker.
     async fn images_of(&self, worker: &str) -> Vec<String> {
-        let filters = json!({"label": [format!("{WORKER_LABEL}={worker}")]}).to_string();
+        let filters = json!({"label": [format!("deskgrid.worker={worker}")]}).to_string();
         let request = self.http.get(format!("{}/images/json", self.base)).query(&[("filters", filters)]);
         let Ok(answer) = request.timeout(PATIENCE).send().await else { return Vec::new() };
         let images: Value = answer.json().await.unwrap_or_default();

@@ -72,3 +72,6 @@ pub const LABEL_ID: &str = "container.mtfm.io/id";
 pub const LABEL_QUEUE: &str = "container.mtfm.io/queue";
 /// Label that holds the worker's id; [`Engine::ours`] looks for it.
 pub const LABEL_WORKER: &str = "container.mtfm.io/worker";
+/// Label of the images that were built for a worker. Not that of its containers: whatever the person runs of such an
+/// image has its labels too, and is none of ours.
+pub const LABEL_BUILDER: &str = "deskgrid.worker";

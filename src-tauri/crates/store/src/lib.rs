@@ -19,7 +19,7 @@
 //!     ├── inputs/          0777, as is outputs/: a container may run as any user
 //!     ├── outputs/
 //!     ├── config/
-//!     └── started          its container was about to be started, or was
+//!     └── note             how long its container had run when, written before it is started
 //! ```
 //!
 //! `<job>` stands for 32 digits of the id's SHA-256, a hyphen and the id; `ab` for the first two digits.

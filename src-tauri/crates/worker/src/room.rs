@@ -16,7 +16,7 @@ use crate::run::Kit;
 const CALM: Duration = Duration::from_secs(1);
 /// Between looks once less than twice the reserve is free.
 const TENSE: Duration = Duration::from_millis(250);
-/// A run that wrote less since the look before does not fill a disk.
+/// A run that wrote less since the room became little does not fill a disk.
 const LITTLE: u64 = 1 << 20;
 
 /// A run of a job.
@@ -108,7 +108,7 @@ pub(crate) async fn watch(kit: Arc<Kit>) {
                     tracing::warn!(job = %key.0, bytes, free = room.free, "stopping a job that fills the disk");
                     kit.writers.stop(&key, stopped(bytes, room));
                 }
-                before = now;
+                keep_first(&mut before, &now);
                 TENSE
             }
             Ok(_) => {
@@ -138,7 +138,15 @@ async fn sizes(kit: &Kit) -> HashMap<RunKey, u64> {
     sizes
 }
 
-/// The run that grew most since the look before, with all that it has written; one that was not looked at before
+/// Growth counts from the first look since the room became little: who writes slowly fills a disk as well.
+fn keep_first(before: &mut HashMap<RunKey, u64>, now: &HashMap<RunKey, u64>) {
+    before.retain(|key, _| now.contains_key(key));
+    for (key, bytes) in now {
+        before.entry(key.clone()).or_insert(*bytes);
+    }
+}
+
+/// The run that grew most since then, with all that it has written; one that was not looked at before
 /// grew by all of it.
 fn culprit(before: &HashMap<RunKey, u64>, now: &HashMap<RunKey, u64>) -> Option<(RunKey, u64)> {
     let growth =
@@ -169,6 +177,17 @@ mod tests {
 
     fn found(before: &[(&str, u64)], now: &[(&str, u64)]) -> Option<String> {
         culprit(&runs(before), &runs(now)).map(|((id, _), _)| id.to_string())
+    }
+
+    #[test]
+    fn one_who_writes_little_at_each_look_is_found_by_what_came_together() {
+        let mut before = HashMap::new();
+        keep_first(&mut before, &runs(&[("slow", 1000), ("gone", 5)]));
+        keep_first(&mut before, &runs(&[("slow", 1000 + LITTLE / 2)]));
+        assert_eq!(culprit(&before, &runs(&[("slow", 1000 + LITTLE / 2)])), None);
+        let found = culprit(&before, &runs(&[("slow", 1000 + LITTLE)]));
+        assert_eq!(found.map(|(key, _)| key.0.to_string()), Some("slow".to_owned()));
+        assert!(!before.contains_key(&(JobId::new("gone").unwrap(), 1)));
     }
 
     #[test]

@@ -36,7 +36,7 @@ async fn every_field_has_its_effect_with_either_builder() {
             image_of(&build).rsplit_once(':').unwrap().1,
             "{builder}: {image}"
         );
-        assert_eq!(labels["container.mtfm.io/worker"], server.worker_id(), "{builder}");
+        assert_eq!(labels["deskgrid.worker"], server.worker_id(), "{builder}");
     }
 }
 

@@ -5,6 +5,8 @@ use bollard::models::{BuildInfo, CreateImageInfo};
 use super::{BuildProgress, Reader};
 use crate::progress::Meter;
 
+/// Bytes of a line beyond which it is told in parts.
+const LONGEST_LINE: usize = 64 * 1024;
 /// The builder paints what a step writes to its standard error in this colour.
 const RED: &str = "\u{1b}[91m";
 const PLAIN: &str = "\u{1b}[0m";
@@ -56,8 +58,14 @@ impl Text {
         let piece = piece.strip_prefix(RED).unwrap_or(piece);
         let piece = piece.strip_suffix(PLAIN).unwrap_or(piece);
         let waiting = if is_stderr { &mut self.stderr } else { &mut self.stdout };
+        let before = waiting.len();
         waiting.push_str(piece);
-        let whole = waiting.rfind('\n').map_or(0, |end| end + 1);
+        let whole = match piece.rfind('\n') {
+            Some(end) => before + end + 1,
+            // A step may write without an end of line for as long as it likes.
+            None if waiting.len() >= LONGEST_LINE => waiting.len(),
+            None => 0,
+        };
         let lines: String = waiting.drain(..whole).collect();
         // Empty lines stand between the step's words and what follows in pieces of their own.
         told.extend(lines.lines().map(|line| self.line(line, is_stderr)));
@@ -152,6 +160,14 @@ mod tests {
         assert_eq!(lines, wanted);
         assert!(told.iter().all(|told| told.total == 2));
         assert_eq!(text.step().as_deref(), Some("2/2 (RUN echo x:y)"));
+    }
+
+    #[test]
+    fn a_line_without_end_is_told_in_parts() {
+        let piece = "x".repeat(LONGEST_LINE / 2);
+        let (told, _) = read(&[&piece, &piece, &piece, "\nnext\n"]);
+        let lengths: Vec<_> = told.iter().map(|told| told.line.len()).collect();
+        assert_eq!(lengths, [LONGEST_LINE, LONGEST_LINE / 2, 4]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use futures_util::stream::Stream;
 use tokio::sync::mpsc;
 
-use crate::LABEL_WORKER;
+use crate::LABEL_BUILDER;
 use crate::cli_config;
 use crate::engine::{Engine, EngineInfo};
 use crate::error::EngineError;
@@ -201,7 +201,7 @@ impl BuildOrder {
             .rm(true)
             .forcerm(true)
             .buildargs(&args)
-            .labels(&HashMap::from([(BUILD_LABEL, tag), (LABEL_WORKER, self.worker.as_str())]))
+            .labels(&HashMap::from([(BUILD_LABEL, tag), (LABEL_BUILDER, self.worker.as_str())]))
             .networkmode(if self.has_network { "default" } else { "none" })
             .platform(self.platform.as_deref().unwrap_or_default())
             .target(self.target.as_deref().unwrap_or_default())

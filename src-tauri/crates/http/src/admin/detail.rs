@@ -6,7 +6,7 @@ use deskgrid_job::{
     BlobHash, BlobKey, ConfigPath, Course, DataRef, Definition, JobId, Phase, RunResult, Stage, Trace, shell,
 };
 use deskgrid_store::{LogKind, Most, Synopsis};
-use deskgrid_wire::definition;
+use deskgrid_wire::{definition, secrets};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -76,7 +76,8 @@ pub(super) async fn job(site: &Site, id: &JobId) -> Result<String, HttpError> {
         Phase::Finished(reason) if reason.is_kept() => site.store().result(id).await?.unwrap_or_default(),
         _ => RunResult::default(),
     };
-    let raw: &RawValue = serde_json::from_str(&text).unwrap_or(RawValue::NULL);
+    let shown = secrets::masked_text(&text);
+    let raw: &RawValue = serde_json::from_str(&shown).unwrap_or(RawValue::NULL);
     let one = Most { lines: 1, bytes: 1 };
     let (build, _) = site.store().logs().read_on(id, LogKind::Build, 0.into(), one).await?;
     let detail = Detail {

@@ -34,9 +34,10 @@ pub(super) fn shelve(folder: &Folder, finished: Vec<Finished>) -> Result<(), Sto
     platform::sync_files(&files, &blobs).map_err(failed("bring onto the disk files in", &blobs))?;
     point(Point::BlobSynced);
     for (place, blob) in &mut by_place {
+        // The job may have given it any age, by which it could be swept before the next lines note that it is wanted.
+        let _ = platform::touch(blob.temporary.path());
         move_in(place, blob)?;
         point(Point::BlobMoved);
-        // The job may have given it any age.
         is_kept(folder, blob.stored.hash);
         folder.note_sound(blob.stored.hash);
     }

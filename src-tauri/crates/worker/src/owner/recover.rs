@@ -10,7 +10,7 @@ use deskgrid_fault::{Point, point};
 use deskgrid_job::{JobId, WorkerId};
 
 use super::Owner;
-use crate::run::{Beginning, ID_LABEL, RUN_LABEL};
+use crate::run::{Beginning, ID_LABEL, OURS_LABEL, RUN_LABEL};
 
 /// Before each look.
 const PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_secs(5), Duration::from_secs(60)];
@@ -40,7 +40,9 @@ impl Owner {
         for container in containers {
             match run_of(&container) {
                 Some(run) => strays.extend(by_run.insert(run, container)),
-                None => strays.push(container),
+                None if container.labels.contains_key(OURS_LABEL) => strays.push(container),
+                // It has our label from an image that it was made of.
+                None => {}
             }
         }
         let waiting: HashSet<_> = std::mem::take(&mut self.orphans);

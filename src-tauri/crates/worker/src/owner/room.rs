@@ -29,7 +29,9 @@ impl Owner {
         let brings_a_job = |input: &Input| {
             matches!(
                 input,
-                Input::Request(Request::Submit(..) | Request::Again { .. }) | Input::EngineChanged
+                Input::Request(Request::Submit(..) | Request::Again { .. })
+                    | Input::Report(_)
+                    | Input::EngineChanged
             )
         };
         // Once a batch, which costs nothing beside bringing it onto the disk.

@@ -17,7 +17,7 @@ pub(crate) const RUN_LABEL: &str = "deskgrid.run";
 pub(crate) const ID_LABEL: &str = "container.mtfm.io/id";
 pub(crate) const WORKER_LABEL: &str = "container.mtfm.io/worker";
 const QUEUE_LABEL: &str = "container.mtfm.io/queue";
-const OURS_LABEL: &str = "container.mtfm.io";
+pub(crate) const OURS_LABEL: &str = "container.mtfm.io";
 /// Who the container is for.
 pub(super) struct Purpose<'a> {
     pub(super) id: &'a JobId,

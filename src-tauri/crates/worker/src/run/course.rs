@@ -71,6 +71,7 @@ impl<'a> Course<'a> {
             }
             Ok((image, emulation))
         };
+        self.image = Some(definition.image.image().to_owned());
         // Together they are larger than all that follows, and gone by then.
         let image = Box::pin(during(run, StageName::Image, image));
         let gather = Box::pin(during(run, StageName::Inputs, gather));
@@ -78,10 +79,10 @@ impl<'a> Course<'a> {
         point(Point::InputsGathered);
         self.emulation = emulation;
         self.inputs = inputs::blobs(&files);
-        self.image = Some(definition.image.image().to_owned());
         run.pulse.enter(StageName::Create);
         let container = self.create(&engine, &definition, &image, files).await?;
         let output = engine.attach(&container).await?;
+        self.note_begin().await?;
         let output = match engine.start(&container).await? {
             Start::AtOnce => Some(output),
             Start::Again => None,
@@ -126,6 +127,13 @@ impl<'a> Course<'a> {
         self.scratch = Some(self.run.kit.store.scratch(&self.run.id, self.run.number).map_err(disk)?);
         let had_begun = self.note().await.is_some();
         Err(if had_begun { Interruption::ContainerLost } else { Interruption::NotBegun })
+    }
+
+    /// Notes that the container is about to run. Where there is no such note, no run was lost.
+    async fn note_begin(&self) -> Result<(), Interruption> {
+        let Some(scratch) = self.scratch.clone() else { return Ok(()) };
+        let write = move || Note::now(Duration::ZERO).keep_in(&scratch);
+        tokio::task::spawn_blocking(write).await.map_err(disk)?.map_err(disk)
     }
 
     /// How long the container had run when an earlier life noted it, and how long it has now if it still does.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use deskgrid_job::{LogLine, Time};
-use deskgrid_store::{LogKind, LogWriter, Opening, Texts};
+use deskgrid_store::{LogKind, LogWriter, Opening, StoreError, Texts};
 use futures_util::{Stream, StreamExt as _};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::logs::{LineCutter, PATIENCE};
@@ -47,17 +48,34 @@ pub(super) struct Journal<'a> {
     step: Step,
     /// Opened at the first line, so that a log without lines costs nothing.
     writer: Option<LogWriter>,
+    /// It goes on whether somebody waits for it or not.
+    writing: Option<Writing>,
     opening: Opening,
     /// The text that it has of the container, whoever wrote it.
     texts: Texts,
     room: Room,
 }
 
+/// Lines on their way to the disk.
+struct Writing {
+    done: JoinHandle<Result<LogWriter, StoreError>>,
+    news: LiveLines,
+    last: Vec<LogLine>,
+}
+
 impl<'a> Journal<'a> {
     /// A journal that replaces what an earlier run wrote.
     pub(super) fn new(run: &'a Run, step: Step) -> Self {
         let room = Room { left: LONGEST, is_cut: false };
-        Self { run, step, writer: None, opening: Opening::Truncate, texts: Texts::default(), room }
+        Self {
+            run,
+            step,
+            writer: None,
+            writing: None,
+            opening: Opening::Truncate,
+            texts: Texts::default(),
+            room,
+        }
     }
 
     /// A journal that goes on where another one of this run has ended.
@@ -99,20 +117,31 @@ impl<'a> Journal<'a> {
         let left_out = (lines.len() - told.len()) as u64;
         let last: Vec<_> = lines.iter().rev().take(LOOKED_AT).rev().cloned().collect();
         let news = LiveLines { id: self.run.id.clone(), step: self.step, lines: told.to_vec(), left_out };
+        self.settle().await?;
         let (store, id, kind, writer) =
             (self.run.kit.store.clone(), self.run.id.clone(), kind(self.step), self.writer.take());
         let opening = self.opening;
-        let written = tokio::task::spawn_blocking(move || {
+        let done = tokio::task::spawn_blocking(move || {
             let mut writer = match writer {
                 Some(writer) => writer,
                 None => store.logs().writer(&id, kind, opening)?,
             };
             writer.append(&lines)?;
             writer.flush()?;
-            Ok::<_, deskgrid_store::StoreError>(writer)
+            Ok::<_, StoreError>(writer)
         });
-        let writer = written.await.map_err(disk)?.map_err(disk)?;
-        self.run.pulse.wrote(self.step, &last, writer.count());
+        self.writing = Some(Writing { done, news, last });
+        self.settle().await
+    }
+
+    /// Waits for what is being written, and tells of it. Whoever drops this leaves it to the next one: an engine that
+    /// goes away ends the waiting at any moment.
+    async fn settle(&mut self) -> Result<(), Interruption> {
+        let Some(writing) = &mut self.writing else { return Ok(()) };
+        let written = (&mut writing.done).await;
+        let Some(Writing { news, last, .. }) = self.writing.take() else { return Ok(()) };
+        let writer = written.map_err(disk)?.map_err(disk)?;
+        self.run.pulse.wrote(news.step, &last, writer.count());
         self.texts = writer.texts();
         self.writer = Some(writer);
         self.run.kit.lists.tell(&self.run.id, &News::Lines(Arc::new(news)));
@@ -131,7 +160,8 @@ impl<'a> Journal<'a> {
     }
 
     /// Empties the log again.
-    pub(super) async fn discard(self) -> Result<(), Interruption> {
+    pub(super) async fn discard(mut self) -> Result<(), Interruption> {
+        self.settle().await?;
         if self.writer.is_none() {
             return Ok(());
         }
@@ -142,7 +172,8 @@ impl<'a> Journal<'a> {
     }
 
     /// Brings the log onto the disk, so that a result that is told never has a shorter log after a power cut.
-    pub(super) async fn sync(self) -> Result<(), Interruption> {
+    pub(super) async fn sync(mut self) -> Result<(), Interruption> {
+        self.settle().await?;
         let Some(mut writer) = self.writer else { return Ok(()) };
         tokio::task::spawn_blocking(move || writer.sync()).await.map_err(disk)?.map_err(disk)
     }
@@ -153,6 +184,7 @@ impl<'a> Journal<'a> {
         &mut self,
         mut chunks: impl Stream<Item = Result<Chunk, EngineError>> + Unpin,
     ) -> Result<(), Interruption> {
+        self.settle().await?;
         let mut cutter = LineCutter::default();
         let mut known = Known(self.texts);
         let mut pending = Vec::new();

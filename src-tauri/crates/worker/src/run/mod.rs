@@ -39,7 +39,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 pub(crate) use build::Builds;
-pub(crate) use container::{ID_LABEL, RUN_LABEL};
+pub(crate) use container::{ID_LABEL, OURS_LABEL, RUN_LABEL};
 
 use crate::disk::{self, DiskTrouble};
 use crate::fetch::Fetcher;

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use deskgrid_job::Time;
-use deskgrid_store::Scratch;
+use deskgrid_store::{Scratch, StoreError};
 use tokio::time::Instant;
 
 use super::steady::{self, Reading};
@@ -70,7 +70,7 @@ impl RunTime {
         let Some(scratch) = self.scratch.clone() else { return };
         // It may take a moment until there is a thread for it, and the container runs on.
         let read_at = self.seen;
-        let write = move || scratch.note(&Note::now(ran + read_at.elapsed()).to_string());
+        let write = move || Note::now(ran + read_at.elapsed()).keep_in(&scratch);
         let noted = tokio::task::spawn_blocking(write).await;
         match noted {
             Ok(Ok(())) => self.is_noted = true,
@@ -95,8 +95,13 @@ pub(super) struct Note {
 }
 
 impl Note {
-    fn now(ran: Duration) -> Self {
+    pub(super) fn now(ran: Duration) -> Self {
         Self { ran, wall: Time::now(), steady: steady::read() }
+    }
+
+    /// Writes it down for the next start. This blocks.
+    pub(super) fn keep_in(&self, scratch: &Scratch) -> Result<(), StoreError> {
+        scratch.note(&self.to_string())
     }
 
     /// The note of an earlier life. This blocks.
