@@ -15,9 +15,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use deskgrid_contexts::Limits as ContextLimits;
 use deskgrid_job::WorkerId;
 use deskgrid_sites::{Change, Entry, Origin};
-use deskgrid_worker::ContextLimits;
 use directories::ProjectDirs;
 
 pub use choose::Chosen;

@@ -291,6 +291,10 @@ impl Owner {
         point(Point::BatchDecided);
         self.store(changes).await;
         point(Point::BatchStored);
+        for stored in decided.ends.drain(..) {
+            // A run that was dropped leaves its container to the next start.
+            let _ = stored.send(());
+        }
         if !images.is_empty() {
             self.tasks.spawn(cache::remove_unused(self.kit.clone(), images));
         }
@@ -317,7 +321,8 @@ impl Owner {
     }
 
     fn report(&mut self, report: Report, decided: &mut Decided) {
-        let Report { id, run, end, result, inputs, course, image } = report;
+        let Report { id, run, end, result, inputs, course, image, stored } = report;
+        decided.ends.push(stored);
         decided.changes.extend(image.clone().map(|image| Change::ImageUsed(image, Time::now())));
         decided.has_ended_runs = true;
         self.stops.remove(&(id.clone(), run));
@@ -388,6 +393,8 @@ struct Decided {
     calls: Vec<PendingCall>,
     replies: Vec<Reply>,
     has_ended_runs: bool,
+    /// Runs that wait until their end is on the disk.
+    ends: Vec<oneshot::Sender<()>>,
 }
 
 enum Reply {

@@ -35,7 +35,7 @@ use deskgrid_job::{
     RunResult, Time, WorkerId,
 };
 use deskgrid_store::Store;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
 
 pub(crate) use build::Builds;
@@ -86,6 +86,8 @@ pub(crate) struct Report {
     pub(crate) course: Course,
     /// The name of the image that it had.
     pub(crate) image: Option<String>,
+    /// Told when all this is on the disk.
+    pub(crate) stored: oneshot::Sender<()>,
 }
 
 /// Where a run begins.
@@ -198,6 +200,7 @@ impl Run {
         let inputs = course.take_inputs();
         let (end, result) = ending(outcome);
         let course_of_run = self.pulse.finish();
+        let (stored, is_stored) = oneshot::channel();
         let report = Report {
             id: self.id.clone(),
             run: self.number,
@@ -206,13 +209,17 @@ impl Run {
             inputs,
             course: course_of_run,
             image: course.image(),
+            stored,
         };
         // From the report on the job is over, and the program may be about to stop: it can wait for this.
         let _clearing = self.kit.clearing.token();
         // Without an owner there is nobody to report to: the program is stopping.
         let _ = self.kit.reports.send(report).await;
         point(Point::EndReported);
-        course.clear_up().await;
+        // Until its end is on the disk the container is all that tells the next start of it.
+        if is_stored.await.is_ok() {
+            course.clear_up().await;
+        }
         point(Point::RunCleared);
     }
 
