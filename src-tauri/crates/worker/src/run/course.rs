@@ -28,6 +28,8 @@ use super::run_time::{self, Note, RunTime};
 use super::{Interruption, Run, disk, image, line, outputs};
 use crate::{cache, owner};
 
+/// Noted before a container is started. It tells no time: the start itself takes some, which is not the job's.
+const ABOUT_TO_RUN: &str = "about to run";
 /// The exit code of a container whose main process was killed outright.
 const KILLED: i64 = 137;
 
@@ -125,14 +127,16 @@ impl<'a> Course<'a> {
     /// What became of a run whose container is not there: whether it was lost, or had not begun.
     pub(super) async fn look_back(&mut self) -> Result<RunResult, Interruption> {
         self.scratch = Some(self.run.kit.store.scratch(&self.run.id, self.run.number).map_err(disk)?);
-        let had_begun = self.note().await.is_some();
+        let scratch = self.scratch.clone();
+        let noted = tokio::task::spawn_blocking(move || scratch.and_then(|scratch| scratch.noted()));
+        let had_begun = noted.await.ok().flatten().is_some();
         Err(if had_begun { Interruption::ContainerLost } else { Interruption::NotBegun })
     }
 
     /// Notes that the container is about to run. Where there is no such note, no run was lost.
     async fn note_begin(&self) -> Result<(), Interruption> {
         let Some(scratch) = self.scratch.clone() else { return Ok(()) };
-        let write = move || Note::now(Duration::ZERO).keep_in(&scratch);
+        let write = move || scratch.note(ABOUT_TO_RUN);
         tokio::task::spawn_blocking(write).await.map_err(disk)?.map_err(disk)
     }
 

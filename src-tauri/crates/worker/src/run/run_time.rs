@@ -95,12 +95,12 @@ pub(super) struct Note {
 }
 
 impl Note {
-    pub(super) fn now(ran: Duration) -> Self {
+    fn now(ran: Duration) -> Self {
         Self { ran, wall: Time::now(), steady: steady::read() }
     }
 
     /// Writes it down for the next start. This blocks.
-    pub(super) fn keep_in(&self, scratch: &Scratch) -> Result<(), StoreError> {
+    fn keep_in(&self, scratch: &Scratch) -> Result<(), StoreError> {
         scratch.note(&self.to_string())
     }
 
