@@ -12,7 +12,8 @@ import { liveOf, mergeJobs, mergeLive, newestFirst, rowsOf, type Pulses, type Ro
 import { Toasts } from "./toasts.svelte";
 import { words } from "./words";
 
-type Topic = "sites" | "cache" | "settings";
+const TOPICS = ["jobs", "sites", "cache", "settings"] as const;
+type Topic = (typeof TOPICS)[number];
 
 export class App {
   desk = $state.raw<Desk | null>(null);
@@ -23,8 +24,8 @@ export class App {
   hidden = $state.raw<ReadonlySet<string>>(new Set());
   needsKey = $state(false);
   route = $state.raw<Route>({ screen: "queue" });
-  /** Counts up whenever a topic changed, so that screens fetch again. */
-  changes = $state<Record<Topic, number>>({ sites: 0, cache: 0, settings: 0 });
+  /** Counts up whenever a topic changed, so that screens fetch again; that of the jobs only when events were missed. */
+  changes = $state<Record<Topic, number>>({ jobs: 0, sites: 0, cache: 0, settings: 0 });
 
   readonly client: Client;
   readonly feed: Feed;
@@ -117,7 +118,7 @@ export class App {
     this.desk = desk;
     if (!isFresh) return;
     void this.loadJobs();
-    for (const topic of ["sites", "cache", "settings"] as const) this.changes[topic] += 1;
+    for (const topic of TOPICS) this.changes[topic] += 1;
   }
   #connected = -1;
 

@@ -26,7 +26,7 @@ test("the first event of a connection brings the jobs and tells the screens to f
   transport.send("desk", desk);
   await settled();
   expect(app.rows?.has("a")).toBe(true);
-  expect(app.changes).toEqual({ sites: 1, cache: 1, settings: 1 });
+  expect(app.changes).toEqual({ jobs: 1, sites: 1, cache: 1, settings: 1 });
   transport.send("desk", desk);
   await settled();
   expect(transport.calls.filter((call) => call === "GET /api/jobs")).toHaveLength(1);

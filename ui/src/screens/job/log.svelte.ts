@@ -21,7 +21,7 @@ export class Log {
   plain: string[] = [];
 
   #next = 0;
-  #isFetching = false;
+  #fetching: Promise<void> | null = null;
   #isWanted = false;
   #isOver = false;
 
@@ -34,29 +34,37 @@ export class Log {
   /** Fetches what is there by now. Calls while it fetches make it look once more. */
   async catchUp(): Promise<void> {
     this.#isWanted = true;
-    if (this.#isFetching || this.isFinal) return;
-    this.#isFetching = true;
-    try {
-      while (this.#isWanted && !this.isFinal && !this.#isOver) await this.#piece();
-      this.problem = null;
-    } catch (problem) {
-      this.problem = words(problem);
-    }
-    this.#isFetching = false;
+    if (this.isFinal || this.#isOver) return;
+    this.#fetching ??= this.#fetch();
+    await this.#fetching;
   }
 
   close(): void {
     this.#isOver = true;
   }
 
-  text(): string {
+  /** All that is there by now, without colours. Throws when a part of it could not be fetched. */
+  async text(): Promise<string> {
+    await this.catchUp();
+    if (this.problem !== null) throw new Error(this.problem);
     return `${this.plain.join("\n")}\n`;
   }
 
+  async #fetch(): Promise<void> {
+    try {
+      while (this.#isWanted && !this.isFinal && !this.#isOver) await this.#piece();
+      this.problem = null;
+    } catch (problem) {
+      this.problem = words(problem);
+    }
+    this.#fetching = null;
+  }
+
+  /** A piece is as long as the server likes, so only an empty one says that there is no more for now. */
   async #piece(): Promise<void> {
     this.#isWanted = false;
     const { lines, next, isFinal } = await this.client.log(this.id, this.kind, this.#next, PIECE);
-    this.#isWanted ||= lines.length > 0 && !isFinal && lines.length >= PIECE;
+    this.#isWanted ||= lines.length > 0;
     this.#next = next;
     if (lines.length > 0) this.#add(lines);
     this.isFinal = isFinal;
