@@ -112,7 +112,8 @@ export type LogKind = "run" | "build";
 export type LogLine = [text: string, time: number, isStderr: boolean];
 export type LogPage = { lines: LogLine[]; next: number; isFinal: boolean };
 
-export type JobsEvent = { changed: Row[]; gone: string[] } | { whole: true };
+export type ChangedJobs = { changed: Row[]; gone: string[] };
+export type JobsEvent = ChangedJobs | { whole: true };
 
 export type CacheKind = "result" | "blob" | "log" | "context" | "image" | "jobcache";
 

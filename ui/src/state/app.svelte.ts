@@ -3,7 +3,7 @@
 import { createContext } from "svelte";
 import { Client } from "../api/client";
 import type { Heard, Transport } from "../api/transport";
-import type { Desk, JobsEvent, LiveEvent, Row } from "../api/types";
+import type { ChangedJobs, Desk, JobsEvent, LiveEvent, Row } from "../api/types";
 import { Asking } from "./asking.svelte";
 import { Feed } from "./feed.svelte";
 import { JobDeeds } from "./job-deeds";
@@ -81,14 +81,22 @@ export class App {
     }
   }
 
+  /** Fetches the whole list. What events tell meanwhile is newer than the answer, and is told to it again. */
   async loadJobs(): Promise<void> {
+    const told: ChangedJobs[] = [];
+    this.#told = told;
     try {
-      this.rows = rowsOf(await this.client.jobs());
+      const rows = rowsOf(await this.client.jobs());
+      if (this.#told !== told) return;
+      this.rows = told.reduce(mergeJobs, rows);
       this.jobsProblem = null;
     } catch (problem) {
-      this.jobsProblem = words(problem);
+      if (this.#told === told) this.jobsProblem = words(problem);
     }
+    if (this.#told === told) this.#told = null;
   }
+  /** What events told since the list was last asked for, until it is here. */
+  #told: ChangedJobs[] | null = null;
 
   #signedOut(): void {
     if (this.transport.kind !== "browser") return;
@@ -123,8 +131,9 @@ export class App {
   #connected = -1;
 
   #jobs(event: JobsEvent): void {
-    if ("whole" in event) void this.loadJobs();
-    else if (this.rows !== null) this.rows = mergeJobs(this.rows, event);
+    if ("whole" in event) return void this.loadJobs();
+    this.#told?.push(event);
+    if (this.rows !== null) this.rows = mergeJobs(this.rows, event);
   }
 
   #live(event: Record<string, LiveEvent>): void {

@@ -75,3 +75,29 @@ test("a deleted job is gone from the screen at once, and from the disk when nobo
   await vi.advanceTimersByTimeAsync(20_000);
   expect(transport.calls).toContain("POST /api/jobs/a/delete");
 });
+
+test("what events tell while the list is fetched is not lost to an older answer", async () => {
+  await app.begin();
+  const arrives = transport.holdBack("/api/jobs");
+  transport.send("desk", desk);
+  await settled();
+  transport.send("jobs", { changed: [row({ id: "a", phase: "finished" }), row({ id: "b" })], gone: [] });
+  transport.answers["/api/jobs"] = { jobs: [row({ id: "a", phase: "running" })] };
+  arrives();
+  await settled();
+  expect(app.rows?.get("a")?.phase).toBe("finished");
+  expect(app.rows?.has("b")).toBe(true);
+});
+
+test("of two lists that are on their way the one that was asked for last counts", async () => {
+  await app.begin();
+  const first = transport.holdBack("/api/jobs");
+  transport.send("desk", desk);
+  await settled();
+  transport.send("jobs", { whole: true });
+  await settled();
+  transport.answers["/api/jobs"] = { jobs: [row({ id: "old" })] };
+  first();
+  await settled();
+  expect([...(app.rows?.keys() ?? [])]).toEqual(["a"]);
+});

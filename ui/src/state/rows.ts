@@ -1,6 +1,6 @@
 // The jobs as the screens know them: merged from events, newest first. Pure functions over maps.
 
-import type { JobsEvent, Live, LiveEvent, Row } from "../api/types";
+import type { ChangedJobs, Live, LiveEvent, Row } from "../api/types";
 
 export type Rows = ReadonlyMap<string, Row>;
 
@@ -15,7 +15,7 @@ export function rowsOf(jobs: readonly Row[]): Rows {
   return new Map(jobs.map((row) => [row.id, row]));
 }
 
-export function mergeJobs(rows: Rows, event: Exclude<JobsEvent, { whole: true }>): Rows {
+export function mergeJobs(rows: Rows, event: ChangedJobs): Rows {
   const merged = new Map(rows);
   for (const id of event.gone) merged.delete(id);
   for (const row of event.changed) merged.set(row.id, row);

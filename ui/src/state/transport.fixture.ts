@@ -11,9 +11,13 @@ export class FakeTransport implements Transport {
   isDown = false;
   #hear: (heard: Heard) => void = () => undefined;
   #lost: () => void = () => undefined;
+  #held = new Map<string, Promise<void>>();
 
   async call(method: Method, path: string): Promise<Answer> {
     this.calls.push(`${method} ${path}`);
+    const held = this.#held.get(path);
+    this.#held.delete(path);
+    await held;
     const answer = this.answers[path];
     return answer === undefined ? { status: 404, body: "{}" } : { status: 200, body: JSON.stringify(answer) };
   }
@@ -24,6 +28,13 @@ export class FakeTransport implements Transport {
     this.#hear = hear;
     this.#lost = lost;
     return () => undefined;
+  }
+
+  /** The next answer at `path` comes when the returned function is called. */
+  holdBack(path: string): () => void {
+    let arrive: () => void = () => undefined;
+    this.#held.set(path, new Promise((resolve) => (arrive = resolve)));
+    return () => arrive();
   }
 
   send(event: string, data: unknown): void {

@@ -57,6 +57,7 @@ export const job = {
     emptyTitle: "Nothing has run yet",
     emptyWords: "Jobs from web pages and scripts show up here. Run the sample job to see one.",
     emptyAction: "Start here",
+    outdated: "The list may be out of date",
     noneRunning: "No job is running",
     noneWaiting: "No job is waiting",
     noneFinished: "No job has finished",
