@@ -33,7 +33,9 @@ export class Feed {
     this.#leave?.();
   }
 
+  /** Does not wait any longer. An attempt that is under way is left to itself: a second one would be a second stream. */
   retryNow(): void {
+    if (this.nextTry === null) return;
     clearTimeout(this.#timer);
     void this.#connect();
   }
@@ -42,7 +44,7 @@ export class Feed {
     this.nextTry = null;
     this.openings += 1;
     try {
-      this.#leave = await this.transport.follow(
+      const leave = await this.transport.follow(
         (heard) => {
           this.connection = "open";
           this.#attempt = 0;
@@ -50,6 +52,8 @@ export class Feed {
         },
         () => this.#again(),
       );
+      if (this.#isOver) leave();
+      else this.#leave = leave;
     } catch {
       this.#again();
     }
