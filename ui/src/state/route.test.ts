@@ -9,6 +9,7 @@ test.each([
   ["deskgrid://job/abc", { screen: "job", id: "abc" }],
   ["deskgrid://sites", { screen: "sites" }],
   ["#/job/", { screen: "queue" }],
+  ["#/job/%", { screen: "job", id: "%" }],
 ])("%s leads to its screen", (link, route) => expect(readRoute(link)).toEqual(route));
 
 test("what is written is read again", () => {
