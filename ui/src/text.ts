@@ -17,6 +17,7 @@ export const text = {
   close: "Close",
   copy: "Copy",
   copied: "Copied",
+  notCopied: "This browser does not let Deskgrid copy. Select the text and copy it with the keyboard.",
   show: "Show",
   save: "Save",
   retry: "Try again",

@@ -65,6 +65,8 @@ export class Client {
   move = (to: string) => this.#ask<void>("POST", "/api/desk/move", { to });
   doctor = async () => (await this.#ask<{ checks: Check[] }>("GET", "/api/doctor")).checks;
 
+  /** An address that opens the dashboard, once. */
+  ticket = () => this.#ask<{ address: string }>("POST", "/api/ticket");
   redeem = async (ticket: string) =>
     (await this.#ask<{ key: string }>("POST", "/api/ticket/redeem", { ticket })).key;
 

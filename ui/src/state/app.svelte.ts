@@ -5,6 +5,7 @@ import { Client } from "../api/client";
 import type { Heard, Transport } from "../api/transport";
 import type { ChangedJobs, Desk, JobsEvent, LiveEvent, Row } from "../api/types";
 import { Asking } from "./asking.svelte";
+import { copy } from "./clipboard";
 import { Feed } from "./feed.svelte";
 import { JobDeeds } from "./job-deeds";
 import { readRoute, writeRoute, type Route } from "./route";
@@ -79,6 +80,14 @@ export class App {
       this.toasts.warn(words(problem));
       return undefined;
     }
+  }
+
+  /** Copies, and says `done` only when it did. */
+  async copy(what: string | Promise<string>, done: string): Promise<void> {
+    await this.attempt(async () => {
+      await copy(what);
+      this.toasts.say(done);
+    });
   }
 
   /** Fetches the whole list. What events tell meanwhile is newer than the answer, and is told to it again. */

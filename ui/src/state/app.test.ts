@@ -60,6 +60,20 @@ test("a lost connection is made again by itself, later and later, and brings eve
   expect(transport.calls.filter((call) => call === "GET /api/jobs")).toHaveLength(2);
 });
 
+test("who cannot wait starts one attempt, however often it is asked for", async () => {
+  await app.begin();
+  transport.send("desk", desk);
+  await settled();
+  transport.isDown = true;
+  transport.lose();
+  transport.isDown = false;
+  app.feed.retryNow();
+  app.feed.retryNow();
+  await settled();
+  app.feed.retryNow();
+  expect(transport.calls.filter((call) => call === "follow")).toHaveLength(2);
+});
+
 test("a deleted job is gone from the screen at once, and from the disk when nobody undid it", async () => {
   await app.begin();
   transport.send("desk", desk);

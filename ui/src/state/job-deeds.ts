@@ -4,7 +4,6 @@ import type { Job, Row } from "../api/types";
 import { withoutShell } from "../format/command";
 import { text } from "../text";
 import type { App } from "./app.svelte";
-import { copy } from "./clipboard";
 import { outcome } from "./filter";
 
 /** A job that has run for longer is not cancelled by one click. */
@@ -57,21 +56,13 @@ export class JobDeeds {
 
   async copyLink(row: Row | Job): Promise<void> {
     const link = "link" in row ? row.link : `${this.app.desk?.address ?? ""}/j/${row.id}`;
-    await this.#copy(Promise.resolve(link), text.job.linkCopied);
+    await this.app.copy(link, text.job.linkCopied);
   }
 
   async copyDockerRun(row: Row | Job): Promise<void> {
     const command =
-      "dockerRun" in row ? Promise.resolve(row.dockerRun) : this.app.client.job(row.id).then((job) => job.dockerRun);
-    await this.#copy(command, text.job.commandCopied);
-  }
-
-  async #copy(what: Promise<string>, done: string): Promise<void> {
-    const copied = await this.app.attempt(async () => {
-      await copy(what);
-      return true;
-    });
-    if (copied) this.app.toasts.say(done);
+      "dockerRun" in row ? row.dockerRun : this.app.client.job(row.id).then((job) => job.dockerRun);
+    await this.app.copy(command, text.job.commandCopied);
   }
 
   async #mayCancel(row: Row): Promise<boolean> {
