@@ -23,6 +23,7 @@ export const text = {
   retry: "Try again",
   more: "More actions",
   dismiss: "Dismiss",
+  messages: "Messages",
   showMore: "Show more",
   of: (part: string, whole: string) => `${part} of ${whole}`,
   jobs: (amount: number) => plural(amount, "job"),

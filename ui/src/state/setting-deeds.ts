@@ -9,7 +9,7 @@ const TIME_TO_UNDO = 8_000;
 /** Throws what the server says against a value. */
 export async function changeSetting(app: App, changes: Changes, words: string): Promise<void> {
   const undo = await app.client.change(changes);
-  app.toasts.undoable(words, text.undo, Date.now() + TIME_TO_UNDO, () => {
+  app.toasts.reversible(words, text.undo, TIME_TO_UNDO, () => {
     void app.attempt(async () => {
       await app.client.change(undo);
       app.changes.settings += 1;
