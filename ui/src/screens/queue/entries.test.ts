@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { NO_FILTER, sections } from "../../state/filter";
 import { row } from "../../state/rows.fixture";
 import { needsWords, whyOf } from "./describe";
-import { entriesOf, heightOf, keyOf, step } from "./entries";
+import { entriesOf, heightOf, keyOf, neighbour, step } from "./entries";
 
 const parts = sections([row({ id: "r", phase: "running" }), row({ id: "f" })], NO_FILTER);
 
@@ -19,6 +19,12 @@ test("the keyboard steps over headings and stops at the ends", () => {
   expect(step(entries, 3, -1)).toBe(1);
   expect(step(entries, entries.length, -1)).toBe(3);
   expect(step(entries, 1, -8)).toBe(1);
+});
+
+test("where a job was that is gone, its neighbour is chosen", () => {
+  const entries = entriesOf(parts, "all");
+  expect([0, 1, 2, 3, 4].map((at) => neighbour(entries, at))).toEqual([1, 1, 3, 3, 3]);
+  expect(neighbour([], 0)).toBe(-1);
 });
 
 test("a failure in words has a line of its own, an exit code needs none", () => {

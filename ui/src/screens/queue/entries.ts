@@ -31,6 +31,13 @@ export function entriesOf(sections: Sections, tab: Tab): Entry[] {
   return list;
 }
 
+/** The job at `at`, else the next one, else the one before; where a job was that is gone. */
+export function neighbour(entries: readonly Entry[], at: number): number {
+  const from = Math.max(0, at);
+  const next = entries.findIndex((entry, place) => place >= from && entry.kind !== "heading");
+  return next >= 0 ? next : entries.findLastIndex((entry) => entry.kind !== "heading");
+}
+
 /** The entry that the keyboard goes to from `at`: the next job in that direction, or `at` itself at the end. */
 export function step(entries: readonly Entry[], at: number, by: number): number {
   let left = Math.abs(by);
