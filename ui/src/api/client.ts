@@ -41,7 +41,8 @@ export class Client {
   cancel = (id: string) => this.#ask<void>("POST", `${job(id)}/cancel`);
   again = async (id: string) => (await this.#ask<{ jobId: string }>("POST", `${job(id)}/again`)).jobId;
   dismiss = (code: string) => this.#ask<void>("POST", "/api/desk/notices/dismiss", { code });
-  delete = (id: string) => this.#ask<void>("POST", `${job(id)}/delete`);
+  /** Deleted when nobody took it back in time, with `undoDeletion`. */
+  discard = (id: string) => this.#ask<Pick<Deletion, "undo" | "until">>("POST", `${job(id)}/discard`);
   pinJob = (id: string, on: boolean) => this.#ask<void>("POST", `${job(id)}/pin`, { on });
   sample = async () => (await this.#ask<{ jobId: string }>("POST", "/api/sample")).jobId;
 

@@ -21,8 +21,8 @@ export class App {
   rows = $state.raw<Rows | null>(null);
   pulses = $state.raw<Pulses>(new Map());
   jobsProblem = $state<string | null>(null);
-  /** Deleted here, and still to be undone: not shown. */
-  hidden = $state.raw<ReadonlySet<string>>(new Set());
+  /** Deleted here, and still to be undone: not shown. With the time each was queued at, as it may run again. */
+  hidden = $state.raw<ReadonlyMap<string, number>>(new Map());
   needsKey = $state(false);
   route = $state.raw<Route>({ screen: "queue" });
   /** Counts up whenever a topic changed, so that screens fetch again; that of the jobs only when events were missed. */
@@ -36,7 +36,7 @@ export class App {
 
   readonly list = $derived.by<Row[]>(() => {
     const all = newestFirst(this.rows ?? new Map());
-    return this.hidden.size === 0 ? all : all.filter((row) => !this.hidden.has(row.id));
+    return this.hidden.size === 0 ? all : all.filter((row) => this.hidden.get(row.id) !== row.queuedAt);
   });
 
   constructor(readonly transport: Transport) {

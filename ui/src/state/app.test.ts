@@ -74,20 +74,32 @@ test("who cannot wait starts one attempt, however often it is asked for", async 
   expect(transport.calls.filter((call) => call === "follow")).toHaveLength(2);
 });
 
-test("a deleted job is gone from the screen at once, and from the disk when nobody undid it", async () => {
+test("a deleted job is gone from the screen at once, and back when it is undone or runs again", async () => {
   await app.begin();
   transport.send("desk", desk);
   await settled();
   const job = row({ id: "a" });
-  app.jobs.delete(job);
+  transport.answers["/api/jobs/a/discard"] = { undo: "1", until: Date.now() + 10_000 };
+  transport.answers["/api/cache/undo"] = {};
+  await app.jobs.delete(job);
   expect(app.list).toEqual([]);
-  app.toasts.list[0]?.action?.act();
-  await vi.advanceTimersByTimeAsync(20_000);
+  transport.send("jobs", { changed: [row({ id: "a", queuedAt: 7 })], gone: [] });
   expect(app.list.map(({ id }) => id)).toEqual(["a"]);
-  expect(transport.calls).not.toContain("POST /api/jobs/a/delete");
-  app.jobs.delete(job);
-  await vi.advanceTimersByTimeAsync(20_000);
-  expect(transport.calls).toContain("POST /api/jobs/a/delete");
+  transport.send("jobs", { changed: [job], gone: [] });
+  expect(app.list).toEqual([]);
+  app.toasts.undoNewest();
+  await settled();
+  expect(app.list.map(({ id }) => id)).toEqual(["a"]);
+  expect(transport.calls).toContain("POST /api/cache/undo");
+});
+
+test("a job that the server does not delete stays on the screen", async () => {
+  await app.begin();
+  transport.send("desk", desk);
+  await settled();
+  await app.jobs.delete(row({ id: "a" }));
+  expect(app.list.map(({ id }) => id)).toEqual(["a"]);
+  expect(app.toasts.list[0]?.tone).toBe("bad");
 });
 
 test("what events tell while the list is fetched is not lost to an older answer", async () => {

@@ -8,7 +8,8 @@ import { outcome } from "./filter";
 
 /** A job that has run for longer is not cancelled by one click. */
 const LONG = 60_000;
-const TIME_TO_UNDO = 10_000;
+/** The server tells that a job is gone a little after its time is over. */
+const SLACK = 1000;
 
 export class JobDeeds {
   constructor(private readonly app: App) {}
@@ -34,18 +35,19 @@ export class JobDeeds {
     );
   }
 
-  /** Gone from the screen at once; from the disk when the time to undo is over. */
-  delete(row: Row): void {
+  /** Gone from the screen at once; from the disk a little later, which the server sees to. */
+  async delete(row: Row): Promise<void> {
     const { app } = this;
-    const until = Date.now() + TIME_TO_UNDO;
-    app.hidden = new Set([...app.hidden, row.id]);
-    const show = () => (app.hidden = new Set([...app.hidden].filter((id) => id !== row.id)));
-    const timer = setTimeout(() => {
-      void app.attempt(() => app.client.delete(row.id)).finally(() => setTimeout(show, 1000));
-    }, TIME_TO_UNDO);
-    app.toasts.undoable(text.job.deleted(nameOf(row)), text.undo, until, () => {
-      clearTimeout(timer);
-      show();
+    const deletion = await app.attempt(() => app.client.discard(row.id));
+    if (deletion === undefined) return;
+    app.hidden = new Map([...app.hidden, [row.id, row.queuedAt]]);
+    const show = () => (app.hidden = new Map([...app.hidden].filter(([id]) => id !== row.id)));
+    setTimeout(show, deletion.until - Date.now() + SLACK);
+    app.toasts.undoable(text.job.deleted(nameOf(row)), text.undo, deletion.until, () => {
+      void app.attempt(async () => {
+        await app.client.undoDeletion(deletion.undo);
+        show();
+      });
     });
     if (app.route.screen === "job") app.go({ screen: "queue" });
   }

@@ -76,6 +76,29 @@ async fn a_finished_job_runs_again_instead_of_being_answered_from_its_result() {
 }
 
 #[tokio::test]
+async fn a_discarded_job_goes_by_itself_unless_that_is_taken_back_or_it_runs_again() {
+    let server = Deskgrid::start().await;
+    let desk = Desk::of(&server);
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let id = server.submit(&shell(&format!(": {}", unique()))).await;
+        server.finished(&id).await;
+        ids.push(id);
+    }
+    let discard = async |id: &str| desk.done(&format!("/api/jobs/{id}/discard"), &json!({})).await;
+    let undo = discard(&ids[0]).await["undo"].clone();
+    desk.done("/api/cache/undo", &json!({"undo": undo})).await;
+    discard(&ids[1]).await;
+    desk.done(&format!("/api/jobs/{}/again", ids[1]), &json!({})).await;
+    discard(&ids[2]).await;
+    assert_eq!(desk.row(&ids[2]).await["phase"], "finished", "it can be taken back");
+    // The others' time is over by then.
+    eventually("the last one is gone", async || desk.row(&ids[2]).await == Value::Null).await;
+    assert_ne!(desk.row(&ids[0]).await, Value::Null, "it was taken back");
+    assert_ne!(desk.row(&ids[1]).await, Value::Null, "it has run again");
+}
+
+#[tokio::test]
 async fn a_waiting_job_says_its_place_and_what_it_waits_for() {
     let server = Deskgrid::start_without_engine().await;
     let desk = Desk::of(&server);

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::row::Moment;
-use super::{detail, understood};
+use super::{detail, removals, understood};
 use crate::Site;
 use crate::access::Administrator;
 use crate::body::{JsonText, Written};
@@ -39,6 +39,7 @@ pub(super) fn routes() -> Router<Site> {
         .route("/api/jobs/{id}/cancel", post(cancel))
         .route("/api/jobs/{id}/again", post(again))
         .route("/api/jobs/{id}/delete", post(delete))
+        .route("/api/jobs/{id}/discard", post(discard))
         .route("/api/jobs/{id}/pin", post(pin))
 }
 
@@ -102,6 +103,17 @@ async fn delete(
     release(&site, &job, Withdrawal::Delete).await?;
     site.news().cache_changed();
     Ok(Written(json!({ "success": true, "jobId": id.as_str() }).to_string()))
+}
+
+/// Removes a job for everyone when nobody has taken that back in time, as `/api/cache/undo` does.
+async fn discard(
+    _: Administrator,
+    State(site): State<Site>,
+    Named(id): Named<JobId>,
+) -> Result<Written, HttpError> {
+    let job = known(&site, &id).await?;
+    let (undo, until) = removals::begin_with_job(&site, &job);
+    Ok(Written(json!({ "undo": undo, "until": until.0 }).to_string()))
 }
 
 /// Lets go of a job in each queue that holds it; one that nobody holds any more is let go of in the usual queue.
