@@ -137,7 +137,8 @@ export type KindUse = { kind: CacheKind; count: number; bytes: number; where: "d
 export type Cache = {
   disk: { total: number; free: number; used: number };
   engine: { used: number; separate: boolean };
-  limit: { bytes: number; isDefault: boolean; most: number };
+  /** `usual` is what it is when nobody chose. */
+  limit: { bytes: number; isDefault: boolean; most: number; usual: number };
   kinds: KindUse[];
   items: CacheItem[];
 };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { CacheItem } from "../../api/types";
-import { arrange, freedWords, limitAt, stepOf, STEPS } from "./things";
+import { arrange, freedWords, goingAt, limitAt, stepOf, STEPS } from "./things";
 import { treemap } from "./treemap";
 
 const item = (given: Partial<CacheItem>): CacheItem => ({
@@ -23,6 +23,15 @@ test("what becomes free is told for each place where something does", () => {
   expect(words(5, 0)).toBe("5 B on this disk");
   expect(words(0, 7)).toBe("7 B inside the engine");
   expect(words(5, 7, true)).toBe("5 B on this disk and at least 7 B inside the engine");
+});
+
+test("a lower limit says what has to go, a higher one never does", () => {
+  const cache = {
+    disk: { total: 100, free: 50, used: 30 },
+    limit: { bytes: 40, isDefault: false, most: 80, usual: 10 },
+  };
+  expect([20, 30, 35, 50].map((bytes) => goingAt(cache, bytes))).toEqual([10, 0, 0, 0]);
+  expect(goingAt({ ...cache, limit: { ...cache.limit, bytes: 20 } }, 25)).toBe(0);
 });
 
 describe("the table", () => {

@@ -2,6 +2,7 @@
 
 import type { Cache, CacheItem, CacheKind, Freed } from "../../api/types";
 import { text } from "../../text";
+import { NUMBERS } from "../../text/locale";
 
 export const KINDS: CacheKind[] = ["result", "blob", "image", "context", "jobcache", "log"];
 
@@ -59,8 +60,13 @@ export function stepOf(bytes: number, most: number): number {
   return Math.round((STEPS * Math.log(Math.max(bytes, LEAST) / LEAST)) / Math.log(most / LEAST));
 }
 
+/** How much would have to go for a new limit; nothing while it is raised. */
+export function goingAt({ disk, limit }: Pick<Cache, "disk" | "limit">, bytes: number): number {
+  return bytes >= limit.bytes ? 0 : Math.max(0, disk.used - bytes);
+}
+
 function compare(a: CacheItem, b: CacheItem, column: Column): number {
   if (column === "bytes") return a.bytes - b.bytes;
   if (column === "lastUsed") return (a.lastUsed ?? 0) - (b.lastUsed ?? 0);
-  return a[column].localeCompare(b[column]);
+  return a[column].localeCompare(b[column], NUMBERS);
 }

@@ -101,12 +101,14 @@ async fn show(_: Administrator, State(site): State<Site>) -> Result<Json<Value>,
         json!({ "kind": kind.as_str(), "count": items().count(), "bytes": bytes, "where": place })
     });
     let items: Vec<_> = survey.items.iter().take(MOST_ITEMS).map(ItemOf::from).collect();
+    let usual = usual_limit(room.total);
     Ok(Json(json!({
         "disk": { "total": room.total, "free": room.free, "used": used },
         "engine": { "used": survey.in_engine(), "separate": is_separate },
         "limit": {
-            "bytes": chosen.unwrap_or_else(|| usual_limit(room.total)),
+            "bytes": chosen.unwrap_or(usual),
             "isDefault": chosen.is_none(),
+            "usual": usual,
             "most": used + room.free,
         },
         "kinds": kinds,
