@@ -1,7 +1,7 @@
 // Which settings there are, in which groups, and how each is typed in and sent. Pure.
 
 import type { Desk, Setting } from "../../api/types";
-import { bytes } from "../../format/quantity";
+import { bytes, count } from "../../format/quantity";
 import { text } from "../../text";
 
 export type Kind = "switch" | "choice" | "number" | "text" | "list" | "lines";
@@ -33,17 +33,29 @@ export const GROUPS: { group: Group; fields: Field[] }[] = [
     group: "access",
     fields: [
       { key: "port", kind: "number", width: "short" },
-      { key: "listen", kind: "text", width: "long", isCode: true },
       { key: "trust_unknown_programs", kind: "switch" },
       { key: "allowed_origins", kind: "lines", isCode: true },
-      { key: "allowed_hosts", kind: "lines", isCode: true },
     ],
   },
-  { group: "advanced", fields: [{ key: "id", kind: "text", width: "long", isCode: true }] },
+  {
+    group: "advanced",
+    fields: [
+      { key: "listen", kind: "text", width: "long", isCode: true },
+      { key: "allowed_hosts", kind: "lines", isCode: true },
+      { key: "id", kind: "text", width: "long", isCode: true },
+      { key: "context_download", kind: "text", width: "short" },
+      { key: "context_size", kind: "text", width: "short" },
+      { key: "context_files", kind: "number", width: "short" },
+    ],
+  },
 ];
 
+/** What hardly anybody needs stays folded until it is wanted, or something of it was chosen. */
+export const isFolded = (group: Group): boolean => group === "advanced";
+
 /** Whether its value is a number of bytes. */
-const isSize = (key: string): boolean => key === "memory" || key === "disk_reserve";
+const isSize = (key: string): boolean => key === "memory" || key === "disk_reserve" || isContextSize(key);
+const isContextSize = (key: string): boolean => key === "context_download" || key === "context_size";
 
 /** What stands in the field: what the person chose, else what holds by a flag or variable, else nothing. */
 export function typed({ kind }: Field, setting: Setting): string {
@@ -59,7 +71,9 @@ export function inForce({ key, value }: Setting, desk: Known | null): string {
   if (key === "docker_host") return "";
   if (Array.isArray(value)) return value.length === 0 ? text.settings.none : value.join(", ");
   if (value === null || value === undefined || value === "") return text.settings.automatic(automatic(key, desk));
+  if (isContextSize(key) && typeof value === "number") return text.settings.byDefault(bytes(value));
   if (isSize(key) && typeof value === "number") return text.settings.automatic(bytes(value));
+  if (key === "context_files") return text.settings.byDefault(count(Number(value)));
   return key === "cpus" ? text.settings.automatic(text.job.needsCpus(Number(value) * 1000)) : text.settings.byDefault(String(value));
 }
 
