@@ -1,5 +1,6 @@
 // Sizes, times and counts as people read them. Tabular: the same kind of number has the same shape everywhere.
 
+import { DATES, NUMBERS } from "../text/locale";
 import { times } from "../text/times";
 
 const UNITS = ["B", "KB", "MB", "GB", "TB"] as const;
@@ -25,7 +26,7 @@ export function cpus(count: number): string {
 }
 
 export function count(amount: number): string {
-  return amount.toLocaleString("en");
+  return amount.toLocaleString(NUMBERS);
 }
 
 /** How long something took: two units at most, "0.4 s", "12 s", "3 min 5 s", "2 h 10 min", "3 d 4 h". */
@@ -65,11 +66,11 @@ export function ago(then: number, now: number): string {
 export function day(then: number, now: number): string {
   const isThisYear = new Date(then).getFullYear() === new Date(now).getFullYear();
   const shape: Intl.DateTimeFormatOptions = { day: "numeric", month: "short" };
-  return new Date(then).toLocaleDateString("en-GB", isThisYear ? shape : { ...shape, year: "numeric" });
+  return new Date(then).toLocaleDateString(DATES, isThisYear ? shape : { ...shape, year: "numeric" });
 }
 
 export function moment(then: number): string {
-  return new Date(then).toLocaleString("en-GB", {
+  return new Date(then).toLocaleString(DATES, {
     day: "numeric",
     month: "short",
     year: "numeric",
@@ -80,7 +81,7 @@ export function moment(then: number): string {
 }
 
 export function clock(then: number): string {
-  return new Date(then).toLocaleTimeString("en-GB");
+  return new Date(then).toLocaleTimeString(DATES);
 }
 
 export function share(part: number, whole: number): number {

@@ -61,6 +61,8 @@ export const details = {
     line: "Line",
     points: "Points",
     noNumbers: "No column holds numbers, so there is nothing to plot.",
+    plotOf: (columns: string, across: string, rows: number) =>
+      `Plot of ${columns} over ${across}, ${plural(rows, "row")}. The table has the numbers.`,
     pickY: "Choose at least one column.",
     still: "Shown without its scripts. An interactive plot needs them.",
     run: "Run its scripts",
@@ -80,6 +82,7 @@ export const details = {
     memory: "Memory",
     most: "Most",
     mean: "Mean",
+    summary: (what: string, most: string, mean: string) => `${what} over time: at most ${most}, ${mean} in the mean.`,
     emptyTitle: "Nothing was measured",
     emptyWords: "The job ended too soon, or it has not started yet.",
     allotted: "Allotted",

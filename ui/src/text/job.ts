@@ -51,7 +51,7 @@ export const job = {
     noCommand: "default command",
     place: (place: number) => (place === 1 ? "Next" : `No. ${place}`),
     waits: "Waits for its turn",
-    exit: (code: number) => `exit ${code}`,
+    exit: (code: number) => `Exit code ${code}`,
     program: "a program",
     moreSites: (amount: number) => `+${amount}`,
     emptyTitle: "Nothing has run yet",
