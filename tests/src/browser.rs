@@ -139,6 +139,26 @@ impl Browser {
         }
     }
 
+    /// Presses a key and lets it go, as a keyboard does: a letter, or a key by its name in the DOM. `Ctrl+` may stand
+    /// before it.
+    pub async fn presses(&mut self, key: &str) {
+        let (modifiers, key) = key.strip_prefix("Ctrl+").map_or((0, key), |key| (CTRL, key));
+        let text = match key {
+            "Enter" => Some("\r"),
+            letter if letter.chars().count() == 1 && modifiers == 0 => Some(letter),
+            _ => None,
+        };
+        // Else a tab behind another one has no focus.
+        self.command("Emulation.setFocusEmulationEnabled", json!({"enabled": true})).await.expect("a focus");
+        for kind in ["keyDown", "keyUp"] {
+            let mut event = json!({"type": kind, "key": key, "modifiers": modifiers, "windowsVirtualKeyCode": code(key)});
+            if let (Some(text), "keyDown") = (text, kind) {
+                event["text"] = json!(text);
+            }
+            self.command("Input.dispatchKeyEvent", event).await.expect("a key");
+        }
+    }
+
     /// Shows the tab by day or by night, in a view of this size.
     pub async fn looks(&mut self, is_dark: bool, width: u32, height: u32) {
         let scheme = if is_dark { "dark" } else { "light" };
@@ -180,6 +200,24 @@ impl Browser {
                 return if error.is_null() { Ok(answer["result"].take()) } else { Err(error) };
             }
         }
+    }
+}
+
+/// How the debugging protocol says that Ctrl is held.
+const CTRL: u8 = 2;
+
+/// The number of a key, by which browsers know what it does.
+fn code(key: &str) -> u32 {
+    match key {
+        "Tab" => 9,
+        "Enter" => 13,
+        "Escape" => 27,
+        "End" => 35,
+        "Home" => 36,
+        "ArrowUp" => 38,
+        "ArrowDown" => 40,
+        "Delete" => 46,
+        letter => letter.to_uppercase().chars().next().map_or(0, u32::from),
     }
 }
 

@@ -34,6 +34,17 @@ pub trait Ui {
         self.value(&format!("{found}.click()")).await;
     }
 
+    /// Waits until so many of these parts are there.
+    async fn counts(&mut self, part: &str, number: usize) {
+        self.until(&format!("document.querySelectorAll('[data-testid=\"{part}\"]').length === {number}")).await;
+    }
+
+    /// Waits until the text of a part is, or has, this one.
+    async fn reads_in(&mut self, part: &str, text: &str) {
+        let found = format!("document.querySelector('[data-testid=\"{part}\"]')");
+        self.until(&format!("{found} !== null && {found}.innerText.includes({})", json!(text))).await;
+    }
+
     /// Waits until the page shows a text.
     async fn reads(&mut self, text: &str) {
         self.until(&format!("document.body.innerText.includes({})", json!(text))).await;

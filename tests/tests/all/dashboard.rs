@@ -1,5 +1,11 @@
 //! The dashboard in a real browser: signing in, the first job, a live log, cancel, the cache, sites and settings.
 
+mod connection;
+mod job;
+mod keyboard;
+mod log;
+mod queue;
+
 use deskgrid_tests::browser::Browser;
 use deskgrid_tests::dashboard::Dashboard;
 use deskgrid_tests::ui::Ui;
@@ -87,4 +93,70 @@ async fn what_is_deleted_from_the_cache_comes_back_when_it_is_undone() {
     eventually("it is hidden", async || count().await < before).await;
     dashboard.clicks("toast-action").await;
     eventually("it is back", async || count().await == before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cleaning_up_says_what_goes_before_it_does() {
+    let mut dashboard = Dashboard::open().await;
+    let script = format!("head -c 100000 /dev/urandom > /outputs/noise; echo {}", unique());
+    dashboard.server.run(&shell(&script)).await;
+    dashboard.goes_to("cache").await;
+    dashboard.sees("cache-row").await;
+    dashboard.clicks("cache-prune").await;
+    dashboard.reads_in("prune-preview", "There is nothing to delete").await;
+    dashboard.clicks("prune-all").await;
+    dashboard.reads_in("prune-preview", "on this disk").await;
+    dashboard.clicks("prune-do").await;
+    let door = dashboard.door.clone();
+    let has_result = async || {
+        let cache = door.get("/api/cache").await;
+        cache["items"].as_array().is_some_and(|items| items.iter().any(|item| item["kind"] == "result"))
+    };
+    eventually("it is hidden", async || !has_result().await).await;
+    dashboard.clicks("toast-action").await;
+    eventually("it is back", async || has_result().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pinned_result_stays_when_the_cache_is_cleaned_up() {
+    let mut dashboard = Dashboard::open().await;
+    dashboard.server.run(&shell(&format!("echo {} > /outputs/out", unique()))).await;
+    dashboard.goes_to("cache").await;
+    let pin = "[...document.querySelectorAll('[data-kind=\"result\"] [data-testid=\"cache-pin\"]')][0]";
+    dashboard.until(&format!("{pin} !== undefined")).await;
+    dashboard.value(&format!("{pin}.click()")).await;
+    dashboard.until(&format!("{pin}.getAttribute('aria-pressed') === 'true'")).await;
+    let would = dashboard.door.post("/api/cache/prune", &json!({"dryRun": true})).await;
+    let going = would["list"].as_array().unwrap();
+    assert!(going.iter().all(|item| item["kind"] != "result"), "{would}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_deletes_nothing_holds_when_the_slider_is_let_go() {
+    let mut dashboard = Dashboard::open().await;
+    dashboard.goes_to("cache").await;
+    dashboard.writes("cache-limit", "50").await;
+    let door = dashboard.door.clone();
+    let is_default = async || door.get("/api/cache").await["limit"]["isDefault"].clone();
+    eventually("it is chosen", async || is_default().await == json!(false)).await;
+    dashboard.clicks("cache-limit-reset").await;
+    eventually("it is the usual one", async || is_default().await == json!(true)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_whose_leave_is_revoked_has_to_ask_again() {
+    let mut dashboard = Dashboard::open().await;
+    dashboard.door.post("/api/sites/allow", &json!({"origin": "https://lab.example"})).await;
+    let ask = || Raw::new("GET", "/q/local").header("Origin", "https://lab.example");
+    assert_eq!(ask().send(&dashboard.server).await.status, 200);
+    dashboard.goes_to("sites").await;
+    let site = "document.querySelector('[data-origin=\"https://lab.example\"]')";
+    dashboard.until(&format!("{site} !== null")).await;
+    dashboard.value(&format!("{site}.querySelector('[data-testid=\"site-details\"]').click()")).await;
+    dashboard.clicks("site-network-none").await;
+    dashboard.reads("No network").await;
+    dashboard.clicks("site-revoke").await;
+    let server = &dashboard.server;
+    eventually("the page may not call", async || ask().send(server).await.status == 403).await;
+    dashboard.reads("lab.example wants to run jobs").await;
 }
