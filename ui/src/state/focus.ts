@@ -8,7 +8,7 @@ export const MAIN = { "data-main": "" };
 export async function focusScreen(): Promise<void> {
   await tick();
   const { activeElement: has } = document;
-  if (has !== null && has !== document.body) return;
   const screen = document.getElementById("content");
+  if (has !== null && has !== document.body && has !== screen) return;
   (screen?.querySelector<HTMLElement>("[data-main]") ?? screen)?.focus({ preventScroll: true });
 }

@@ -2,14 +2,14 @@
 
 use deskgrid_tests::dashboard::Dashboard;
 use deskgrid_tests::ui::Ui;
-use deskgrid_tests::{shell, unique};
+use deskgrid_tests::{Deskgrid, shell, unique};
 use serde_json::json;
 
 const LOG: &str = "document.querySelector('[data-testid=\"log\"]')";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_reads_in_a_log_is_not_moved_by_other_jobs_nor_by_the_end_of_this_one() {
-    let mut dashboard = Dashboard::open().await;
+    let mut dashboard = Dashboard::over(Deskgrid::start_with_cpus(2).await).await;
     let id = dashboard.server.submit(&shell(&format!("seq 3000; sleep 1000; : {}", unique()))).await;
     dashboard.goes_to(&format!("job/{id}")).await;
     dashboard.reads_in("log-lines", "3,000 lines").await;
