@@ -54,6 +54,9 @@ async fn empty(folder: &Path) {
     dashboard.server.kill().await;
     dashboard.sees("banner-offline").await;
     take_page(&mut dashboard.page, folder, "offline").await;
+    dashboard.goes_to("cache").await;
+    dashboard.sees("failed").await;
+    take_page(&mut dashboard.page, folder, "cache-failed").await;
 }
 
 async fn without_engine(folder: &Path) {
@@ -106,10 +109,43 @@ async fn full(folder: &Path) {
     dashboard.goes_to(&format!("job/{running}")).await;
     dashboard.clicks("job-tab-resources").await;
     take(&mut dashboard, folder, "job-resources").await;
+    details(&mut dashboard, folder).await;
     for place in ["queue", "cache"] {
         dashboard.goes_to(place).await;
         take_in(&mut dashboard, folder, &format!("{place}-small"), SMALL).await;
     }
+}
+
+/// What is seen by those who look closer.
+async fn details(dashboard: &mut Dashboard, folder: &Path) {
+    let jobs = dashboard.door.get("/api/jobs").await;
+    let job = |is_it: &dyn Fn(&Value) -> bool| {
+        let found = jobs["jobs"].as_array().expect("a list").iter().find(|row| is_it(row));
+        found.and_then(|row| row["id"].as_str()).expect("it has ended").to_owned()
+    };
+    let failed = job(&|row| row["exitCode"] == 1);
+    let unavailable = job(&|row| row["image"].as_str().is_some_and(|image| image.contains("missing")));
+    let table = job(&|row| row["command"].as_str().is_some_and(|command| command.contains("sine.csv")));
+    for (id, name) in [(failed, "job-failed"), (unavailable, "job-no-image")] {
+        dashboard.goes_to(&format!("job/{id}")).await;
+        dashboard.sees("job-failure").await;
+        take(dashboard, folder, name).await;
+    }
+    dashboard.goes_to(&format!("job/{table}")).await;
+    dashboard.sees("preview-table").await;
+    take(dashboard, folder, "job-table").await;
+    dashboard.clicks("table-as-plot").await;
+    take(dashboard, folder, "job-quick-plot").await;
+    dashboard.door.post("/api/sites/allow", &json!({"origin": "https://lab.example"})).await;
+    dashboard.goes_to("sites").await;
+    dashboard.clicks("site-details").await;
+    take(dashboard, folder, "sites-details").await;
+    dashboard.goes_to("settings").await;
+    dashboard.sees("group-advanced").await;
+    let unfolded = "(() => { const group = document.querySelector('[data-testid=\"group-advanced\"]'); \
+                    group.open = true; group.scrollIntoView(); })()";
+    dashboard.value(unfolded).await;
+    take(dashboard, folder, "settings-advanced").await;
 }
 
 async fn sample(server: &Deskgrid) -> String {
@@ -125,7 +161,10 @@ fn finished() -> Vec<Value> {
     let python = |code: &str| json!({"image": PYTHON, "command": format!("python3 -c {}", deskgrid_tests::quoted(code))});
     vec![
         python("import statistics; print(statistics.mean(range(1000)))"),
-        shell("seq 40 | awk 'BEGIN{print \"t,y\"}{print $1 \",\" sin($1/4)}' > /outputs/sine.csv"),
+        python(
+            "import math\nwith open('/outputs/sine.csv', 'w') as table:\n    \
+             print('t,y', *(f'{t},{math.sin(t / 4):.3f}' for t in range(40)), sep='\\n', file=table)",
+        ),
         python("raise SystemExit('The table has no column called mass')"),
         json!({"image": "localhost:1/lab/missing:2.1", "command": "true"}),
         json!({"image": BUSYBOX, "command": "sleep 100", "maxDuration": "1s"}),

@@ -122,7 +122,6 @@ export const job = {
     "disk-full": "Make room: delete what you no longer need on the screen Cache.",
     "image-no-access": "Sign in to its registry in a terminal, then run the job again: docker login and the registry's name.",
     "image-not-found": "Check the name and the tag of the image.",
-    "registry-unreachable": "Check the network, then run the job again.",
     "engine-no-space": "Make room in the container engine: delete images that you no longer need on the screen Cache.",
     "disk-failed": "Make room: delete what you no longer need on the screen Cache.",
     "engine-refused": "Run the job again. When it fails the same way, restart the container engine.",
