@@ -151,7 +151,8 @@ impl Browser {
         // Else a tab behind another one has no focus.
         self.command("Emulation.setFocusEmulationEnabled", json!({"enabled": true})).await.expect("a focus");
         for kind in ["keyDown", "keyUp"] {
-            let mut event = json!({"type": kind, "key": key, "modifiers": modifiers, "windowsVirtualKeyCode": code(key)});
+            let mut event =
+                json!({"type": kind, "key": key, "modifiers": modifiers, "windowsVirtualKeyCode": code(key)});
             if let (Some(text), "keyDown") = (text, kind) {
                 event["text"] = json!(text);
             }

@@ -36,7 +36,8 @@ pub trait Ui {
 
     /// Waits until so many of these parts are there.
     async fn counts(&mut self, part: &str, number: usize) {
-        self.until(&format!("document.querySelectorAll('[data-testid=\"{part}\"]').length === {number}")).await;
+        self.until(&format!("document.querySelectorAll('[data-testid=\"{part}\"]').length === {number}"))
+            .await;
     }
 
     /// Waits until the text of a part is, or has, this one.

@@ -27,7 +27,9 @@ async fn tables_and_json_are_shown_as_what_they_are() {
     dashboard.reads("2 rows, 2 columns").await;
     dashboard.clicks("table-as-plot").await;
     dashboard.until("document.querySelector('[data-testid=\"plot\"] canvas')?.width > 0").await;
-    dashboard.until("document.querySelector('[data-testid=\"plot\"]').ariaLabel.includes('height over time')").await;
+    dashboard
+        .until("document.querySelector('[data-testid=\"plot\"]').ariaLabel.includes('height over time')")
+        .await;
     picks(&mut dashboard, "fit.json").await;
     dashboard.reads_in("preview-json", "slope").await;
     dashboard.reads_in("preview-json", "10.5").await;

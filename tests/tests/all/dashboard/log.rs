@@ -21,7 +21,9 @@ async fn who_reads_in_a_log_is_not_moved_by_other_jobs_nor_by_the_end_of_this_on
     dashboard.value(&format!("{LOG}.dataset.marked = 'yes'")).await;
     dashboard.server.run(&shell(&format!("echo {}", unique()))).await;
     dashboard.clicks("job-cancel").await;
-    dashboard.until("document.querySelector('[data-testid=\"job-status\"]').dataset.phase === 'finished'").await;
+    dashboard
+        .until("document.querySelector('[data-testid=\"job-status\"]').dataset.phase === 'finished'")
+        .await;
     dashboard.misses("log-follow").await;
     let place = dashboard.value(&format!("[{LOG}.scrollTop, {LOG}.dataset.marked]")).await;
     assert_eq!(place, json!([20000, "yes"]));
@@ -34,7 +36,9 @@ async fn the_end_of_a_log_is_followed_until_the_reader_goes_back() {
     let script = format!("seq 200; while ! [ -e /tmp/on ]; do sleep 0.2; echo more; done; : {}", unique());
     let id = dashboard.server.submit(&shell(&script)).await;
     dashboard.goes_to(&format!("job/{id}")).await;
-    let is_at_end = format!("{LOG} !== null && {LOG}.scrollTop > 0 && {LOG}.scrollTop + {LOG}.clientHeight >= {LOG}.scrollHeight - 24");
+    let is_at_end = format!(
+        "{LOG} !== null && {LOG}.scrollTop > 0 && {LOG}.scrollTop + {LOG}.clientHeight >= {LOG}.scrollHeight - 24"
+    );
     dashboard.until(&is_at_end).await;
     dashboard.value(&format!("{LOG}.scrollTop = 0")).await;
     dashboard.until("document.querySelector('[data-testid=\"log-follow\"]').ariaPressed === 'false'").await;
@@ -46,7 +50,8 @@ async fn the_end_of_a_log_is_followed_until_the_reader_goes_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn words_are_found_in_a_log_and_standard_error_is_told_apart() {
     let mut dashboard = Dashboard::open().await;
-    let script = format!("echo alpha one; echo beta >&2; printf '\\033[31malpha\\033[0m two\\n'; : {}", unique());
+    let script =
+        format!("echo alpha one; echo beta >&2; printf '\\033[31malpha\\033[0m two\\n'; : {}", unique());
     let id = dashboard.server.submit(&shell(&script)).await;
     dashboard.server.finished(&id).await;
     dashboard.goes_to(&format!("job/{id}")).await;
