@@ -84,9 +84,10 @@ impl Live {
 impl Allowance {
     /// Whether lines may be sent, which is then noted. What is begun goes as a whole.
     fn spend(&mut self, lines: &[LogLine], now: Instant) -> bool {
-        let ticks = now.saturating_duration_since(self.since).div_duration_f64(TICK) as u64;
-        self.since += TICK * u32::try_from(ticks).unwrap_or(u32::MAX);
-        self.lines = MOST_LINES.min(self.lines.saturating_add(ticks.saturating_mul(LINES_PER_TICK)));
+        let ticks = now.saturating_duration_since(self.since).as_nanos() / TICK.as_nanos();
+        let ticks = u32::try_from(ticks).unwrap_or(u32::MAX);
+        self.since += TICK * ticks;
+        self.lines = MOST_LINES.min(self.lines.saturating_add(u64::from(ticks) * LINES_PER_TICK));
         let cost: usize = lines.iter().map(|line| 1 + line.text.len() / BYTES_OF_LINE).sum();
         let may_be = self.lines > 0;
         if may_be {
