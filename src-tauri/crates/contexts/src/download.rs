@@ -11,6 +11,7 @@ use reqwest::{Client, Response, StatusCode};
 use url::Url;
 
 use crate::address::Repository;
+use crate::error::Advice;
 use crate::secret::Secret;
 use crate::source::Place;
 use crate::{ContextError, Limits, Remote};
@@ -20,10 +21,6 @@ const SILENCE: Duration = Duration::from_secs(60);
 const CONNECT: Duration = Duration::from_secs(20);
 /// Times that an answer may say that the archive is elsewhere.
 const MOST_REDIRECTS: usize = 10;
-
-pub(crate) const CHECK_ADDRESS: &str = "Check the address and the network, then run the job again.";
-pub(crate) const CHECK_ACCESS: &str =
-    "Check the address. When it is private, put a token in it, as in https://TOKEN@github.com/owner/repo.";
 
 /// Where GitHub answers.
 #[derive(Clone, Debug)]
@@ -122,7 +119,7 @@ impl Downloads {
             }
             Place::GitHub(repository) => {
                 let url = self.github.archive(repository, secret.is_some());
-                let url = url.map_err(|_| fetch.unavailable("GitHub's address is none", CHECK_ADDRESS))?;
+                let url = url.map_err(|_| fetch.unavailable("GitHub's address is none", Advice::CheckAddress))?;
                 fetch.download(self.client(&shown)?, url, secret.and_then(Secret::bearer)).await
             }
         }
@@ -142,7 +139,7 @@ impl Downloads {
         let unavailable = |error| ContextError::Unavailable {
             from: shown.to_owned(),
             why: reason(&error),
-            advice: CHECK_ADDRESS,
+            advice: Advice::CheckAddress,
         };
         let client = client.map_err(unavailable)?;
         Ok(self.client.get_or_init(|| client))
@@ -215,7 +212,7 @@ impl<S: Sink, P: FnMut(Progress) + Send> Fetch<'_, S, P> {
             }
             url = next;
         }
-        Err(self.unavailable("the server sends us from address to address", CHECK_ADDRESS))
+        Err(self.unavailable("the server sends us from address to address", Advice::CheckAddress))
     }
 
     /// Where an answer sends us, if it does.
@@ -223,7 +220,7 @@ impl<S: Sink, P: FnMut(Progress) + Send> Fetch<'_, S, P> {
         if !response.status().is_redirection() || response.status() == StatusCode::NOT_MODIFIED {
             return Ok(None);
         }
-        let unusable = || self.unavailable("the server sends us to an unusable address", CHECK_ADDRESS);
+        let unusable = || self.unavailable("the server sends us to an unusable address", Advice::CheckAddress);
         let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
         let mut next = location.and_then(|location| url.join(location).ok()).ok_or_else(unusable)?;
         if !["http", "https"].contains(&next.scheme()) {
@@ -239,10 +236,10 @@ impl<S: Sink, P: FnMut(Progress) + Send> Fetch<'_, S, P> {
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
                 let why = format!("the server answered {status}, so it is not there or not for everybody");
-                Err(self.unavailable(why, CHECK_ACCESS))
+                Err(self.unavailable(why, Advice::CheckAccess))
             }
             status if status.is_success() => Ok(()),
-            status => Err(self.unavailable(format!("the server answered {status}"), CHECK_ADDRESS)),
+            status => Err(self.unavailable(format!("the server answered {status}"), Advice::CheckAddress)),
         }
     }
 
@@ -266,12 +263,12 @@ impl<S: Sink, P: FnMut(Progress) + Send> Fetch<'_, S, P> {
         ContextError::too_large("its download has too many bytes", self.terms.limits.download, "bytes")
     }
 
-    pub(crate) fn unavailable(&self, why: impl Into<String>, advice: &'static str) -> ContextError {
+    pub(crate) fn unavailable(&self, why: impl Into<String>, advice: Advice) -> ContextError {
         ContextError::Unavailable { from: self.shown.to_owned(), why: why.into(), advice }
     }
 
     fn failed(&self, error: reqwest::Error) -> ContextError {
-        self.unavailable(reason(&error.without_url()), CHECK_ADDRESS)
+        self.unavailable(reason(&error.without_url()), Advice::CheckAddress)
     }
 }
 

@@ -27,7 +27,7 @@ mod tree;
 pub use archive::Archive;
 pub use context::{Context, Recipe};
 pub use download::{Downloads, Fetched, GitHub, Progress, Sink, Terms};
-pub use error::ContextError;
+pub use error::{Advice, ContextError};
 pub use source::{Remote, Source};
 
 /// What a context may cost at most.

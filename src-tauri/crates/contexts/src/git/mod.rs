@@ -14,8 +14,8 @@ use tokio::io::AsyncReadExt as _;
 use self::program::{Failed, Git};
 use crate::ContextError;
 use crate::address::{GitPlace, is_commit};
-use crate::download::{CHECK_ACCESS, CHECK_ADDRESS, Fetch, Fetched, Progress, Sink};
-use crate::error::cut;
+use crate::download::{Fetch, Fetched, Progress, Sink};
+use crate::error::{Advice, cut};
 use crate::secret::Secret;
 
 /// Read from `git` at once, in bytes.
@@ -89,7 +89,7 @@ impl<S: Sink, P: FnMut(Progress) + Send> Job<'_, '_, S, P> {
         fetched.map_err(|failed| self.failed(failed))?;
         let order = ["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")];
         let commit = self.git.run(&order).await;
-        let missing = |_| self.fetch.unavailable(format!("it has no {:?}", cut(reference)), CHECK_ADDRESS);
+        let missing = |_| self.fetch.unavailable(format!("it has no {:?}", cut(reference)), Advice::CheckAddress);
         Ok(commit.map_err(missing)?.trim().to_owned())
     }
 
@@ -137,7 +137,7 @@ impl<S: Sink, P: FnMut(Progress) + Send> Job<'_, '_, S, P> {
         loop {
             let mut piece = BytesMut::with_capacity(PIECE);
             let count = output.read_buf(&mut piece).await;
-            if count.map_err(|error| self.fetch.unavailable(error.to_string(), CHECK_ADDRESS))? == 0 {
+            if count.map_err(|error| self.fetch.unavailable(error.to_string(), Advice::CheckAddress))? == 0 {
                 break;
             }
             self.fetch.push(piece.freeze(), None).await?;
@@ -152,7 +152,7 @@ impl<S: Sink, P: FnMut(Progress) + Send> Job<'_, '_, S, P> {
             Failed::Said(words) => words,
         };
         let is_closed = ["could not read Username", "Authentication failed", "not found", "403", "401"];
-        let advice = if is_closed.iter().any(|it| words.contains(it)) { CHECK_ACCESS } else { CHECK_ADDRESS };
+        let advice = if is_closed.iter().any(|it| words.contains(it)) { Advice::CheckAccess } else { Advice::CheckAddress };
         let words = words.replace(self.place.url.as_str(), self.fetch.shown);
         self.fetch.unavailable(format!("git says {:?}", cut(&words)), advice)
     }

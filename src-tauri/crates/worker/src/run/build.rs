@@ -20,8 +20,18 @@ use crate::lists::Step;
 /// Lines that are written at once.
 const AT_ONCE: usize = 256;
 
-/// The builds in progress, by image and by whether their steps reach the internet.
-pub(crate) type Builds = Joint<(String, bool), Told, Result<Image, Interruption>>;
+/// The builds in progress.
+pub(crate) type Builds = Joint<Wanted, Told, Result<Image, Interruption>>;
+
+/// What makes two builds one. The image has the same name whatever token the context's address has, and one that opens
+/// nothing shall fail only those who gave it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Wanted {
+    image: String,
+    context: Option<String>,
+    /// Whether its steps reach the internet.
+    has_network: bool,
+}
 
 /// What a build tells to the runs that wait for it.
 #[derive(Clone, Debug)]
@@ -41,7 +51,8 @@ pub(super) async fn built(run: &Run, engine: &Engine, block: &BuildBlock) -> Res
         return Ok(image);
     }
     let has_network = run.permits().network != Network::Off;
-    let share = run.kit.builds.join((block.image.clone(), has_network), |said| {
+    let wanted = Wanted { image: block.image.clone(), context: block.context.clone(), has_network };
+    let share = run.kit.builds.join(wanted, |said| {
         let (kit, engine, block) = (run.kit.clone(), engine.clone(), block.clone());
         async move { build(&kit, &engine, &block, has_network, &said).await }.boxed()
     });
