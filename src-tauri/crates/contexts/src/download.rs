@@ -11,6 +11,7 @@ use reqwest::{Client, Response, StatusCode};
 use url::Url;
 
 use crate::address::Repository;
+use crate::archive::too_large_unpacked;
 use crate::error::Advice;
 use crate::secret::Secret;
 use crate::source::Place;
@@ -18,6 +19,8 @@ use crate::{ContextError, Limits, Remote};
 
 /// A server that sends nothing for this long has failed.
 const SILENCE: Duration = Duration::from_secs(60);
+/// No download takes longer, however much of it comes now and then: 4 GiB at 200 kB/s.
+const LONGEST: Duration = Duration::from_secs(6 * 60 * 60);
 const CONNECT: Duration = Duration::from_secs(20);
 /// Times that an answer may say that the archive is elsewhere.
 const MOST_REDIRECTS: usize = 10;
@@ -81,6 +84,8 @@ pub struct Downloads {
     github: GitHub,
     /// How long a server may send nothing.
     silence: Duration,
+    /// How long a download may take in all.
+    longest: Duration,
     client: OnceLock<Client>,
 }
 
@@ -93,7 +98,7 @@ impl Default for Downloads {
 impl Downloads {
     /// Asks GitHub where `github` says.
     pub fn new(github: GitHub) -> Self {
-        Self { github, silence: SILENCE, client: OnceLock::new() }
+        Self { github, silence: SILENCE, longest: LONGEST, client: OnceLock::new() }
     }
 
     /// Downloads `remote` into `sink`; `progress` is told after each piece. Dropping the future ends the download and
@@ -110,17 +115,30 @@ impl Downloads {
     ) -> Result<Fetched, ContextError> {
         let shown = remote.shown();
         let mut fetch = Fetch { shown: &shown, terms, sink, progress, done: 0 };
+        let fetched = tokio::time::timeout(self.longest, self.fetch_by(remote, &mut fetch)).await;
+        fetched.unwrap_or_else(|_| {
+            let why = format!("it was not here after {} s", self.longest.as_secs());
+            Err(fetch.unavailable(why, Advice::CheckAddress))
+        })
+    }
+
+    async fn fetch_by<S: Sink, P: FnMut(Progress) + Send>(
+        &self,
+        remote: &Remote,
+        fetch: &mut Fetch<'_, S, P>,
+    ) -> Result<Fetched, ContextError> {
         let secret = remote.secret.as_ref();
         match &remote.place {
-            Place::Git(place) => crate::git::fetch(place, secret, &mut fetch).await,
+            Place::Git(place) => crate::git::fetch(place, secret, fetch).await,
             Place::Archive(url) => {
                 let secret = secret.and_then(Secret::basic);
-                fetch.download(self.client(&shown)?, url.clone(), secret).await
+                fetch.download(self.client(fetch.shown)?, url.clone(), secret).await
             }
             Place::GitHub(repository) => {
                 let url = self.github.archive(repository, secret.is_some());
-                let url = url.map_err(|_| fetch.unavailable("GitHub's address is none", Advice::CheckAddress))?;
-                fetch.download(self.client(&shown)?, url, secret.and_then(Secret::bearer)).await
+                let url =
+                    url.map_err(|_| fetch.unavailable("GitHub's address is none", Advice::CheckAddress))?;
+                fetch.download(self.client(fetch.shown)?, url, secret.and_then(Secret::bearer)).await
             }
         }
     }
@@ -220,7 +238,8 @@ impl<S: Sink, P: FnMut(Progress) + Send> Fetch<'_, S, P> {
         if !response.status().is_redirection() || response.status() == StatusCode::NOT_MODIFIED {
             return Ok(None);
         }
-        let unusable = || self.unavailable("the server sends us to an unusable address", Advice::CheckAddress);
+        let unusable =
+            || self.unavailable("the server sends us to an unusable address", Advice::CheckAddress);
         let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
         let mut next = location.and_then(|location| url.join(location).ok()).ok_or_else(unusable)?;
         if !["http", "https"].contains(&next.scheme()) {
@@ -243,12 +262,24 @@ impl<S: Sink, P: FnMut(Progress) + Send> Fetch<'_, S, P> {
         }
     }
 
-    /// Hands on the next bytes, within the limit.
-    pub(crate) async fn push(&mut self, bytes: Bytes, total: Option<u64>) -> Result<(), ContextError> {
-        self.done = self.done.saturating_add(bytes.len() as u64);
-        if self.done > self.terms.limits.download {
+    /// Hands on the next bytes of a download, within its limit.
+    async fn push(&mut self, bytes: Bytes, total: Option<u64>) -> Result<(), ContextError> {
+        if self.done.saturating_add(bytes.len() as u64) > self.terms.limits.download {
             return Err(self.too_large());
         }
+        self.keep(bytes, total).await
+    }
+
+    /// Hands on the next bytes of a tar that was made here of what was downloaded, within the limit of what is unpacked.
+    pub(crate) async fn push_unpacked(&mut self, bytes: Bytes) -> Result<(), ContextError> {
+        if self.done.saturating_add(bytes.len() as u64) > self.terms.limits.unpacked {
+            return Err(too_large_unpacked(self.terms.limits.unpacked));
+        }
+        self.keep(bytes, None).await
+    }
+
+    async fn keep(&mut self, bytes: Bytes, total: Option<u64>) -> Result<(), ContextError> {
+        self.done += bytes.len() as u64;
         self.sink.push(bytes).await.map_err(ContextError::NotKept)?;
         self.tell(self.done, total);
         Ok(())
@@ -397,6 +428,21 @@ mod tests {
         })));
         let error = fetch(&server.await.url("/a"), None).await.unwrap_err();
         assert_eq!(error.code(), "context-unavailable");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_sends_a_little_for_ever_is_an_error_in_the_end() {
+        let drip = Served::Answer(Box::new(|_| {
+            let piece = || async {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                Some((Ok::<_, std::io::Error>(Bytes::from_static(b"1")), ()))
+            };
+            Response::new(Body::from_stream(futures_util::stream::unfold((), move |()| piece())))
+        }));
+        let server = Server::start(drip).await;
+        let downloads = Downloads { longest: Duration::from_millis(20), ..Downloads::default() };
+        let error = fetch_with(&downloads, &server.url("/a"), None, &Limits::default()).await.unwrap_err();
+        assert!(error.to_string().contains("was not here after"), "{error}");
     }
 
     #[tokio::test]

@@ -98,7 +98,7 @@ pub enum ContextError {
         problem: &'static str,
     },
     /// A line of a `.dockerignore` makes no sense.
-    #[error("{file} in the build context cannot be used: {problem}. Correct that line and build again.")]
+    #[error("{file} in the build context cannot be used: {problem}. Correct it and build again.")]
     BadIgnoreFile {
         /// Which file.
         file: String,
@@ -122,6 +122,9 @@ pub enum ContextError {
     /// The stored archive could not be read.
     #[error("The stored build context could not be read: {0}. Check the disk, then run the job again.")]
     NotRead(#[source] io::Error),
+    /// Nobody waits for it any more.
+    #[error("Nobody waits for the build context any more.")]
+    Unwanted,
     /// Who receives the rewritten archive went away.
     #[error("The build context could not be sent: {0}.")]
     NotSent(#[source] io::Error),
@@ -169,6 +172,7 @@ impl ContextError {
             Self::NoGit { .. } => "context-no-git",
             Self::NotKept(_) => "context-not-kept",
             Self::NotRead(_) => "context-not-read",
+            Self::Unwanted => "context-unwanted",
             Self::NotSent(_) => "context-not-sent",
         }
     }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use deskgrid_tests::{BUSYBOX, Deskgrid, Web, log_text, sha256, unique};
+use deskgrid_tests::{BUSYBOX, Deskgrid, Options, Web, log_text, sha256, unique};
 use serde_json::{Value, json};
 
 use super::{build_log, error_of, has_image, image_of, job};
@@ -111,6 +111,15 @@ async fn a_git_repository_is_a_context() {
     repository(folder.path(), "of the branch");
     let web = Web::folder(folder.path()).await;
     assert_eq!(data_in(&server, &web.url("/x.git#trunk")).await, "of the branch");
+}
+
+#[tokio::test]
+async fn a_repository_on_a_computer_without_git_says_what_to_install() {
+    let env = vec![("PATH".to_owned(), "/nonexistent".to_owned())];
+    let server = Deskgrid::start_with(Options { env, ..Options::default() }).await;
+    let finished = server.run(&job(&json!({"context": "http://127.0.0.1:9/x.git"}), "true")).await;
+    let error = error_of(&finished);
+    assert!(error.contains("'git' is not installed") && error.contains("https://git-scm.com"), "{error}");
 }
 
 #[tokio::test]

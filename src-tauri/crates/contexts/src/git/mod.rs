@@ -2,7 +2,11 @@
 //! they are not part of GitHub's archives.
 //!
 //! A stranger says which repository, so `git` runs with nothing of the person's: no configuration, no credential
-//! helper, no hooks, no questions, over http and https only, in a folder that is removed afterwards.
+//! helper, no hooks, no questions, over http and https only, in a folder that is removed afterwards. Its command lines,
+//! which others on this computer can read, have nothing secret in them.
+//!
+//! What git fetches counts against the limit of downloads, and the tar that is made of it against that of what is
+//! unpacked.
 
 mod program;
 
@@ -89,7 +93,8 @@ impl<S: Sink, P: FnMut(Progress) + Send> Job<'_, '_, S, P> {
         fetched.map_err(|failed| self.failed(failed))?;
         let order = ["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")];
         let commit = self.git.run(&order).await;
-        let missing = |_| self.fetch.unavailable(format!("it has no {:?}", cut(reference)), Advice::CheckAddress);
+        let missing =
+            |_| self.fetch.unavailable(format!("it has no {:?}", cut(reference)), Advice::CheckAddress);
         Ok(commit.map_err(missing)?.trim().to_owned())
     }
 
@@ -109,14 +114,11 @@ impl<S: Sink, P: FnMut(Progress) + Send> Job<'_, '_, S, P> {
         tokio::pin!(run);
         loop {
             tokio::select! {
-                ended = &mut run => return Ok(ended.map(drop)),
-                _ = watch.tick() => {
-                    let done = program::bytes_below(folder).await;
-                    if done > self.fetch.terms.limits.download {
-                        return Err(self.fetch.too_large());
-                    }
-                    self.fetch.tell(done, None);
+                ended = &mut run => {
+                    weigh(self.fetch, folder).await?;
+                    return Ok(ended.map(drop));
                 }
+                _ = watch.tick() => weigh(self.fetch, folder).await?,
             }
         }
     }
@@ -140,7 +142,7 @@ impl<S: Sink, P: FnMut(Progress) + Send> Job<'_, '_, S, P> {
             if count.map_err(|error| self.fetch.unavailable(error.to_string(), Advice::CheckAddress))? == 0 {
                 break;
             }
-            self.fetch.push(piece.freeze(), None).await?;
+            self.fetch.push_unpacked(piece.freeze()).await?;
         }
         running.end().await.map_err(|failed| self.failed(failed)).map(drop)
     }
@@ -152,10 +154,27 @@ impl<S: Sink, P: FnMut(Progress) + Send> Job<'_, '_, S, P> {
             Failed::Said(words) => words,
         };
         let is_closed = ["could not read Username", "Authentication failed", "not found", "403", "401"];
-        let advice = if is_closed.iter().any(|it| words.contains(it)) { Advice::CheckAccess } else { Advice::CheckAddress };
+        let advice = if is_closed.iter().any(|it| words.contains(it)) {
+            Advice::CheckAccess
+        } else {
+            Advice::CheckAddress
+        };
         let words = words.replace(self.place.url.as_str(), self.fetch.shown);
         self.fetch.unavailable(format!("git says {:?}", cut(&words)), advice)
     }
+}
+
+/// Tells how much came, unless it is too much.
+async fn weigh<S: Sink, P: FnMut(Progress) + Send>(
+    fetch: &mut Fetch<'_, S, P>,
+    folder: &Path,
+) -> Result<(), ContextError> {
+    let done = program::bytes_below(folder).await;
+    if done > fetch.terms.limits.download {
+        return Err(fetch.too_large());
+    }
+    fetch.tell(done, None);
+    Ok(())
 }
 
 fn is_perhaps_commit(reference: &str) -> bool {

@@ -122,7 +122,7 @@ async fn build(
     has_network: bool,
     said: &Said<Told>,
 ) -> Result<Image, Interruption> {
-    let Prepared { context, remarks } = context::prepare(kit, block, said).await?;
+    let Prepared { context, remarks, waiter: _waiter } = context::prepare(kit, block, said).await?;
     for remark in remarks {
         said.tell(Told::Note(remark));
     }

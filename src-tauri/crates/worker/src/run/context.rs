@@ -9,7 +9,9 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use deskgrid_contexts::{Archive, Context, ContextError, Fetched, Recipe, Remote, Sink, Source, Terms};
+use deskgrid_contexts::{
+    Archive, Context, ContextError, Fetched, Interest, Recipe, Remote, Sink, Source, Terms, Waiter,
+};
 use deskgrid_docker::joint::Said;
 use deskgrid_job::{BlobHash, BuildBlock, Failure, FailureCode, Time};
 use deskgrid_store::{Change, ContextRecord, Incoming, StoreError};
@@ -24,6 +26,8 @@ use crate::disk::failure as disk;
 pub(super) struct Prepared {
     pub(super) context: Context,
     pub(super) remarks: Vec<String>,
+    /// To be kept as long as the context is wanted.
+    pub(super) waiter: Waiter,
 }
 
 /// The files of `block`, ready to be sent.
@@ -36,17 +40,19 @@ pub(super) async fn prepare(kit: &Kit, block: &BuildBlock, said: &Said<Told>) ->
         Some(text) => Some(file(kit, text, block, said).await?),
     };
     let (block, limits) = (block.clone(), kit.limits.borrow().contexts);
+    // The thread goes on when this future is dropped, but not for long.
+    let (interest, waiter) = Interest::new();
     let prepared = tokio::task::spawn_blocking(move || {
-        let archive = file.map(|file| Archive::scan(file, &limits)).transpose()?;
+        let archive = file.map(|file| Archive::scan_while(file, &limits, interest)).transpose()?;
         let recipe = Recipe {
             dockerfile: block.dockerfile.as_deref(),
             build_context: block.build_context.as_deref(),
             filename: block.filename.as_deref(),
         };
-        let context = Context::new(archive, &recipe)?;
-        Ok(Prepared { remarks: context.remarks().to_vec(), context })
+        Context::new(archive, &recipe)
     });
-    prepared.await.map_err(disk)?.map_err(|error| failure(&error))
+    let context = prepared.await.map_err(disk)?.map_err(|error| failure(&error))?;
+    Ok(Prepared { remarks: context.remarks().to_vec(), context, waiter })
 }
 
 /// The archive at `address`, on this disk.
