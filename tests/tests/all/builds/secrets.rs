@@ -31,7 +31,9 @@ fn holding(folder: &Path) -> Vec<String> {
         if entry.file_type().unwrap().is_dir() {
             found.extend(holding(&path));
         } else if let Ok(bytes) = std::fs::read(&path)
-            && [TOKEN, IN_A_HEADER].iter().any(|word| bytes.windows(word.len()).any(|at| at == word.as_bytes()))
+            && [TOKEN, IN_A_HEADER]
+                .iter()
+                .any(|word| bytes.windows(word.len()).any(|at| at == word.as_bytes()))
         {
             found.push(path.display().to_string());
         }

@@ -11,7 +11,8 @@ use crate::{Release, Submission};
 
 impl Owner {
     pub(super) fn submit(&mut self, submission: Submission, decided: &mut Decided) {
-        let Submission { id, hold, text, secret_context, definition, carried, on_queued, on_finished } = submission;
+        let Submission { id, hold, text, secret_context, definition, carried, on_queued, on_finished } =
+            submission;
         let kept = decided.kept.job(&id);
         let was_live = self.is_live(&id);
         let description = definition.as_ref().ok().map(|definition| describe::description(&id, definition));
