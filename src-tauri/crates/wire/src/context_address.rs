@@ -35,7 +35,8 @@ pub fn masked(address: &str) -> Option<String> {
 pub(crate) fn without_masks(address: &str) -> Option<String> {
     let (rest, fragment) = split_before(address, '#');
     let (base, query) = split_before(rest, '?');
-    let user = url::split_at_credentials(base).map(|(scheme, host)| &base[scheme.len()..base.len() - host.len()]);
+    let user =
+        url::split_at_credentials(base).map(|(scheme, host)| &base[scheme.len()..base.len() - host.len()]);
     let plain = user.filter(|user| is_masked(user)).and_then(|_| url::without_credentials(base));
     let query = changed(query, |name, value| (!is_masked(value)).then(|| format!("{name}={value}")));
     let left = format!("{}{query}{fragment}", plain.as_deref().unwrap_or(base));
@@ -143,7 +144,10 @@ mod tests {
         let masked = |address| masked(address).unwrap();
         assert_eq!(masked("https://me:t@h:1/a?x=1#y"), format!("https://{MASK}@h:1/a?x=1#y"));
         let digest = hex::encode(Sha256::digest("t"));
-        assert_eq!(masked("https://h/a?x&token=t&y=2"), format!("https://h/a?x&token={MASK}{}&y=2", &digest[..16]));
+        assert_eq!(
+            masked("https://h/a?x&token=t&y=2"),
+            format!("https://h/a?x&token={MASK}{}&y=2", &digest[..16])
+        );
     }
 
     #[test]

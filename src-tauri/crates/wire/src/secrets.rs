@@ -47,7 +47,8 @@ pub fn masked(mut definition: Value) -> Value {
 /// address of its build's context. Where there are such, that address comes along, to be known until the job is over.
 pub(crate) fn for_keeping(text: &str, definition: &Value) -> (String, Option<SecretAddress>) {
     let address = definition.pointer("/build/context").and_then(Value::as_str);
-    let Some((address, masked)) = address.and_then(|text| Some((text, context_address::masked(text)?))) else {
+    let Some((address, masked)) = address.and_then(|text| Some((text, context_address::masked(text)?)))
+    else {
         return (text.to_owned(), None);
     };
     let mut kept = definition.clone();
@@ -161,8 +162,9 @@ mod tests {
         ] {
             assert_eq!(keep(text), (text.to_owned(), None));
         }
-        let (kept, address) =
-            keep(r#"{"build": {"context": " https://abc@h/x.tgz", "buildArgs": ["A=b"]}, "env": {"TOKEN": "t"}}"#);
+        let (kept, address) = keep(
+            r#"{"build": {"context": " https://abc@h/x.tgz", "buildArgs": ["A=b"]}, "env": {"TOKEN": "t"}}"#,
+        );
         let wanted = json!({"build": {"context": format!(" https://{MASK}@h/x.tgz"), "buildArgs": ["A=b"]},
             "env": {"TOKEN": "t"}});
         assert_eq!(serde_json::from_str::<Value>(&kept).unwrap(), wanted);

@@ -148,7 +148,10 @@ mod tests {
             let masked = context_address::masked(given).unwrap();
             let (given, kept) = (block(&json!({ "context": given })), block(&json!({ "context": masked })));
             assert_eq!(kept.image, given.image);
-            assert_eq!((kept.context.as_deref(), kept.lacks_secret, given.lacks_secret), (Some(left), true, false));
+            assert_eq!(
+                (kept.context.as_deref(), kept.lacks_secret, given.lacks_secret),
+                (Some(left), true, false)
+            );
         }
     }
 
