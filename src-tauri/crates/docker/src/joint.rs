@@ -29,6 +29,11 @@ const MUCH: u64 = 256 << 10;
 pub trait Message: Clone {
     /// Bytes that it takes in memory, roughly.
     fn weight(&self) -> usize;
+
+    /// Whether the next one of its kind makes it worthless, as with counts: of these only the newest is kept.
+    fn is_passing(&self) -> bool {
+        false
+    }
 }
 
 /// Works in progress by what makes two of them the same. `M` is what they tell, `O` what they come to.
@@ -59,6 +64,9 @@ struct Messages<M> {
     weight: usize,
     /// Bytes of all that there were.
     told: u64,
+    /// The newest that is passing, and how many of these there were.
+    passing: Option<M>,
+    passed: u64,
 }
 
 /// One waiter's share in a work.
@@ -79,6 +87,8 @@ struct Place {
     next: u64,
     /// Bytes of all before it.
     bytes: u64,
+    /// How many passing ones there were before it.
+    passed: u64,
     /// When it last heard something.
     at: Option<Instant>,
 }
@@ -143,7 +153,8 @@ impl<M> Clone for Said<M> {
 
 impl<M> Default for Said<M> {
     fn default() -> Self {
-        let messages = Messages { first: 0, kept: VecDeque::new(), weight: 0, told: 0 };
+        let kept = VecDeque::new();
+        let messages = Messages { first: 0, kept, weight: 0, told: 0, passing: None, passed: 0 };
         Self(Arc::new(Told { messages: Mutex::new(messages), count: watch::Sender::new(0) }))
     }
 }
@@ -156,18 +167,19 @@ impl<M: Message> Said<M> {
     /// Tells all who wait.
     pub fn tell(&self, message: M) {
         let mut messages = self.messages();
-        let weight = message.weight();
-        messages.weight += weight;
-        messages.told += weight as u64;
-        messages.kept.push_back(message);
-        messages.forget_too_much();
+        if message.is_passing() {
+            messages.passing = Some(message);
+            messages.passed += 1;
+        } else {
+            messages.keep(message);
+        }
         self.0.count.send_modify(|count| *count += 1);
     }
 
     /// When a waiter at `place` is to hear what there is; none when there is nothing.
     fn due(&self, place: &Place) -> Option<Instant> {
         let messages = self.messages();
-        let is_behind = messages.end() > place.next;
+        let is_behind = messages.end() > place.next || messages.passed > place.passed;
         let is_much = messages.told - place.bytes >= MUCH;
         is_behind.then(|| match place.at {
             Some(at) if !is_much => at + BETWEEN,
@@ -180,8 +192,10 @@ impl<M: Message> Said<M> {
         let messages = self.messages();
         let missed = messages.first.saturating_sub(place.next);
         let known = usize::try_from(place.next.saturating_sub(messages.first)).unwrap_or(usize::MAX);
-        let new: Vec<M> = messages.kept.iter().skip(known).cloned().collect();
-        *place = Place { next: messages.end(), bytes: messages.told, at: Some(Instant::now()) };
+        let passing = messages.passing.iter().filter(|_| messages.passed > place.passed);
+        let new: Vec<M> = messages.kept.iter().skip(known).chain(passing).cloned().collect();
+        let (next, bytes, passed) = (messages.end(), messages.told, messages.passed);
+        *place = Place { next, bytes, passed, at: Some(Instant::now()) };
         (!new.is_empty()).then_some(Heard { missed, messages: new })
     }
 }
@@ -189,6 +203,14 @@ impl<M: Message> Said<M> {
 impl<M: Message> Messages<M> {
     fn end(&self) -> u64 {
         self.first + self.kept.len() as u64
+    }
+
+    fn keep(&mut self, message: M) {
+        let weight = message.weight();
+        self.weight += weight;
+        self.told += weight as u64;
+        self.kept.push_back(message);
+        self.forget_too_much();
     }
 
     /// The newest is kept, however large it is.
@@ -256,10 +278,14 @@ mod tests {
         }
     }
 
-    /// A number, and how heavy it is.
+    /// A number, and how heavy it is; passing when that is nothing.
     impl Message for (usize, usize) {
         fn weight(&self) -> usize {
             self.1
+        }
+
+        fn is_passing(&self) -> bool {
+            self.1 == 0
         }
     }
 
@@ -362,6 +388,28 @@ mod tests {
             assert_eq!((heard.messages.len(), heard.missed), (kept, (count - kept) as u64));
             assert_eq!(heard.messages.last(), Some(&(count - 1, weight)));
         }
+    }
+
+    #[tokio::test]
+    async fn of_what_is_passing_the_newest_is_heard_and_takes_nobodys_place() {
+        let works = Joint::<u8, (usize, usize), ()>::default();
+        let (go, gate) = oneshot::channel::<()>();
+        let mut first = works.join(1, |said| {
+            async move {
+                said.tell((1, 10));
+                (2..KEPT * 2).for_each(|number| said.tell((number, 0)));
+                gate.await.unwrap();
+                said.tell((0, 0));
+            }
+            .boxed()
+        });
+        let told = Heard { missed: 0, messages: vec![(1, 10), (KEPT * 2 - 1, 0)] };
+        assert_eq!(first.next().await, Next::Heard(told));
+        let mut late = works.join(1, |_| panic!("the work was not shared"));
+        let told = Heard { missed: 0, messages: vec![(1, 10), (KEPT * 2 - 1, 0)] };
+        assert_eq!(late.next().await, Next::Heard(told));
+        go.send(()).unwrap();
+        assert_eq!(messages(finish(late).await.0), [(0, 0)]);
     }
 
     #[tokio::test(start_paused = true)]

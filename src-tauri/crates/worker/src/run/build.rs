@@ -52,6 +52,10 @@ impl Message for Told {
         };
         size_of::<Self>() + text
     }
+
+    fn is_passing(&self) -> bool {
+        matches!(self, Self::Fetched(..))
+    }
 }
 
 /// The block's image: the one that is there, or a new one.
