@@ -15,6 +15,8 @@ use super::journal::Journal;
 use super::{Interruption, Kit, Run, disk, line};
 use crate::lists::Step;
 
+/// Lines that are written at once: as many as readers are told of, so that they see the end of a failing step.
+const AT_ONCE: usize = 256;
 /// Said to who joins late; what was told so far follows.
 const JOINED: &str = "Another job has begun this build. It goes on for both.";
 
@@ -116,7 +118,11 @@ async fn write(run: &Run, journal: &mut Journal<'_>, heard: Heard<Told>) -> Resu
         let total = Some(progress.total).filter(|total| *total > 0);
         run.pulse.progress(StageName::Build, Some(&progress.line), progress.done, total);
     }
-    journal.write(lines).await
+    while !lines.is_empty() {
+        let rest = lines.split_off(lines.len().min(AT_ONCE));
+        journal.write(std::mem::replace(&mut lines, rest)).await?;
+    }
+    Ok(())
 }
 
 /// From the builder's first line on the run builds.
