@@ -172,8 +172,8 @@ async fn a_repository_that_is_too_large_is_refused_and_nothing_is_left() {
 #[tokio::test]
 async fn a_server_that_answers_with_names_without_end_is_given_up() {
     // All of them end like the name that is asked for, which is how git compares.
-    let names =
-        (0..5000).map(|at| format!("{at:040x}\trefs/heads/{at}/refs/heads/trunk\n")).collect::<String>();
+    let name = |at: u32| format!("{at:040x}\trefs/heads/{at}/refs/heads/trunk\n");
+    let names = (0..5000).map(name).collect::<Vec<_>>().concat();
     let answer = move |_: &axum::extract::Request| axum::http::Response::new(names.clone().into());
     let server = Server::start(Served::Answer(Box::new(answer))).await;
     let error = fetch(&server.url("/x.git#trunk"), Some("known")).await.unwrap_err();
