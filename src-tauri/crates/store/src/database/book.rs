@@ -85,6 +85,11 @@ impl Book {
         Ok(())
     }
 
+    /// The jobs whose second copies do not say what the database says: one of both is damaged.
+    pub(super) fn differing(&self, folder: &Folder) -> Result<Vec<String>, StoreError> {
+        self.keeper.differing(&self.connection, folder, self.number)
+    }
+
     /// Closes it in order.
     pub(super) fn close(self, folder: &Folder) {
         self.keeper.end(&self.connection, folder);

@@ -44,8 +44,13 @@ pub(super) fn go_on(folder: &Folder) -> Result<(), StoreError> {
         (true, true) => remove(&fresh),
         (true, false) => {
             // What lies beside the old one must not be taken for a part of the new one.
-            folder.recall_rebuilt();
-            let aside = folder.rebuilt().map_or_else(|| place_aside(folder), |rebuilt| Ok(rebuilt.aside))?;
+            let aside = match folder.rebuilt() {
+                Some(rebuilt) => {
+                    folder.note_rebuilt(&Rebuilt { is_fresh: true, ..rebuilt.clone() })?;
+                    rebuilt.aside
+                }
+                None => place_aside(folder)?,
+            };
             set_aside(folder, &aside)?;
             put_in_place(folder)
         }

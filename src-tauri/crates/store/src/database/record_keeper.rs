@@ -94,6 +94,26 @@ impl RecordKeeper {
         }
     }
 
+    /// The jobs whose copies do not say what their rows say, although they should.
+    pub(super) fn differing(
+        &self,
+        database: &Connection,
+        folder: &Folder,
+        number: CommitNumber,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut differing = Vec::new();
+        // A copy that could not be written says nothing about the disk.
+        let jobs = if self.is_in_step { job_ids(database)? } else { Vec::new() };
+        for id in jobs.iter().filter_map(|id| JobId::new(id).ok()) {
+            let copy = JobRecord::load(&folder.record(&id));
+            let record = self.tables.read(database, id.as_str(), number)?;
+            if copy.is_none_or(|copy| !copy.says_the_same(&record)) {
+                differing.push(id.to_string());
+            }
+        }
+        Ok(differing)
+    }
+
     fn trail(&mut self, error: &StoreError) {
         tracing::warn!(%error, "a second copy of a job's record could not be written; the next start tries again");
         self.is_in_step = false;

@@ -405,6 +405,20 @@ async fn damage_that_cannot_be_mended_is_known_and_is_mended_when_it_can() {
 }
 
 #[tokio::test]
+async fn verifying_finds_a_bit_that_flipped_inside_a_value() {
+    let case = Case::newest().with_copies().await;
+    let mut bytes = fs::read(case.database()).unwrap();
+    let text = b"\"command\":\"sleep 1\"";
+    let at = bytes.windows(text.len()).position(|window| window == text).unwrap();
+    bytes[at + 12] ^= 1;
+    fs::write(case.database(), bytes).unwrap();
+    let store = case.open();
+    let findings = store.verify(std::sync::Arc::default()).await.unwrap();
+    assert!(findings.records[0].contains("job waiting"), "{findings:?}");
+    assert_eq!((findings.records.len(), findings.rebuilt), (1, None));
+}
+
+#[tokio::test]
 async fn verifying_mends_damaged_records_and_tells() {
     let case = Case::newest().with_copies().await;
     let store = case.open();

@@ -23,6 +23,8 @@ enum Order {
     Commit(Commit),
     /// The database of this edition was found damaged.
     Mend(Edition, String, Done),
+    /// Which records differ from their second copies? Asked here, where nothing changes meanwhile.
+    Compare(oneshot::Sender<Result<Vec<String>, StoreError>>),
 }
 
 struct Commit {
@@ -65,7 +67,15 @@ impl Writer {
         self.order(|done| Order::Mend(edition, why, done)).await
     }
 
-    async fn order(&self, order: impl FnOnce(Done) -> Order) -> Result<(), StoreError> {
+    /// The jobs whose second copies do not say what the database says.
+    pub(super) async fn compare(&self) -> Result<Vec<String>, StoreError> {
+        self.order(Order::Compare).await
+    }
+
+    async fn order<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Order,
+    ) -> Result<T, StoreError> {
         let orders = self.orders.as_ref().ok_or(StoreError::Stopped)?;
         let (done, answer) = oneshot::channel();
         orders.send(order(done)).await.map_err(|_| StoreError::Stopped)?;
@@ -103,6 +113,11 @@ impl Desk {
                 match order {
                     Order::Commit(commit) => group.push(commit),
                     Order::Mend(edition, why, done) => drop(done.send(self.mend(edition, why))),
+                    Order::Compare(done) => {
+                        let differing = self.book.as_ref().map(|book| book.differing(&self.folder));
+                        // A database that is being mended is told about elsewhere.
+                        drop(done.send(differing.unwrap_or_else(|| Ok(Vec::new()))));
+                    }
                 }
                 next = if group.len() < WAITING { waiting.try_recv().ok() } else { None };
             }
