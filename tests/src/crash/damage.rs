@@ -8,7 +8,9 @@ use super::random::Random;
 
 /// Where the file format of the database begins to be more than its header.
 const HEADER: usize = 100;
-/// Bytes of a page of the database, and of the header of a frame in its log.
+/// The same of its log.
+const LOG_HEADER: usize = 32;
+/// Bytes of a page of the database.
 const PAGE: usize = 4096;
 
 /// The database in this data folder.
@@ -16,23 +18,35 @@ pub fn database(data: &Path) -> PathBuf {
     data.join("deskgrid.sqlite3")
 }
 
+fn log(data: &Path) -> PathBuf {
+    data.join("deskgrid.sqlite3-wal")
+}
+
 /// Overwrites all of the database but its header.
 pub fn spoil_database(data: &Path) {
     change(&database(data), |bytes| bytes.iter_mut().skip(HEADER).for_each(|byte| *byte = 0xa5));
 }
 
+/// The same with its log, in which all is that was written lately.
+pub fn spoil_records(data: &Path) {
+    spoil_database(data);
+    change(&log(data), |bytes| bytes.iter_mut().skip(LOG_HEADER).for_each(|byte| *byte = 0xa5));
+}
+
 /// Overwrites a page of the database, flips a byte in its log, or removes the database, as chance chooses. Says what it
 /// did.
 pub fn harm_database(data: &Path, random: &mut Random) -> String {
-    let (database, log) = (database(data), data.join("deskgrid.sqlite3-wal"));
+    let (database, log) = (database(data), log(data));
     match random.below(4) {
         0 => {
-            spoil_database(data);
+            spoil_records(data);
             "the whole database".to_owned()
         }
         1 => {
             let page = place(random, length(&database) / PAGE);
-            change(&database, |bytes| bytes.iter_mut().skip(page * PAGE).take(PAGE).for_each(|byte| *byte = 0xff));
+            change(&database, |bytes| {
+                bytes.iter_mut().skip(page * PAGE).take(PAGE).for_each(|byte| *byte = 0xff)
+            });
             format!("page {page} of the database")
         }
         2 => {

@@ -18,7 +18,12 @@ struct Frame {
 
 impl WholeLists {
     /// The frame of a list at this version: the one that another client is being sent, or else what `write` makes.
-    pub(super) fn frame(&self, outlook: &Outlook, version: u64, write: impl FnOnce() -> String) -> Arc<Bytes> {
+    pub(super) fn frame(
+        &self,
+        outlook: &Outlook,
+        version: u64,
+        write: impl FnOnce() -> String,
+    ) -> Arc<Bytes> {
         if let Some(frame) = self.find(outlook, version) {
             return frame;
         }

@@ -28,8 +28,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 pub use cache_rows::{CacheRecords, KeptFile, KeptResult, Usage};
 pub use change::{Change, PendingCall};
-pub use damage::Rebuilt;
 pub(crate) use damage::Damage;
+pub use damage::Rebuilt;
 pub use image_row::{ContextRecord, ImageRecord, Origin};
 pub use synopsis_row::Synopsis;
 
@@ -259,7 +259,8 @@ impl Database {
         }
         if complaints.is_empty() {
             let differing = self.writer.compare().await?.into_iter();
-            let words = |id| format!("the record of the job {id} and its second copy differ: one of them is damaged");
+            let words =
+                |id| format!("the record of the job {id} and its second copy differ: one of them is damaged");
             return Ok(differing.map(words).collect());
         }
         Ok(complaints)

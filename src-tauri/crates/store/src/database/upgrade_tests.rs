@@ -253,7 +253,10 @@ async fn what_a_commit_has_answered_is_in_the_copies() {
     let store = case.open();
     submit(&store, "new").await;
     store.commit(vec![Change::Erase(id("done"))]).await.unwrap();
-    store.commit(vec![Change::Pin { kind: "result".into(), id: "failed".into(), is_on: true }]).await.unwrap();
+    store
+        .commit(vec![Change::Pin { kind: "result".into(), id: "failed".into(), is_on: true }])
+        .await
+        .unwrap();
     let killed = case.killed();
     fs::write(killed.database(), "garbage").unwrap();
     let store = killed.open();
