@@ -45,7 +45,7 @@ pub fn harm_database(data: &Path, random: &mut Random) -> String {
         1 => {
             let page = place(random, length(&database) / PAGE);
             change(&database, |bytes| {
-                bytes.iter_mut().skip(page * PAGE).take(PAGE).for_each(|byte| *byte = 0xff)
+                bytes.iter_mut().skip(page * PAGE).take(PAGE).for_each(|byte| *byte = 0xff);
             });
             format!("page {page} of the database")
         }

@@ -55,7 +55,7 @@ impl Book {
         match started {
             Ok((keeper, number)) => Ok(Self { connection, keeper, number }),
             Err(error) => {
-                schema::leave(connection);
+                schema::leave(&connection);
                 Err(error)
             }
         }
@@ -97,7 +97,7 @@ impl Book {
 
     /// Closes it, damaged as it is.
     pub(super) fn leave(self) {
-        schema::leave(self.connection);
+        schema::leave(&self.connection);
     }
 }
 

@@ -76,8 +76,9 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Closes a database that cannot be relied on as it is: it is evidence, and what lies beside it is not written into it.
-pub(super) fn leave(connection: Connection) {
+/// Has a database that cannot be relied on stay as it is when it is closed: it is evidence, and what lies beside it is
+/// not written into it.
+pub(super) fn leave(connection: &Connection) {
     if let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
         tracing::warn!(%error, "the damaged database may be changed once more");
     }

@@ -32,7 +32,7 @@ pub(super) fn open(folder: &Folder) -> Result<Connection, StoreError> {
     let connection = schema::open(&path)?;
     match has_to_be_checked.then(|| check(&connection)) {
         Some(Err(error)) => {
-            schema::leave(connection);
+            schema::leave(&connection);
             Err(error)
         }
         _ => Ok(connection),
