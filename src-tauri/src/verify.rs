@@ -26,7 +26,8 @@ const EVERY: Duration = Duration::from_millis(200);
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Damaged files are moved to the folder `damaged` in the data folder. Jobs that need one say so when they run; bring the
-file again, or run the job again that made it. Ctrl-C stops it at any time.
+file again, or run the job again that made it. Damaged job records are rebuilt from their second copies. Ctrl-C stops it
+at any time.
 
 The exit code is 0 when everything is sound, 1 when something is not, 130 when it was stopped.
 
@@ -70,10 +71,13 @@ struct Problem {
 }
 
 /// What was found.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Findings {
     faults: Vec<Fault>,
     records: Vec<String>,
+    /// What was done about damaged records, in words. Servers of before do not tell.
+    #[serde(default)]
+    rebuilt: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -82,6 +86,12 @@ struct Fault {
     wrong: String,
     jobs: Vec<String>,
     names: Vec<String>,
+}
+
+impl Findings {
+    fn is_sound(&self) -> bool {
+        self.faults.is_empty() && self.records.is_empty() && self.rebuilt.is_none()
+    }
 }
 
 impl Verify {
@@ -107,15 +117,15 @@ impl Verify {
             return Err(CliError::Start(problem.words.clone()));
         }
         let findings = state.findings.as_ref();
-        let (faults, records) =
-            findings.map_or((&[][..], &[][..]), |found| (&found.faults[..], &found.records[..]));
+        let nothing = Findings::default();
+        let found = findings.unwrap_or(&nothing);
         if self.json {
-            println!("{:#}", as_json(state, faults, records));
+            println!("{:#}", as_json(state, found));
         } else {
-            print!("{}", report(state, faults, records));
+            print!("{}", report(state, found));
         }
         Ok(match () {
-            () if !faults.is_empty() || !records.is_empty() => ExitCode::from(1),
+            () if !found.is_sound() => ExitCode::from(1),
             () if state.cancelled => ExitCode::from(130),
             () => ExitCode::SUCCESS,
         })
@@ -173,7 +183,11 @@ async fn by_us(folder: PathBuf, signals: &mut Signals) -> Result<State, CliError
         cancelled: progress.is_cancelled(),
         files: Count { done: count.files, total: count.all_files },
         bytes: Count { done: count.bytes, total: count.all_bytes },
-        findings: Some(Findings { faults: faults.collect(), records: found.records }),
+        findings: Some(Findings {
+            faults: faults.collect(),
+            records: found.records,
+            rebuilt: found.rebuilt.map(|rebuilt| rebuilt.to_string()),
+        }),
         problem: None,
     })
 }
@@ -192,27 +206,29 @@ fn show_progress(bar: &ProgressBar, bytes: Count) {
     bar.set_position(bytes.done);
 }
 
-fn as_json(state: &State, faults: &[Fault], records: &[String]) -> serde_json::Value {
+fn as_json(state: &State, found: &Findings) -> serde_json::Value {
     let fault = |fault: &Fault| json!({ "hash": fault.hash, "wrong": fault.wrong, "jobs": fault.jobs, "names": fault.names });
     json!({
         "files": state.files.done,
         "bytes": state.bytes.done,
         "cancelled": state.cancelled,
-        "faults": faults.iter().map(fault).collect::<Vec<_>>(),
-        "records": records,
+        "faults": found.faults.iter().map(fault).collect::<Vec<_>>(),
+        "records": found.records,
+        "rebuilt": found.rebuilt,
     })
 }
 
-fn report(state: &State, faults: &[Fault], records: &[String]) -> String {
-    let mut lines: Vec<String> = faults.iter().map(fault_line).collect();
-    if !records.is_empty() {
-        lines.push("The job records are damaged; Deskgrid rebuilds them at its next start:".to_owned());
-        lines.extend(records.iter().map(|record| format!("  {record}")));
+fn report(state: &State, found: &Findings) -> String {
+    let mut lines: Vec<String> = found.faults.iter().map(fault_line).collect();
+    if !found.records.is_empty() {
+        lines.push("The job records were found damaged:".to_owned());
+        lines.extend(found.records.iter().map(|record| format!("  {record}")));
     }
+    lines.extend(found.rebuilt.clone());
     let files = words::count(usize::try_from(state.files.done).unwrap_or(usize::MAX), "file");
     let stopped =
         if state.cancelled { format!(" of {}; stopped early", state.files.total) } else { String::new() };
-    let verdict = match faults.len() {
+    let verdict = match found.faults.len() {
         0 => "all are sound".to_owned(),
         wrong => format!("something is wrong with {wrong}"),
     };
@@ -260,7 +276,7 @@ mod tests {
             jobs: vec!["0123456789abcdef".into()],
             names: vec!["data.csv".into()],
         };
-        let text = report(&state(false), &[fault], &[]);
+        let text = report(&state(false), &Findings { faults: vec![fault], ..Findings::default() });
         assert!(
             text.starts_with("ab (data.csv) was damaged and has been set aside; needed by 0123456789ab\n"),
             "{text}"
@@ -269,7 +285,15 @@ mod tests {
     }
 
     #[test]
+    fn rebuilt_records_are_told_and_are_not_called_sound() {
+        let found = Findings { rebuilt: Some("They were rebuilt.".into()), ..Findings::default() };
+        assert!(report(&state(false), &found).starts_with("They were rebuilt.\n2 files, "));
+        assert!(!found.is_sound());
+    }
+
+    #[test]
     fn a_stopped_verification_says_how_far_it_came() {
-        assert_eq!(report(&state(true), &[], &[]), "2 files of 3; stopped early, 2.0 KiB: all are sound.\n");
+        let nothing = Findings::default();
+        assert_eq!(report(&state(true), &nothing), "2 files of 3; stopped early, 2.0 KiB: all are sound.\n");
     }
 }

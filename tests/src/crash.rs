@@ -2,6 +2,7 @@
 //! jobs, and lives of a server that end at any instant. The promise is checked against the client's record alone.
 
 pub mod client;
+pub mod damage;
 pub mod lives;
 pub mod load;
 pub mod marks;

@@ -1,5 +1,6 @@
 //! Keeps a server running that dies again and again, by a signal from outside or at a named step of its own.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::random::Random;
@@ -42,6 +43,31 @@ impl Keeper {
     pub async fn kill(&mut self) {
         self.server.kill().await;
         self.server.start_again().await;
+        self.lives += 1;
+    }
+
+    /// Kills it at once.
+    pub async fn end(&mut self) {
+        self.server.kill_if_alive().await;
+    }
+
+    /// Kills it, has `harm` done to its data folder, and starts it again.
+    pub async fn kill_and_harm(&mut self, harm: impl FnOnce(&Path)) {
+        self.server.kill_if_alive().await;
+        harm(&self.server.data());
+        self.server.start_again().await;
+        self.lives += 1;
+    }
+
+    /// Starts it so that it dies at the step `point` before it listens.
+    pub async fn die_at_start(&mut self, point: &str) {
+        assert!(!self.server.try_start_again(&[(FAULT, point)]).await, "it does not come to {point}");
+        self.lives += 1;
+    }
+
+    /// Starts it so that it dies at the step `point` some time later.
+    pub async fn start_to_die(&mut self, point: &str) {
+        assert!(self.server.try_start_again(&[(FAULT, point)]).await, "it comes to {point} too early");
         self.lives += 1;
     }
 

@@ -50,6 +50,8 @@ pub struct Load {
     sources: Sources,
     /// Where ends of jobs are told.
     hook: String,
+    /// It leaves out what the database alone knows: names of files, and calls of webhooks.
+    is_plain: bool,
     state: Arc<Mutex<State>>,
 }
 
@@ -84,7 +86,7 @@ impl Surroundings {
             url: (self.web.url("/file"), self.downloaded.clone()),
             upload,
         };
-        Load { client, sources, hook: self.hook.url("/finished"), state: Arc::default() }
+        Load { client, sources, hook: self.hook.url("/finished"), is_plain: false, state: Arc::default() }
     }
 }
 
@@ -98,6 +100,23 @@ impl Load {
     pub fn in_image(mut self, image: String) -> Self {
         self.sources.image = image;
         self
+    }
+
+    /// Leaves out names of files and webhooks: of these there is no second copy.
+    #[must_use]
+    pub fn plain(mut self) -> Self {
+        self.is_plain = true;
+        self
+    }
+
+    /// Whether a file is none that jobs read.
+    pub fn is_no_source(&self, hash: &str) -> bool {
+        ![&self.sources.upload, &self.sources.url.1].iter().any(|bytes| sha256(bytes) == hash)
+    }
+
+    /// The disk has damaged a file.
+    pub fn harmed(&self, hash: String) {
+        self.state().record.harmed(hash);
     }
 
     /// Uploads what jobs read, once before all of them.
@@ -122,8 +141,9 @@ impl Load {
         while !is_over() {
             let kinds = Kind::ALL.len() as u64;
             let kind = Kind::ALL[usize::try_from(random.below(kinds)).unwrap_or_default()];
-            self.one(kind, Manners::by_chance(&mut random)).await;
-            if random.below(3) == 0 {
+            let manners = Manners::by_chance(&mut random);
+            self.one(kind, Manners { is_hooked: manners.is_hooked && !self.is_plain, ..manners }).await;
+            if random.below(3) == 0 && !self.is_plain {
                 self.upload_named().await;
             }
         }

@@ -44,6 +44,8 @@ struct Told {
 pub struct Record {
     jobs: BTreeMap<String, Told>,
     uploads: BTreeSet<(String, Vec<u8>)>,
+    /// Files that came to harm, by their hashes: of these there is an error or the right bytes.
+    harmed: BTreeSet<String>,
     violations: Vec<String>,
 }
 
@@ -86,6 +88,11 @@ impl Record {
         self.uploads.insert((key.to_owned(), bytes.to_vec()));
     }
 
+    /// The disk has damaged a file.
+    pub fn harmed(&mut self, hash: String) {
+        self.harmed.insert(hash);
+    }
+
     /// A broken promise.
     pub fn violated(&mut self, what: String) {
         self.violations.push(what);
@@ -105,7 +112,7 @@ impl Record {
     /// promises.
     pub async fn check(mut self, client: &Client, marks: &Marks, hardship: Hardship) -> Vec<String> {
         for (id, told) in std::mem::take(&mut self.jobs) {
-            for wrong in check_job(client, marks, hardship, &told).await {
+            for wrong in check_job(client, marks, hardship, &told, &self.harmed).await {
                 self.violations.push(format!("{id} ({:?}): {wrong}", told.work.kind));
             }
         }
@@ -120,7 +127,13 @@ impl Record {
     }
 }
 
-async fn check_job(client: &Client, marks: &Marks, hardship: Hardship, told: &Told) -> Vec<String> {
+async fn check_job(
+    client: &Client,
+    marks: &Marks,
+    hardship: Hardship,
+    told: &Told,
+    harmed: &BTreeSet<String>,
+) -> Vec<String> {
     let mut wrong = Vec::new();
     let work = &told.work;
     let runs = marks.runs(&work.id);
@@ -150,7 +163,7 @@ async fn check_job(client: &Client, marks: &Marks, hardship: Hardship, told: &To
     if now != *reported {
         wrong.push(format!("reported was {reported}, now it is {now}"));
     }
-    wrong.extend(check_end(client, hardship, told, reported, &runs).await);
+    wrong.extend(check_end(client, hardship, told, reported, &runs, harmed).await);
     wrong
 }
 
@@ -160,6 +173,7 @@ async fn check_end(
     told: &Told,
     reported: &Value,
     runs: &[(String, u64)],
+    harmed: &BTreeSet<String>,
 ) -> Vec<String> {
     let work = &told.work;
     let result = &reported["finished"]["result"];
@@ -195,6 +209,9 @@ async fn check_end(
     }
     for (path, bytes) in &work.outputs {
         let (status, found) = client.get(&format!("/j/{}/outputs/{path}", work.id)).await;
+        if status == 410 && harmed.contains(&sha256(bytes)) {
+            continue;
+        }
         if (status, &found) != (200, bytes)
             || outputs.get(path).is_none_or(|file| file["hash"] != sha256(bytes))
         {

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
+use deskgrid_tests::crash::damage::spoil_database;
 use deskgrid_tests::{Deskgrid, Options, Outcome, deskgrid, sha256, shell, unique};
 use serde_json::{Value, json};
 
@@ -64,21 +65,20 @@ async fn not_a_byte_of_a_damaged_small_file_is_given_and_bringing_it_again_heals
 }
 
 #[tokio::test]
-async fn a_damaged_large_file_breaks_off_before_its_end_and_no_part_of_it_is_given_afterwards() {
-    let server = Deskgrid::start_without_engine().await;
+async fn not_a_byte_of_a_damaged_large_file_is_given() {
+    let mut server = Deskgrid::start_without_engine().await;
     let (key, bytes) = stored(&server, 20 << 20).await;
+    let (kept, others) = stored(&server, 20 << 20).await;
+    assert_eq!(server.terminate().await, Some(0));
     flip(&server, &key);
-    let mut answer = server.http().get(server.url(&format!("/f/{key}"))).send().await.unwrap();
-    let mut count = 0;
-    let end = loop {
-        match answer.chunk().await {
-            Ok(Some(piece)) => count += piece.len(),
-            Ok(None) => break Ok(()),
-            Err(error) => break Err(error),
-        }
-    };
-    assert!(end.is_err() && count < bytes.len(), "{count} of {} bytes came", bytes.len());
-    assert_eq!(server.get(&format!("/f/{key}")).await.0, 410);
+    server.start_again().await;
+    for _ in 0..2 {
+        let (status, answer) = server.get(&format!("/f/{key}")).await;
+        assert_eq!((status, code(&answer)), (410, json!("file-damaged")));
+    }
+    assert_eq!(server.get(&format!("/f/{kept}")).await, (200, others));
+    assert_eq!(server.put(&key, bytes.clone()).await, 200);
+    assert_eq!(server.get(&format!("/f/{key}")).await, (200, bytes));
 }
 
 #[tokio::test]
@@ -161,6 +161,23 @@ async fn verify_finds_what_is_wrong_with_a_running_server_and_without_one() {
     assert_eq!(json["faults"][0]["wrong"], "damaged");
     let sound = verify(&server, &[]).await;
     assert_eq!((sound.code, sound.stdout.as_str()), (0, "2 files, 97.7 KiB: all are sound.\n"), "{sound:?}");
+}
+
+#[tokio::test]
+async fn verify_without_a_server_tells_that_it_has_rebuilt_the_records() {
+    let mut server = Deskgrid::start_without_engine().await;
+    stored(&server, 100).await;
+    server.submit(&shell(&unique())).await;
+    assert_eq!(server.terminate().await, Some(0));
+    spoil_database(&server.data());
+    let found = verify(&server, &[]).await;
+    assert_eq!(found.code, 1, "{found:?}");
+    assert!(found.stdout.contains("have been rebuilt: 1 job is known"), "{found:?}");
+    let sound = verify(&server, &[]).await;
+    assert_eq!((sound.code, sound.stdout.as_str()), (0, "1 file, 100 B: all are sound.\n"), "{sound:?}");
+    server.start_again().await;
+    let notices = Desk::of(&server).get("/api/desk").await["notices"].clone();
+    assert_eq!(notices[0]["code"], "records-rebuilt", "{notices}");
 }
 
 #[tokio::test]

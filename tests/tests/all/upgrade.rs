@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use deskgrid_tests::crash::damage::spoil_database;
 use deskgrid_tests::{Deskgrid, Outcome, deskgrid, shell, unique};
 use serde_json::json;
 
@@ -67,7 +68,7 @@ async fn damaged_records_are_rebuilt_with_every_job_and_the_person_is_told() {
     assert!(notice["words"].as_str().unwrap().contains("3 jobs are known"), "{notice}");
     assert_eq!(server.get_json(&format!("/j/{done}/result.json")).await["data"], result);
     assert_eq!(server.output(&result, "file").await, b"kept\n");
-    // What ran begins anew, since nobody knows any more that it did.
+    // What ran goes on.
     let mut other = Deskgrid::start().await;
     crate::restart::go_on(&other, &mark).await;
     other.terminate().await;
@@ -77,6 +78,46 @@ async fn damaged_records_are_rebuilt_with_every_job_and_the_person_is_told() {
     std::fs::write(&settings, format!("data_directory = {data:?}\nport = 0\n")).unwrap();
     let doctor = deskgrid(&["doctor", "--config", &settings.to_string_lossy()]).await;
     assert!(doctor.stdout.contains("! damage "), "{doctor:?}");
+    assert_eq!(server.terminate().await, Some(0));
+    server.start_again().await;
+    let desk = Desk::of(&server);
+    assert_eq!(desk.get("/api/desk").await["notices"][0], *notice, "it is told until it was read");
     desk.done("/api/desk/notices/dismiss", &json!({"code": "records-rebuilt"})).await;
     assert_eq!(desk.get("/api/desk").await["notices"], json!([]));
+    assert_eq!(server.terminate().await, Some(0));
+    server.start_again().await;
+    assert_eq!(Desk::of(&server).get("/api/desk").await["notices"], json!([]));
+}
+
+#[tokio::test]
+async fn records_that_are_damaged_while_the_server_runs_are_rebuilt_and_jobs_go_on() {
+    let mut server = Deskgrid::start_with_args(&["--cpus", "1"]).await;
+    let done = server.submit(&shell(&format!("echo {}", unique()))).await;
+    let result = server.finished(&done).await;
+    // What is written anew stands in the log at first, and is not damaged there.
+    assert_eq!(server.terminate().await, Some(0));
+    server.start_again().await;
+    let mark = unique();
+    let running = server.submit(&crate::restart::in_two_halves(&mark)).await;
+    server.until_said(&running, "first").await;
+    // As long as they cannot be rebuilt, nobody is promised anything.
+    let obstacle = server.data().join("damaged");
+    std::fs::write(&obstacle, "").unwrap();
+    spoil_database(&server.data());
+    let (status, answer) = server.get(&format!("/j/{done}/result.json")).await;
+    assert_eq!(status, 503, "{}", String::from_utf8_lossy(&answer));
+    let submission = json!({"id": unique(), "definition": shell(&unique()), "control": {}});
+    let (status, answer) = server.post("/q/local", &submission).await;
+    assert_eq!((status, &answer["code"]), (503, &json!("records-damaged")), "{answer}");
+    let desk = Desk::of(&server);
+    assert_eq!(desk.get("/api/desk").await["notices"][0]["code"], "records-damaged");
+    std::fs::remove_file(&obstacle).unwrap();
+    let further = server.submit(&shell(&format!("echo {}; exit 3", unique()))).await;
+    assert_eq!(server.get_json(&format!("/j/{done}/result.json")).await["data"], result);
+    assert_eq!(desk.get("/api/desk").await["notices"][0]["code"], "records-rebuilt");
+    let mut other = Deskgrid::start().await;
+    crate::restart::go_on(&other, &mark).await;
+    other.terminate().await;
+    assert_eq!(server.finished(&running).await["finished"]["result"]["StatusCode"], 4);
+    assert_eq!(server.finished(&further).await["finished"]["result"]["StatusCode"], 3);
 }

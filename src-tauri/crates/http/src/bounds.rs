@@ -152,6 +152,8 @@ pub(crate) fn check_jobs(site: &Site, outlook: &Outlook, id: &JobId) -> Result<(
 /// since its job is to wait for room like the others.
 pub(crate) async fn check_room(site: &Site, definition: &str) -> Result<(), HttpError> {
     let worker = site.worker();
+    // Whoever waited for a record would wait as long as the records are damaged.
+    worker.store().mend_records().await?;
     if definition.len() > LONG_DEFINITION {
         return Ok(worker.make_room(definition.len() as u64).await?);
     }

@@ -86,7 +86,7 @@ fn status_of(error: &StoreError) -> StatusCode {
         StoreError::HashMismatch { .. } => StatusCode::BAD_REQUEST,
         StoreError::DiskFull { .. } | StoreError::LowOnDisk { .. } => StatusCode::INSUFFICIENT_STORAGE,
         StoreError::DamagedFile { .. } => StatusCode::GONE,
-        StoreError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+        StoreError::Stopped | StoreError::RecordsDamaged { .. } => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

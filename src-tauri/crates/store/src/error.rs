@@ -100,8 +100,8 @@ pub enum StoreError {
     },
     /// The database file is damaged.
     #[error(
-        "the job records on disk are damaged ({why}). Start Deskgrid again: it sets the damaged file aside, and \
-         rebuilds the records from its second copies"
+        "the job records on disk are damaged ({why}), and could not be rebuilt from their second copies yet. Deskgrid \
+         keeps trying: see to it that the disk has room and is sound"
     )]
     RecordsDamaged {
         /// What the database program says.

@@ -13,6 +13,7 @@ use deskgrid_job::{BlobHash, JobId};
 use sha2::{Digest, Sha256};
 
 use crate::blobs::Proofs;
+use crate::database::Damage;
 use crate::error::{StoreError, failed};
 use crate::logs::LogKind;
 use crate::platform;
@@ -33,6 +34,7 @@ pub(crate) struct Folder {
     pub(crate) comings: RwLock<()>,
     pub(crate) reserve: Reserve,
     pub(crate) proofs: Proofs,
+    pub(crate) damage: Damage,
 }
 
 impl Folder {
@@ -47,6 +49,7 @@ impl Folder {
             comings: RwLock::new(()),
             reserve: Reserve::default(),
             proofs: Proofs::default(),
+            damage: Damage::default(),
         })
     }
 
@@ -105,6 +108,11 @@ impl Folder {
         self.root.join("deskgrid.rebuilt.sqlite3")
     }
 
+    /// Says what was done about a damaged database, until the person has read it.
+    pub(crate) fn rebuilt_note(&self) -> PathBuf {
+        self.root.join("deskgrid.sqlite3.rebuilt")
+    }
+
     /// Says that the database was found damaged by a program that went on.
     pub(crate) fn suspicion(&self) -> PathBuf {
         self.root.join("deskgrid.sqlite3.damaged")
@@ -120,9 +128,9 @@ impl Folder {
         self.records().join(&stem[..2]).join(format!("{stem}.json"))
     }
 
-    /// Says that every job has a second copy of its record.
-    pub(crate) fn records_complete(&self) -> PathBuf {
-        self.records().join("complete")
+    /// Says that every job has a second copy of its record, and that these say what the database says.
+    pub(crate) fn records_in_step(&self) -> PathBuf {
+        self.records().join("in-step")
     }
 
     pub(crate) fn worker_id(&self) -> PathBuf {

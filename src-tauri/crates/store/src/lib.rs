@@ -7,10 +7,12 @@
 //! <data folder>            0700
 //! ├── deskgrid.lock        held while a program has the folder; names its process
 //! ├── deskgrid.sqlite3     job records, names of blobs, pending webhook calls (and its -wal and -shm)
+//! ├── deskgrid.sqlite3.damaged, .rebuilt  that it was found damaged, and what was done about it
 //! ├── deskgrid.sock        the local door of the running server
 //! ├── worker-id            names this worker on its containers
 //! ├── token                opens the administration, 0600
 //! ├── records/ab/<job>.json  second copies of the job records, from which a damaged database is rebuilt
+//! ├── records/in-step      says that all of them are as the database has it; not there while a program runs
 //! ├── blobs/ab/<64 hex>    bytes by their SHA-256, 0444, complete and on the disk before they have this name
 //! ├── damaged/             what was found damaged: stored files by their name, databases by the day
 //! ├── incoming/<n>         blobs on their way in; swept at the next start
@@ -43,7 +45,6 @@ mod worker_id;
 use std::path::Path;
 use std::sync::Arc;
 
-use deskgrid_fault::{Point, point};
 use deskgrid_job::{BlobHash, Course, FilePath, Hold, Job, JobId, RunResult, Time, WorkerId};
 
 pub use blobs::{Batch, BlobFile, Blobs, CheckedReader, Incoming, Stored};
@@ -65,7 +66,7 @@ pub const PASSING: [&str; 4] = ["deskgrid.lock", "deskgrid.sock", "incoming", "r
 /// The folder of what was found damaged, in the data folder.
 pub const DAMAGED: &str = "damaged";
 
-use database::{Database, Opened};
+use database::Database;
 use folder::Folder;
 use lock::Lock;
 
@@ -94,27 +95,50 @@ impl Store {
         let folder = Folder::create(folder)?;
         let lock = Lock::take(&folder)?;
         let folder = Arc::new(folder);
-        // First the database: what a newer program wrote is to be left alone altogether.
-        let opened = Opened::open(&folder)?;
-        folder.prepare()?;
-        point(Point::FolderPrepared);
-        let database = Database::start(&folder, opened)?;
+        let database = Database::open(&folder)?;
         Ok(Self { shared: Arc::new(Shared { database, folder, _lock: lock }) })
     }
 
-    /// What was done about damaged records when the folder was opened.
-    pub fn rebuilt(&self) -> Option<&Rebuilt> {
-        self.shared.database.rebuilt()
+    /// What was done about damaged records, now or in an earlier life, as long as the person has not read of it.
+    pub fn rebuilt(&self) -> Option<Rebuilt> {
+        self.shared.folder.rebuilt()
     }
 
-    /// How many stored files were found damaged, and set aside, since then.
+    /// The person has read what was done about damaged records.
+    pub async fn forget_rebuilt(&self) -> Result<(), StoreError> {
+        let folder = Arc::clone(&self.shared.folder);
+        blocking(move || {
+            folder.forget_rebuilt();
+            Ok(())
+        })
+        .await
+    }
+
+    /// How often damaged records were rebuilt since the start. Then they may lack the latest state of jobs that are
+    /// not over.
+    pub fn rebuilds(&self) -> u64 {
+        self.shared.folder.rebuilds()
+    }
+
+    /// How many stored files were found damaged, and set aside, since the start.
     pub fn damaged_files(&self) -> u64 {
         self.shared.folder.proofs.damaged()
     }
 
-    /// Whether the records were found damaged since then; the next start rebuilds them.
-    pub fn has_damaged_records(&self) -> bool {
-        self.shared.folder.has_damaged_records()
+    /// Whether the records are known to be damaged, and could not be rebuilt yet.
+    ///
+    /// # Errors
+    /// [`StoreError::RecordsDamaged`] then.
+    pub fn check_records(&self) -> Result<(), StoreError> {
+        self.shared.folder.check_records()
+    }
+
+    /// Tries once more to rebuild records that are known to be damaged.
+    ///
+    /// # Errors
+    /// Why they could not be.
+    pub async fn mend_records(&self) -> Result<(), StoreError> {
+        self.shared.database.mend(&self.shared.folder).await
     }
 
     /// Makes all `changes` of the records or none; they are on the disk when this returns. Commits take effect in

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use deskgrid_job::{BlobHash, JobId};
 
 use crate::error::StoreError;
-use crate::{CacheRecords, Holding, Store, blocking};
+use crate::{CacheRecords, Holding, Rebuilt, Store, blocking};
 
 /// How far a verification is, and whether it shall go on. Shared by whoever asked for it and the thread that works.
 #[derive(Debug, Default)]
@@ -107,12 +107,14 @@ pub struct Findings {
     pub faults: Vec<Fault>,
     /// What is wrong with the database, in its own words.
     pub records: Vec<String>,
+    /// What was done about a damaged database since the data folder was opened.
+    pub rebuilt: Option<Rebuilt>,
 }
 
 impl Findings {
     /// Whether nothing is wrong.
     pub fn is_sound(&self) -> bool {
-        self.faults.is_empty() && self.records.is_empty()
+        self.faults.is_empty() && self.records.is_empty() && self.rebuilt.is_none()
     }
 }
 
@@ -122,8 +124,9 @@ impl Store {
     /// # Errors
     /// When the folder or the records cannot be read at all.
     pub async fn verify(&self, progress: std::sync::Arc<VerifyProgress>) -> Result<Findings, StoreError> {
-        let records = self.shared.database.quick_check().await?;
-        let known = self.cache_records().await.unwrap_or_default();
+        let records = self.shared.database.check().await?;
+        let rebuilt = self.rebuilt().filter(|rebuilt| rebuilt.is_fresh);
+        let known = self.cache_records().await?;
         let (blobs, holdings) = (self.blobs(), self.holdings().await?.blobs);
         progress.begin(&holdings);
         let found = blocking(move || {
@@ -145,13 +148,27 @@ impl Store {
             Ok(wrong)
         });
         let mut wrong = found.await?;
-        for hash in referred(&known) {
-            if !wrong.contains_key(&hash) && self.blobs().size(hash).await?.is_none() {
-                wrong.insert(hash, Wrong::Missing);
-            }
+        for hash in self.missing(&known).await? {
+            wrong.entry(hash).or_insert(Wrong::Missing);
         }
         let faults = wrong.into_iter().map(|(hash, wrong)| fault(hash, wrong, &known));
-        Ok(Findings { faults: faults.collect(), records })
+        Ok(Findings { faults: faults.collect(), records, rebuilt })
+    }
+
+    /// The files that `known` refers to and that are not there. What was deleted since is not missing: its records go
+    /// before its files do.
+    async fn missing(&self, known: &CacheRecords) -> Result<Vec<BlobHash>, StoreError> {
+        let mut missing = Vec::new();
+        for hash in referred(known) {
+            if self.blobs().size(hash).await?.is_none() {
+                missing.push(hash);
+            }
+        }
+        if !missing.is_empty() {
+            let now = referred(&self.cache_records().await?);
+            missing.retain(|hash| now.contains(hash));
+        }
+        Ok(missing)
     }
 }
 
@@ -204,6 +221,21 @@ mod tests {
         assert_eq!(progress.count(), VerifyCount { files: 2, bytes: 7, all_files: 2, all_bytes: 7 });
         assert!(store.blobs().size(good).await.unwrap().is_some());
         assert!(dir.path().join("damaged").join(bad.to_string()).exists());
+    }
+
+    #[tokio::test]
+    async fn what_is_deleted_meanwhile_is_not_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let (gone, deleted) = (stored(&store, "gone").await, stored(&store, "deleted").await);
+        store.blobs().bind_name("g.txt", gone).await.unwrap();
+        store.blobs().bind_name("d.txt", deleted).await.unwrap();
+        let known = store.cache_records().await.unwrap();
+        store.commit(vec![crate::Change::Unname(deleted)]).await.unwrap();
+        for hash in [gone, deleted] {
+            std::fs::remove_file(store.blobs().path(hash)).unwrap();
+        }
+        assert_eq!(store.missing(&known).await.unwrap(), [gone]);
     }
 
     #[tokio::test]

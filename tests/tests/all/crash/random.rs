@@ -10,14 +10,14 @@ use deskgrid_tests::{Options, PrivateEngine};
 use futures_util::future::join_all;
 
 /// Clients that each have one job at a time.
-const CLIENTS: usize = 5;
+pub(super) const CLIENTS: usize = 5;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
 /// The source of all choices of one test.
-fn chance(test: &str) -> Random {
+pub(super) fn chance(test: &str) -> Random {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let seed = number("SOAK_SEED").unwrap_or(now.as_secs());
     println!("{test}: SOAK_SEED={seed}");
@@ -25,7 +25,7 @@ fn chance(test: &str) -> Random {
 }
 
 /// How long this share of the soak takes, or the usual test.
-fn duration(usual: u64, share: u64) -> Duration {
+pub(super) fn duration(usual: u64, share: u64) -> Duration {
     Duration::from_secs(number("SOAK_SECONDS").map_or(usual, |all| all / share))
 }
 

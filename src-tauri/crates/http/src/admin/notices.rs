@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
-use deskgrid_store::{Rebuilt, Store};
+use deskgrid_store::Store;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ pub(super) fn routes() -> Router<Site> {
     Router::new().route("/api/desk/notices/dismiss", post(dismiss))
 }
 
-/// The notices that the person has read; a later start tells nothing of what was before it.
+/// The notices that the person has read and that no later start tells again by itself.
 #[derive(Default)]
 pub(crate) struct Read(Mutex<HashSet<String>>);
 
@@ -42,15 +42,21 @@ async fn dismiss(
     JsonText(text): JsonText,
 ) -> Result<Json<Value>, HttpError> {
     let Dismissed { code } = understood(&text)?;
-    if IS_OVER_WHEN_READ.contains(&code.as_str()) {
+    if code == REBUILT {
+        site.store().forget_rebuilt().await?;
+        site.news().shell_changed();
+    } else if IS_OVER_WHEN_READ.contains(&code.as_str()) {
         site.read_notices().lock().insert(code);
         site.news().shell_changed();
     }
     Ok(Json(json!({})))
 }
 
+/// Told until it was read, also after further starts.
+const REBUILT: &str = "records-rebuilt";
+
 /// What stays as it is and need not be told again.
-const IS_OVER_WHEN_READ: [&str; 2] = ["records-rebuilt", "files-damaged"];
+const IS_OVER_WHEN_READ: [&str; 2] = [REBUILT, "files-damaged"];
 
 /// The notices of this moment.
 pub(super) fn notices(site: &Site) -> Vec<Value> {
@@ -76,10 +82,9 @@ fn disk_low(reserve: u64) -> Notice {
 }
 
 fn of_store(store: &Store) -> impl Iterator<Item = Notice> {
-    let damaged = store.has_damaged_records().then(|| {
-        let words = "The job records on the disk are damaged. Quit Deskgrid and start it again: it sets the damaged \
-                     file aside and rebuilds the records.";
-        ("records-damaged", words.to_owned())
+    let damaged = store.check_records().err().map(|error| {
+        let words = format!("No job is taken in at the moment, and none ends: {error}.");
+        ("records-damaged", words)
     });
     let files = store.damaged_files();
     let files = (files > 0).then(|| {
@@ -90,30 +95,13 @@ fn of_store(store: &Store) -> impl Iterator<Item = Notice> {
         );
         ("files-damaged", words)
     });
-    store.rebuilt().map(rebuilt).into_iter().chain(damaged).chain(files)
-}
-
-fn rebuilt(rebuilt: &Rebuilt) -> Notice {
-    let words = format!(
-        "The job records were damaged and have been rebuilt: {} {} known. The damaged file is kept as {}; delete it \
-         when you do not need it.",
-        rebuilt.jobs,
-        if rebuilt.jobs == 1 { "job is" } else { "jobs are" },
-        rebuilt.aside.display()
-    );
-    ("records-rebuilt", words)
+    let rebuilt = store.rebuilt().map(|rebuilt| (REBUILT, rebuilt.to_string()));
+    rebuilt.into_iter().chain(damaged).chain(files)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_rebuilt_database_is_told_with_what_came_back_and_where_the_damaged_one_is() {
-        let (code, words) = rebuilt(&Rebuilt { aside: "/data/damaged/x".into(), jobs: 1, why: "why".into() });
-        assert_eq!(code, "records-rebuilt");
-        assert!(words.contains("1 job is known") && words.contains("/data/damaged/x"), "{words}");
-    }
 
     #[test]
     fn a_sound_store_has_nothing_to_tell() {

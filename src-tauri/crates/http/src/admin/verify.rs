@@ -74,6 +74,7 @@ fn findings_json(findings: &Findings) -> Value {
         "sound": findings.is_sound(),
         "faults": findings.faults.iter().map(fault).collect::<Vec<_>>(),
         "records": findings.records,
+        "rebuilt": findings.rebuilt.as_ref().map(ToString::to_string),
     })
 }
 

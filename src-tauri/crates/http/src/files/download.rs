@@ -18,8 +18,8 @@ use crate::error::HttpError;
 /// Read at once, on a thread that may block: large enough that the change of threads costs nothing beside it.
 const PIECE: usize = 256 * 1024;
 
-/// Files up to this size, in bytes, are hashed before the first byte is sent.
-const HASHED_FIRST: u64 = 2 * 1024 * 1024;
+/// Files up to this size, in bytes, are read as a whole, and hashed each time.
+const READ_AT_ONCE: u64 = 2 * 1024 * 1024;
 
 /// What RFC 8187 wants encoded in a file name.
 const NOT_IN_FILENAME: &AsciiSet = &CONTROLS
@@ -134,10 +134,10 @@ fn names_tag(headers: &HeaderMap, name: HeaderName, tag: &str) -> bool {
     tags.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
-/// All of a blob. Of a damaged one a client gets nothing, or, when it is large, a connection that breaks off before
-/// the last bytes.
+/// All of a blob. Of a damaged one a client gets nothing; when it is large and the disk reads it differently than
+/// earlier in this life, a connection that breaks off before the last bytes.
 async fn whole(store: &Store, hash: BlobHash, size: u64) -> Result<Body, HttpError> {
-    if size <= HASHED_FIRST {
+    if size <= READ_AT_ONCE {
         let bytes = store.blobs().read_sound(hash).await?;
         return bytes.map(Body::from).ok_or_else(gone);
     }

@@ -1,9 +1,9 @@
 //! Whether a stored file still has the bytes that its name promises. One that has not is set aside, so that nobody is
 //! given wrong bytes under a right name.
 //!
-//! Hashing a large file takes seconds, so what was found sound is remembered, in memory, until the file changes. What
-//! a failing disk gives back differently later, without any change that the system tells, shows when the file is
-//! handed out whole, or verified.
+//! Hashing a large file takes seconds, so what was found sound is remembered, in memory, until the file changes: each
+//! life hashes a file before it hands out the first byte of it. What a failing disk gives back differently later,
+//! without any change that the system tells, shows when the file is handed out whole, or verified.
 
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::BlobHash;
 use sha2::{Digest, Sha256};
 
@@ -103,6 +104,7 @@ impl Folder {
                 .and_then(|()| fs::rename(&place, &aside))
                 // Where it cannot be kept, it must not stay under its name.
                 .or_else(|_| fs::remove_file(&place));
+            point(Point::BlobSetAside);
             self.proofs.damaged.fetch_add(1, Ordering::Relaxed);
             match moved {
                 Ok(()) => tracing::error!(%hash, "a stored file was damaged on the disk; it was set aside"),
@@ -220,13 +222,16 @@ impl Blobs {
         .await
     }
 
-    /// Reads a blob piece by piece while it is hashed. None when it is not stored.
+    /// Reads a blob piece by piece. It was hashed since it last changed, and is hashed once more on the way: so no byte
+    /// of a file that was damaged before is given, and of one that a disk reads differently now not all. None when it
+    /// is not stored.
+    ///
+    /// # Errors
+    /// As [`Blobs::open_sound`].
     pub async fn read_checked(&self, hash: BlobHash) -> Result<Option<CheckedReader>, StoreError> {
         let blobs = self.clone();
         blocking(move || {
-            let Some(blob) = blobs.open_blocking(hash)? else {
-                return blobs.shared.folder.damage(hash).map_or(Ok(None), Err);
-            };
+            let Some(blob) = blobs.open_sound_blocking(hash)? else { return Ok(None) };
             let (size, left) = (blob.size, blob.size);
             Ok(Some(CheckedReader { blobs, hash, blob, hasher: Sha256::new(), size, left }))
         })
@@ -345,9 +350,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_end_of_a_damaged_file_is_held_back_and_the_file_is_set_aside() {
+    async fn not_a_byte_of_a_damaged_large_file_is_given() {
         let case = case(&vec![7; 3 * PIECE + 5]);
         case.damage(0);
+        assert_eq!(case.blobs.read_checked(case.hash).await.unwrap_err().code(), "file-damaged");
+        assert!(case.is_set_aside());
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_file_that_reads_differently_than_before_is_held_back_and_the_file_is_set_aside() {
+        let case = case(&vec![7; 3 * PIECE + 5]);
+        case.damage(0);
+        case.blobs.shared.folder.note_sound(case.hash);
         let (count, error) = case.read_to_end().await;
         assert_eq!((count, error.unwrap().code()), (3 * PIECE, "file-damaged"));
         assert!(case.is_set_aside());

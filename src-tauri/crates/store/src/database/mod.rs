@@ -2,11 +2,15 @@
 //!
 //! Nothing outside this folder knows SQL. Callers never wait for the disk on their own thread.
 
+mod book;
 mod cache_rows;
 mod change;
+mod commit_number;
 mod course_row;
+mod damage;
 mod image_row;
 mod job_row;
+mod readers;
 mod rebuild;
 mod record_file;
 mod record_keeper;
@@ -16,108 +20,91 @@ mod soundness;
 mod synopsis_row;
 mod writer;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::{BlobHash, Course, FilePath, Hold, Job, JobId, RunResult, Time};
 use rusqlite::{Connection, OptionalExtension, params};
-use tokio::sync::Semaphore;
 
 pub use cache_rows::{CacheRecords, KeptFile, KeptResult, Usage};
 pub use change::{Change, PendingCall};
+pub(crate) use damage::Damage;
+pub use damage::Rebuilt;
 pub use image_row::{ContextRecord, ImageRecord, Origin};
-pub use rebuild::Rebuilt;
 pub use synopsis_row::Synopsis;
 
 use crate::error::StoreError;
 use crate::folder::Folder;
+use book::Book;
+use readers::{Edition, Readers};
 use writer::Writer;
-
-/// Reading at once; each connection keeps some memory while idle, and a read takes well under a millisecond.
-const READERS: usize = 2;
 
 /// The open database.
 #[derive(Debug)]
 pub(crate) struct Database {
     writer: Writer,
     readers: Arc<Readers>,
-    rebuilt: Option<Rebuilt>,
 }
 
 #[cfg(test)]
 mod upgrade_tests;
 
-#[derive(Debug)]
-struct Readers {
-    folder: Arc<Folder>,
-    idle: Mutex<Vec<Connection>>,
-    permits: Arc<Semaphore>,
-}
-
-/// The database brought to its present form, before anybody writes to it.
-pub(crate) struct Opened {
-    connection: Connection,
-    rebuilt: Option<Rebuilt>,
-}
-
-impl Opened {
-    /// Opens or creates the database of `folder`, which is locked.
-    pub(crate) fn open(folder: &Folder) -> Result<Self, StoreError> {
-        rebuild::go_on(folder)?;
-        let (connection, rebuilt) = match soundness::open(folder) {
-            Err(StoreError::RecordsDamaged { why }) => {
-                tracing::error!(why, "the job records are damaged; rebuilding them from their second copies");
-                let rebuilt = rebuild::rebuild(folder, why)?;
-                tracing::warn!(jobs = rebuilt.jobs, aside = %rebuilt.aside.display(), "the job records are rebuilt");
-                (schema::open(&folder.database())?, Some(rebuilt))
-            }
-            opened => (opened?, None),
-        };
-        soundness::forget_damage(folder);
-        Ok(Self { connection, rebuilt })
-    }
-}
-
 impl Database {
-    /// Begins to read and write. The folder is prepared: second copies of records are written from now on.
-    pub(crate) fn start(
-        folder: &Arc<Folder>,
-        Opened { connection, rebuilt }: Opened,
-    ) -> Result<Self, StoreError> {
-        let writer = Writer::start(connection, Arc::clone(folder))?;
-        let readers = Readers {
-            folder: Arc::clone(folder),
-            idle: Mutex::default(),
-            permits: Arc::new(Semaphore::new(READERS)),
-        };
-        Ok(Self { writer, readers: Arc::new(readers), rebuilt })
-    }
-
-    /// What was done about a damaged database when this one was opened.
-    pub(crate) fn rebuilt(&self) -> Option<&Rebuilt> {
-        self.rebuilt.as_ref()
+    /// Opens or creates the database of `folder`, which is locked, and prepares the folder: not before it is known
+    /// that the database is not that of a newer program, and before second copies of records are written.
+    pub(crate) fn open(folder: &Arc<Folder>) -> Result<Self, StoreError> {
+        folder.recall_rebuilt();
+        let book = Book::open(folder, || {
+            folder.prepare()?;
+            point(Point::FolderPrepared);
+            Ok(())
+        })?;
+        let readers = Arc::new(Readers::new(folder));
+        let writer = Writer::start(book, Arc::clone(folder), Arc::clone(&readers))?;
+        Ok(Self { writer, readers })
     }
 
     /// Makes all `changes` or none; they are on the disk when this returns. Once begun, dropping the future stops
-    /// nothing.
+    /// nothing. A database that turns out to be damaged is replaced on the way.
     pub(crate) async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
         self.writer.commit(changes).await
     }
 
+    /// Tries to replace a database that is known to be damaged; nothing is to be done about another.
+    pub(crate) async fn mend(&self, folder: &Folder) -> Result<(), StoreError> {
+        match folder.check_records() {
+            Err(_) => self.commit(Vec::new()).await,
+            sound => sound,
+        }
+    }
+
+    /// Asks once more where the database was damaged and has been replaced.
     async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        F: Fn(&Connection) -> Result<T, StoreError> + Send + Sync + 'static,
+    {
+        let query = Arc::new(query);
+        match self.try_read(Arc::clone(&query)).await? {
+            (edition, Err(StoreError::RecordsDamaged { why })) => {
+                self.writer.mend(edition, why).await?;
+                self.try_read(query).await?.1
+            }
+            (_, answer) => answer,
+        }
+    }
+
+    async fn try_read<T, F>(&self, query: Arc<F>) -> Result<(Edition, Result<T, StoreError>), StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> Result<T, StoreError> + Send + Sync + 'static,
     {
         let readers = Arc::clone(&self.readers);
         let permit = Arc::clone(&readers.permits).acquire_owned().await.map_err(|_| StoreError::Stopped)?;
         crate::blocking(move || {
-            let answer = readers.take().and_then(|connection| {
-                let answer = query(&connection);
-                readers.give_back(connection);
-                answer
-            });
+            let answer = readers.ask(&*query);
             drop(permit);
-            answer.inspect_err(|error| readers.folder.note_damage(error))
+            Ok(answer)
         })
         .await
     }
@@ -226,7 +213,7 @@ impl Database {
     pub(crate) async fn named_blob(&self, name: String) -> Result<Option<BlobHash>, StoreError> {
         const SQL: &str = "SELECT hash FROM blob_name WHERE name = ?1";
         self.read(move |from| {
-            Ok(from.prepare_cached(SQL)?.query_row([name], |row| row.get(0).map(BlobHash)).optional()?)
+            Ok(from.prepare_cached(SQL)?.query_row([&name], |row| row.get(0).map(BlobHash)).optional()?)
         })
         .await
     }
@@ -256,9 +243,27 @@ impl Database {
         .await
     }
 
-    /// What is wrong with the structure of the database, in its own words; nothing when it is sound.
-    pub(crate) async fn quick_check(&self) -> Result<Vec<String>, StoreError> {
-        self.read(schema::quick_check).await
+    /// Checks the structure of all tables, and replaces a damaged database; compares the records of a sound one with
+    /// their second copies, which tells a bit that has flipped inside a value. Says what is wrong.
+    pub(crate) async fn check(&self) -> Result<Vec<String>, StoreError> {
+        let (edition, complaints) = self.try_read(Arc::new(schema::quick_check)).await?;
+        let complaints = match complaints {
+            // Not even the tables can be listed.
+            Err(StoreError::RecordsDamaged { why }) => vec![why],
+            complaints => complaints?,
+        };
+        if let Some(first) = complaints.first()
+            && let Err(error) = self.writer.mend(edition, first.clone()).await
+        {
+            tracing::error!(%error, "the damaged job records could not be rebuilt");
+        }
+        if complaints.is_empty() {
+            let differing = self.writer.compare().await?.into_iter();
+            let words =
+                |id| format!("the record of the job {id} and its second copy differ: one of them is damaged");
+            return Ok(differing.map(words).collect());
+        }
+        Ok(complaints)
     }
 
     /// 32 random hexadecimal digits; the database has a good source of them at hand.
@@ -267,15 +272,11 @@ impl Database {
     }
 }
 
-impl Readers {
-    fn take(&self) -> Result<Connection, StoreError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.map_or_else(|| schema::open_reader(&self.folder.database()), Ok)
-    }
-
-    fn give_back(&self, connection: Connection) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-    }
+/// Every job on record.
+fn job_ids(from: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut statement = from.prepare("SELECT id FROM job")?;
+    let ids = statement.query_map([], |row| row.get(0))?;
+    Ok(ids.collect::<Result<_, _>>()?)
 }
 
 /// `SQLite` counts in signed 64 bits. What is larger (an absurd time or size) becomes the largest of those.

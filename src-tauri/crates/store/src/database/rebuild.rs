@@ -7,37 +7,33 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use deskgrid_fault::{Point, point};
 use deskgrid_job::{JobId, Time};
 use rusqlite::config::DbConfig;
 use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
+use super::commit_number::{self, CommitNumber};
 use super::record_file::{JobRecord, JobTables};
-use super::{job_row, schema};
+use super::{Rebuilt, job_ids, job_row, record_keeper, schema};
 use crate::error::{StoreError, failed};
 use crate::folder::Folder;
 use crate::holdings::files_below;
 use crate::platform;
 
-/// What was done about a damaged database.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rebuilt {
-    /// Where the damaged one is now.
-    pub aside: PathBuf,
-    /// Jobs that the new one knows.
-    pub jobs: u64,
-    /// What was wrong, in the words of the database program.
-    pub why: String,
-}
-
 /// Puts a new database into the place of the damaged one.
 pub(super) fn rebuild(folder: &Folder, why: String) -> Result<Rebuilt, StoreError> {
     let fresh = folder.rebuilt_database();
     remove(&fresh)?;
+    // The copies are compared with what they made.
+    record_keeper::forget_step(folder)?;
     let jobs = fill(folder, &fresh)?;
-    let aside = set_aside(folder)?;
+    point(Point::RebuiltFilled);
+    let rebuilt = Rebuilt { aside: place_aside(folder)?, jobs, why, is_fresh: true };
+    folder.note_rebuilt(&rebuilt)?;
+    set_aside(folder, &rebuilt.aside)?;
     put_in_place(folder)?;
-    Ok(Rebuilt { aside, jobs, why })
+    Ok(rebuilt)
 }
 
 /// Ends what a crash broke off: a new database that is complete takes its place, another goes.
@@ -46,14 +42,27 @@ pub(super) fn go_on(folder: &Folder) -> Result<(), StoreError> {
     match (fresh.exists(), folder.database().exists()) {
         (false, _) => Ok(()),
         (true, true) => remove(&fresh),
-        (true, false) => put_in_place(folder),
+        (true, false) => {
+            // What lies beside the old one must not be taken for a part of the new one.
+            let aside = match folder.rebuilt() {
+                Some(rebuilt) => {
+                    folder.note_rebuilt(&Rebuilt { is_fresh: true, ..rebuilt.clone() })?;
+                    rebuilt.aside
+                }
+                None => place_aside(folder)?,
+            };
+            set_aside(folder, &aside)?;
+            put_in_place(folder)
+        }
     }
 }
 
 fn put_in_place(folder: &Folder) -> Result<(), StoreError> {
     let (fresh, place) = (folder.rebuilt_database(), folder.database());
     let moved = fs::rename(&fresh, &place).and_then(|()| platform::sync_folder(folder.root()));
-    moved.map_err(failed("put into place", &place))
+    moved.map_err(failed("put into place", &place))?;
+    point(Point::RebuiltPlaced);
+    Ok(())
 }
 
 /// A database file and what lies beside it.
@@ -74,24 +83,30 @@ fn remove(database: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Moves the damaged database into the folder of damaged things, under the present time.
-fn set_aside(folder: &Folder) -> Result<PathBuf, StoreError> {
+/// A name in the folder of damaged things that nothing has yet, made of the present time.
+fn place_aside(folder: &Folder) -> Result<PathBuf, StoreError> {
     let damaged = folder.damaged();
     platform::create_private_folder(&damaged).map_err(failed("create", &damaged))?;
     let mut now = Time::now();
-    let aside = loop {
+    loop {
         let aside = damaged.join(format!("deskgrid-{}.sqlite3", utc(now)));
         if !aside.exists() {
-            break aside;
+            return Ok(aside);
         }
         now = now.plus(std::time::Duration::from_secs(1));
-    };
-    for (part, place) in parts(&folder.database()).iter().zip(parts(&aside)).rev() {
+    }
+}
+
+/// Moves what there is of the damaged database to `aside`. The database goes first: without it nobody can take what is
+/// left for a whole one.
+fn set_aside(folder: &Folder, aside: &Path) -> Result<(), StoreError> {
+    for (part, place) in parts(&folder.database()).iter().zip(parts(aside)) {
         if part.exists() {
             fs::rename(part, &place).map_err(failed("set aside", part))?;
+            point(Point::DamagedSetAside);
         }
     }
-    Ok(aside)
+    Ok(())
 }
 
 /// A time as a part of a file name, in UTC: `2026-11-27T09-30-00Z`.
@@ -117,7 +132,7 @@ fn fill(folder: &Folder, fresh: &Path) -> Result<u64, StoreError> {
     let connection = Connection::open(fresh)?;
     // It is of no use before it is complete, and brought onto the disk then.
     connection.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")?;
-    let (records, known) = record_files(folder);
+    let Copies { by_form: records, jobs: known, newest } = Copies::of(folder);
     let salvage = Salvage::open(folder);
     for (form, step) in schema::STEPS {
         connection.execute_batch(&format!("BEGIN; {step} PRAGMA user_version = {form}; COMMIT;"))?;
@@ -129,6 +144,7 @@ fn fill(folder: &Folder, fresh: &Path) -> Result<u64, StoreError> {
         }
     }
     drop_unreadable(&connection)?;
+    commit_number::write(&connection, newest)?;
     let jobs: i64 = connection.query_row("SELECT count(*) FROM job", [], |row| row.get(0))?;
     connection.close().map_err(|(_, error)| error)?;
     fs::File::open(fresh).and_then(|file| file.sync_all()).map_err(failed("bring onto the disk", fresh))?;
@@ -137,9 +153,7 @@ fn fill(folder: &Folder, fresh: &Path) -> Result<u64, StoreError> {
 
 /// Erases jobs whose rows read, but make no sense.
 fn drop_unreadable(database: &Connection) -> Result<(), StoreError> {
-    let mut statement = database.prepare("SELECT id FROM job")?;
-    let ids = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
-    for text in ids {
+    for text in job_ids(database)? {
         let is_sound = JobId::new(&text).is_ok_and(|id| job_row::find(database, &id).is_ok());
         if !is_sound {
             tracing::warn!(job = text, "the record of a job is lost");
@@ -149,19 +163,39 @@ fn drop_unreadable(database: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The record files by the form of their tables, and the jobs that they are of.
-fn record_files(folder: &Folder) -> (BTreeMap<u32, Vec<PathBuf>>, HashSet<String>) {
-    let (mut by_form, mut known) = (BTreeMap::<u32, Vec<PathBuf>>::new(), HashSet::new());
-    for file in files_below(&folder.records()) {
-        let path = file.path();
-        let Some(record) = JobRecord::load(&path) else {
-            tracing::warn!(path = %path.display(), "a record of a job does not read back");
-            continue;
-        };
-        known.insert(record.job);
-        by_form.entry(record.form).or_default().push(path);
+/// The record files.
+#[derive(Default)]
+struct Copies {
+    /// Those of jobs that are known, by the form of their tables.
+    by_form: BTreeMap<u32, Vec<PathBuf>>,
+    /// The jobs that they are of, and those that were erased: what other rows say of these is out of date.
+    jobs: HashSet<String>,
+    /// The latest commit that they know of.
+    newest: CommitNumber,
+}
+
+impl Copies {
+    /// Looks at all of them. Those that do not read back are set aside.
+    fn of(folder: &Folder) -> Self {
+        let mut copies = Self::default();
+        for file in files_below(&folder.records()) {
+            let path = file.path();
+            let Some(record) = JobRecord::load(&path) else {
+                tracing::warn!(path = %path.display(), "a second copy of a job's record does not read back");
+                let moved = platform::create_private_folder(&folder.damaged())
+                    .and_then(|()| fs::rename(&path, folder.damaged().join(file.file_name())));
+                // Where it cannot be moved it does no harm.
+                drop(moved);
+                continue;
+            };
+            copies.newest = copies.newest.max(record.commit);
+            if !record.is_erased() {
+                copies.by_form.entry(record.form).or_default().push(path);
+            }
+            copies.jobs.insert(record.job);
+        }
+        copies
     }
-    (by_form, known)
 }
 
 /// Puts one job into the new database, or nothing of it.

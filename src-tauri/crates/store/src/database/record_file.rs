@@ -1,9 +1,8 @@
 //! One file for each job with all that the database says of it, beside the database: should that be damaged, it is
 //! rebuilt from these (`rebuild`).
 //!
-//! The files follow the commits and are not waited for: they are the second copy, the first of which is durable. A
-//! file holds rows as they are in the tables, with the form of the tables, so that a new table or column needs
-//! nothing here.
+//! A file is complete when it has its name, and no more is done to make it durable: the first copy is. It holds rows
+//! as they are in the tables, with the form of the tables, so that a new table or column needs nothing here.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,6 +15,7 @@ use rusqlite::{Connection, params_from_iter};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::commit_number::CommitNumber;
 use crate::error::{StoreError, failed};
 use crate::folder::Folder;
 use crate::platform;
@@ -27,15 +27,42 @@ pub(super) struct JobRecord {
     pub(super) form: u32,
     /// The job.
     pub(super) job: String,
+    /// The commit after which the rows were read.
+    #[serde(default)]
+    pub(super) commit: CommitNumber,
     /// Rows by table, each a value by column.
     tables: BTreeMap<String, Vec<Map<String, Value>>>,
 }
 
-/// A table with rows of jobs, and what finds those of one.
+/// What a file says of itself; reading only this is quick.
+#[derive(Debug, Deserialize)]
+pub(super) struct CopyHead {
+    /// The job.
+    pub(super) job: String,
+    /// See [`JobRecord::commit`].
+    #[serde(default)]
+    pub(super) commit: CommitNumber,
+}
+
+impl CopyHead {
+    /// Reads a file; none when it is none of ours, or half-written.
+    pub(super) fn load(path: &Path) -> Option<Self> {
+        load(path)
+    }
+}
+
+/// A table with rows of jobs.
 #[derive(Clone, Debug)]
 struct Table {
     name: String,
-    condition: &'static str,
+    /// Finds those of one job.
+    rows: String,
+}
+
+impl Table {
+    fn new(name: &str, condition: &str) -> Self {
+        Self { name: name.to_owned(), rows: format!("SELECT * FROM {name} WHERE {condition}") }
+    }
 }
 
 /// The tables that have rows of jobs, as they are in one database.
@@ -54,10 +81,10 @@ impl JobTables {
         let form = database.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let mut statement = database.prepare(SQL)?;
         let names = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
-        let mut tables = vec![Table { name: "job".into(), condition: "id = ?1" }];
-        tables.extend(names.into_iter().map(|name| Table { name, condition: "job = ?1" }));
+        let mut tables = vec![Table::new("job", "id = ?1")];
+        tables.extend(names.iter().map(|name| Table::new(name, "job = ?1")));
         let has_pins = database.table_exists(None, "pin")?;
-        let pins = Table { name: "pin".into(), condition: "id = ?1 AND kind IN ('result', 'log')" };
+        let pins = Table::new("pin", "id = ?1 AND kind IN ('result', 'log')");
         tables.extend(has_pins.then_some(pins));
         Ok(Self { form, tables })
     }
@@ -67,11 +94,16 @@ impl JobTables {
         self.tables.iter().map(|table| table.name.as_str())
     }
 
-    /// All that the database says of a job; none when it does not know it.
-    pub(super) fn read(&self, from: &Connection, job: &str) -> Result<Option<JobRecord>, StoreError> {
+    /// All that the database says of a job after the commit `commit`. What it does not know was erased.
+    pub(super) fn read(
+        &self,
+        from: &Connection,
+        job: &str,
+        commit: CommitNumber,
+    ) -> Result<JobRecord, StoreError> {
         let mut tables = BTreeMap::new();
-        for Table { name, condition } in &self.tables {
-            let mut statement = from.prepare_cached(&format!("SELECT * FROM {name} WHERE {condition}"))?;
+        for Table { name, rows } in &self.tables {
+            let mut statement = from.prepare_cached(rows)?;
             let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
             let mut rows = statement.query([job])?;
             let mut found = Vec::new();
@@ -86,11 +118,22 @@ impl JobTables {
                 tables.insert(name.clone(), found);
             }
         }
-        Ok(tables.contains_key("job").then(|| JobRecord { form: self.form, job: job.to_owned(), tables }))
+        let record = JobRecord { form: self.form, job: job.to_owned(), commit, tables };
+        Ok(if record.is_erased() { JobRecord { tables: BTreeMap::new(), ..record } } else { record })
     }
 }
 
 impl JobRecord {
+    /// Whether the job is known no more. Without such a file, rows of it in a damaged database would bring it back.
+    pub(super) fn is_erased(&self) -> bool {
+        !self.tables.contains_key("job")
+    }
+
+    /// Whether the rows are the same, whenever they were read.
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+        (self.form, &self.tables) == (other.form, &other.tables)
+    }
+
     /// Puts the rows into a database of the same form.
     pub(super) fn restore(&self, to: &Connection) -> Result<(), StoreError> {
         for (table, rows) in &self.tables {
@@ -135,8 +178,12 @@ impl JobRecord {
 
     /// Reads a file; none when it is none of ours, or half-written.
     pub(super) fn load(path: &Path) -> Option<Self> {
-        serde_json::from_reader(io::BufReader::new(fs::File::open(path).ok()?)).ok()
+        load(path)
     }
+}
+
+fn load<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
 /// A name as SQL takes it, whatever is in it: files can be changed by anyone who owns the folder.

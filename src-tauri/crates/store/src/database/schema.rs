@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
+use deskgrid_fault::{Point, point};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
@@ -15,6 +16,9 @@ use crate::error::{StoreError, failed};
 /// step.
 pub(super) const STEPS: [(u32, &str); 3] =
     [(1, include_str!("schema.sql")), (2, include_str!("overview.sql")), (3, include_str!("images.sql"))];
+
+/// Statements that the connection which writes keeps prepared: all that there are.
+const STATEMENTS: usize = 64;
 
 /// The last form that this program knows.
 const KNOWN: u32 = STEPS[STEPS.len() - 1].0;
@@ -67,8 +71,17 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
          PRAGMA journal_size_limit = 8388608;",
     )?;
     keep_statements(&connection)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     migrate(&mut connection, done)?;
     Ok(connection)
+}
+
+/// Has a database that cannot be relied on stay as it is when it is closed: it is evidence, and what lies beside it is
+/// not written into it.
+pub(super) fn leave(connection: &Connection) {
+    if let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+        tracing::warn!(%error, "the damaged database may be changed once more");
+    }
 }
 
 /// Without this, a prepared statement is compiled anew for every other value that an index is searched for, in case
@@ -115,6 +128,7 @@ fn migrate(connection: &mut Connection, done: u32) -> Result<(), StoreError> {
         transaction.execute_batch(step)?;
         transaction.pragma_update(None, "user_version", form)?;
         transaction.commit()?;
+        point(Point::RecordsMigrated);
     }
     Ok(())
 }

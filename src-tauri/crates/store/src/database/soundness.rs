@@ -1,4 +1,4 @@
-//! Whether the database can be relied on, found out when it is opened and noted when it shows later.
+//! Whether the database can be relied on, found out when it is opened.
 //!
 //! The whole structure of a small database is checked at every start, which takes some milliseconds; that of a large
 //! one after an end that was not orderly, and after damage was met. What goes unnoticed until then is met by whoever
@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use super::{job_row, schema};
 use crate::error::StoreError;
 use crate::folder::Folder;
+use crate::holdings::files_below;
 
 /// Up to this size, in bytes, a database is checked at every start.
 const SMALL: u64 = 32 << 20;
@@ -23,13 +24,19 @@ const SMALL: u64 = 32 << 20;
 pub(super) fn open(folder: &Folder) -> Result<Connection, StoreError> {
     let path = folder.database();
     schema::look_at(&path)?;
+    if fs::metadata(&path).map_or(true, |facts| facts.len() == 0) && has_copies(folder) {
+        return Err(StoreError::RecordsDamaged { why: "the file is gone".into() });
+    }
     let has_to_be_checked = is_suspect(folder);
     drop(folder.create_database()?);
     let connection = schema::open(&path)?;
-    if has_to_be_checked {
-        check(&connection)?;
+    match has_to_be_checked.then(|| check(&connection)) {
+        Some(Err(error)) => {
+            schema::leave(&connection);
+            Err(error)
+        }
+        _ => Ok(connection),
     }
-    Ok(connection)
 }
 
 /// Whether the structure is checked before it is relied on.
@@ -38,6 +45,10 @@ fn is_suspect(folder: &Folder) -> bool {
     // The write-ahead log goes when the database is closed.
     let log = folder.database().with_extension("sqlite3-wal");
     size(folder.database()) <= SMALL || size(log) > 0 || folder.suspicion().exists()
+}
+
+fn has_copies(folder: &Folder) -> bool {
+    files_below(&folder.records()).next().is_some()
 }
 
 fn check(connection: &Connection) -> Result<(), StoreError> {
@@ -51,29 +62,5 @@ fn check(connection: &Connection) -> Result<(), StoreError> {
             Err(StoreError::RecordsDamaged { why: error.to_string() })
         }
         read => read.map(drop),
-    }
-}
-
-/// The next start need not look because of what was met earlier.
-pub(super) fn forget_damage(folder: &Folder) {
-    // What cannot be removed costs the next start a check.
-    let _ = fs::remove_file(folder.suspicion());
-}
-
-impl Folder {
-    /// Has the next start check the database, if `error` says that it is damaged.
-    pub(super) fn note_damage(&self, error: &StoreError) {
-        if !matches!(error, StoreError::RecordsDamaged { .. }) || self.suspicion().exists() {
-            return;
-        }
-        tracing::error!(%error, "the job records are damaged");
-        if let Err(error) = fs::write(self.suspicion(), "") {
-            tracing::warn!(%error, "this could not be noted for the next start");
-        }
-    }
-
-    /// Whether damage was met since the start.
-    pub(crate) fn has_damaged_records(&self) -> bool {
-        self.suspicion().exists()
     }
 }

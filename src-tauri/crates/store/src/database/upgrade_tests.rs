@@ -51,9 +51,28 @@ impl Case {
         self
     }
 
+    /// What is on the disk at this moment, as a killed program leaves it.
+    fn killed(&self) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        copy(self.dir.path(), dir.path());
+        Self { dir }
+    }
+
     fn damaged(&self) -> Vec<PathBuf> {
         let listed = fs::read_dir(self.dir.path().join("damaged"));
         listed.into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let place = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &place);
+        } else {
+            fs::copy(entry.path(), place).unwrap();
+        }
     }
 }
 
@@ -161,7 +180,7 @@ async fn a_damaged_database_is_set_aside_and_rebuilt_with_every_job() {
         assert_eq!(fs::read(&rebuilt.aside).unwrap(), harmed, "{name}: it is kept as it was");
         drop(store);
         let store = case.open();
-        assert_eq!(store.rebuilt(), None, "{name}: once is enough");
+        assert!(!store.rebuilt().unwrap().is_fresh, "{name}: once is enough");
         has_all(&store, STEPS.len()).await;
     }
 }
@@ -177,7 +196,7 @@ async fn copies_of_older_forms_are_brought_to_the_present_one() {
         let folder = crate::folder::Folder::create(case.dir.path()).unwrap();
         let tables = super::record_file::JobTables::of(&old).unwrap();
         for job in ["done", "failed", "waiting", "running"] {
-            tables.read(&old, job).unwrap().unwrap().write(&folder, &id(job)).unwrap();
+            tables.read(&old, job, 0).unwrap().write(&folder, &id(job)).unwrap();
         }
         fs::write(case.database(), "garbage").unwrap();
         has_all(&case.open(), form).await;
@@ -220,6 +239,103 @@ async fn an_erased_job_does_not_come_back() {
     assert_eq!(store.job(&id("done")).await.unwrap(), None);
 }
 
+/// A job that waits, with all that a submission writes.
+async fn submit(store: &Store, name: &str) {
+    let mut job = store.job(&id("waiting")).await.unwrap().unwrap();
+    job.id = id(name);
+    let text = store.definition(&id("waiting")).await.unwrap().unwrap();
+    store.commit(vec![Change::Define { id: id(name), text }, Change::Save(job)]).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_commit_has_answered_is_in_the_copies() {
+    let case = Case::newest().with_copies().await;
+    let store = case.open();
+    submit(&store, "new").await;
+    store.commit(vec![Change::Erase(id("done"))]).await.unwrap();
+    store
+        .commit(vec![Change::Pin { kind: "result".into(), id: "failed".into(), is_on: true }])
+        .await
+        .unwrap();
+    let killed = case.killed();
+    fs::write(killed.database(), "garbage").unwrap();
+    let store = killed.open();
+    assert!(store.job(&id("done")).await.unwrap().is_none());
+    assert!(store.definition(&id("new")).await.unwrap().is_some());
+    assert!(store.cache_records().await.unwrap().pinned.contains(&("result".into(), "failed".into())));
+}
+
+#[tokio::test]
+async fn copies_that_a_kill_left_behind_are_mended_at_the_next_start() {
+    let case = Case::newest().with_copies().await;
+    let store = case.open();
+    let before = case.killed();
+    submit(&store, "new").await;
+    store.commit(vec![Change::Erase(id("done")), Change::Forget(id("failed"))]).await.unwrap();
+    let after = case.killed();
+    // Killed between the commits and their copies.
+    fs::remove_dir_all(after.dir.path().join("records")).unwrap();
+    copy(&before.dir.path().join("records"), &after.dir.path().join("records"));
+    drop(after.open());
+    fs::write(after.database(), "garbage").unwrap();
+    let store = after.open();
+    assert!(store.job(&id("done")).await.unwrap().is_none());
+    assert!(store.result(&id("failed")).await.unwrap().is_none());
+    assert!(store.definition(&id("new")).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_database_that_lost_its_latest_commits_is_rebuilt_and_nothing_erased_comes_back() {
+    let case = Case::newest().with_copies().await;
+    let store = case.open();
+    let hash = BlobHash([7; 32]);
+    store.commit(vec![Change::Name { name: "first".into(), hash }]).await.unwrap();
+    let log = case.dir.path().join("deskgrid.sqlite3-wal");
+    let sound = fs::metadata(&log).unwrap().len();
+    submit(&store, "new").await;
+    store.commit(vec![Change::Erase(id("done"))]).await.unwrap();
+    let killed = case.killed();
+    let log = killed.dir.path().join("deskgrid.sqlite3-wal");
+    let mut bytes = fs::read(&log).unwrap();
+    // A byte in the first frame of the submission: the database program takes what comes before it.
+    let at = usize::try_from(sound).unwrap() + 100;
+    bytes[at] ^= 1;
+    fs::write(&log, bytes).unwrap();
+    let store = killed.open();
+    assert!(store.rebuilt().unwrap().why.contains("changes are missing"));
+    assert!(store.definition(&id("new")).await.unwrap().is_some());
+    assert!(store.job(&id("done")).await.unwrap().is_none());
+    let name = BlobKey::new("first").unwrap();
+    assert_eq!(store.blobs().resolve(&name).await.unwrap(), Some(hash), "what reads is saved");
+}
+
+#[tokio::test]
+async fn a_database_that_is_gone_is_made_anew_from_the_copies() {
+    for harm in [|path: &Path| fs::remove_file(path).unwrap(), |path: &Path| fs::write(path, "").unwrap()] {
+        let case = Case::newest().with_copies().await;
+        harm(&case.database());
+        let store = case.open();
+        assert_eq!(store.rebuilt().unwrap().jobs, 4);
+        has_all(&store, STEPS.len()).await;
+    }
+}
+
+#[tokio::test]
+async fn what_lies_beside_a_damaged_database_is_not_taken_for_a_part_of_the_new_one() {
+    let case = Case::newest().with_copies().await;
+    let store = case.open();
+    submit(&store, "new").await;
+    let killed = case.killed();
+    // Killed when the new one was complete and the first part of the damaged one moved.
+    let fresh = killed.dir.path().join("deskgrid.rebuilt.sqlite3");
+    let new = Case::newest();
+    fs::rename(new.database(), &fresh).unwrap();
+    fs::remove_file(killed.database()).unwrap();
+    fs::remove_dir_all(killed.dir.path().join("records")).unwrap();
+    has_all(&killed.open(), STEPS.len()).await;
+    assert!(killed.damaged().iter().any(|path| path.to_string_lossy().ends_with(".sqlite3-wal")));
+}
+
 #[tokio::test]
 async fn a_rebuilding_that_a_crash_broke_off_is_ended_or_begun_anew() {
     // The new one was complete, and the old one moved already.
@@ -244,26 +360,76 @@ async fn a_copy_that_does_not_read_back_is_passed_over() {
     assert_eq!(case.open().rebuilt().unwrap().jobs, 3);
 }
 
+/// Overwrites all of the database but its header, under those who have it open.
+fn overwrite(database: &Path) {
+    let mut bytes = fs::read(database).unwrap();
+    bytes[100..].fill(0xff);
+    fs::write(database, bytes).unwrap();
+}
+
 #[tokio::test]
-async fn damage_that_a_reader_meets_is_mended_at_the_next_start() {
+async fn damage_that_a_reader_meets_is_mended_at_once_and_told_until_it_was_read() {
     let case = Case::newest().with_copies().await;
     let store = case.open();
-    assert!(!store.has_damaged_records());
-    let mut bytes = fs::read(case.database()).unwrap();
-    bytes[100..].fill(0xff);
-    fs::write(case.database(), bytes).unwrap();
+    overwrite(&case.database());
     // A connection of its own that has nothing in memory yet.
-    let error = store.definition(&id("done")).await.unwrap_err();
-    assert!(matches!(error, StoreError::RecordsDamaged { .. }), "{error}");
-    assert!(store.has_damaged_records());
+    assert!(store.definition(&id("done")).await.unwrap().is_some());
+    store.check_records().unwrap();
+    assert_eq!((store.rebuilt().unwrap().jobs, store.rebuilds()), (4, 1));
+    has_all(&store, STEPS.len()).await;
+    store.commit(vec![Change::Erase(id("done"))]).await.unwrap();
     drop(store);
     let store = case.open();
-    assert_eq!(store.rebuilt().unwrap().jobs, 4);
-    assert!(!store.has_damaged_records());
-    assert_eq!(
-        case.damaged().iter().filter(|path| path.extension().is_some_and(|end| end == "sqlite3")).count(),
-        1
-    );
+    assert!(store.job(&id("done")).await.unwrap().is_none());
+    assert_eq!((store.rebuilt().unwrap().jobs, store.rebuilds()), (4, 0));
+    store.forget_rebuilt().await.unwrap();
+    drop(store);
+    assert_eq!(case.open().rebuilt(), None);
+    let databases =
+        case.damaged().iter().filter(|path| path.extension().is_some_and(|end| end == "sqlite3")).count();
+    assert_eq!(databases, 1);
+}
+
+#[tokio::test]
+async fn damage_that_cannot_be_mended_is_known_and_is_mended_when_it_can() {
+    let case = Case::newest().with_copies().await;
+    let store = case.open();
+    // Nothing can be set aside.
+    let obstacle = case.dir.path().join("damaged");
+    fs::write(&obstacle, "").unwrap();
+    overwrite(&case.database());
+    store.definition(&id("done")).await.unwrap_err();
+    assert_eq!(store.check_records().unwrap_err().code(), "records-damaged");
+    store.mend_records().await.unwrap_err();
+    fs::remove_file(obstacle).unwrap();
+    store.mend_records().await.unwrap();
+    store.check_records().unwrap();
+    has_all(&store, STEPS.len()).await;
+}
+
+#[tokio::test]
+async fn verifying_finds_a_bit_that_flipped_inside_a_value() {
+    let case = Case::newest().with_copies().await;
+    let mut bytes = fs::read(case.database()).unwrap();
+    let text = b"\"command\":\"sleep 1\"";
+    let at = bytes.windows(text.len()).position(|window| window == text).unwrap();
+    bytes[at + 12] ^= 1;
+    fs::write(case.database(), bytes).unwrap();
+    let store = case.open();
+    let findings = store.verify(std::sync::Arc::default()).await.unwrap();
+    assert!(findings.records[0].contains("job waiting"), "{findings:?}");
+    assert_eq!((findings.records.len(), findings.rebuilt), (1, None));
+}
+
+#[tokio::test]
+async fn verifying_mends_damaged_records_and_tells() {
+    let case = Case::newest().with_copies().await;
+    let store = case.open();
+    overwrite(&case.database());
+    let findings = store.verify(std::sync::Arc::default()).await.unwrap();
+    assert!(!findings.records.is_empty() && !findings.is_sound());
+    assert_eq!(findings.rebuilt.unwrap().jobs, 4);
+    has_all(&store, STEPS.len()).await;
 }
 
 #[test]

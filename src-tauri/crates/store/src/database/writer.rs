@@ -1,24 +1,36 @@
 //! The one thread that writes the records. Commits that wait at the same time share one transaction.
+//!
+//! It also replaces the database when it turns out to be damaged: nobody writes meanwhile, and nobody reads.
 
 use std::borrow::Borrow;
-use std::fs;
-use std::io::ErrorKind;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use deskgrid_fault::{Point, point};
-use deskgrid_job::JobId;
-use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Change;
-use super::record_keeper::{self, RecordKeeper};
+use super::book::Book;
+use super::readers::{Edition, Readers};
 use crate::error::{StoreError, failed};
 use crate::folder::Folder;
-use crate::logs::LogKind;
 
 /// Commits that may wait before their senders do, and the most that one transaction takes.
 const WAITING: usize = 256;
+
+type Done = oneshot::Sender<Result<(), StoreError>>;
+
+enum Order {
+    Commit(Commit),
+    /// The database of this edition was found damaged.
+    Mend(Edition, String, Done),
+    /// Which records differ from their second copies? Asked here, where nothing changes meanwhile.
+    Compare(oneshot::Sender<Result<Vec<String>, StoreError>>),
+}
+
+struct Commit {
+    changes: Vec<Change>,
+    done: Done,
+}
 
 impl Borrow<[Change]> for Commit {
     fn borrow(&self) -> &[Change] {
@@ -26,34 +38,47 @@ impl Borrow<[Change]> for Commit {
     }
 }
 
-struct Commit {
-    changes: Vec<Change>,
-    done: oneshot::Sender<Result<(), StoreError>>,
-}
-
 /// Owns the thread: it ends when this is dropped, after the commits that wait.
 #[derive(Debug)]
 pub(super) struct Writer {
     /// Taken out on drop, which is what ends the thread.
-    commits: Option<mpsc::Sender<Commit>>,
+    orders: Option<mpsc::Sender<Order>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, folder: Arc<Folder>) -> Result<Self, StoreError> {
-        let (commits, waiting) = mpsc::channel(WAITING);
+    pub(super) fn start(book: Book, folder: Arc<Folder>, readers: Arc<Readers>) -> Result<Self, StoreError> {
+        let (orders, waiting) = mpsc::channel(WAITING);
         let path = folder.database();
+        let desk = Desk { book: Some(book), folder, readers };
         let thread = std::thread::Builder::new()
             .name("deskgrid-records".into())
-            .spawn(move || work(connection, &folder, waiting))
+            .spawn(move || desk.work(waiting))
             .map_err(failed("start the thread that writes", &path))?;
-        Ok(Self { commits: Some(commits), thread: Some(thread) })
+        Ok(Self { orders: Some(orders), thread: Some(thread) })
     }
 
     pub(super) async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
-        let commits = self.commits.as_ref().ok_or(StoreError::Stopped)?;
+        self.order(|done| Order::Commit(Commit { changes, done })).await
+    }
+
+    /// Replaces the database of this edition, if it has not been replaced meanwhile.
+    pub(super) async fn mend(&self, edition: Edition, why: String) -> Result<(), StoreError> {
+        self.order(|done| Order::Mend(edition, why, done)).await
+    }
+
+    /// The jobs whose second copies do not say what the database says.
+    pub(super) async fn compare(&self) -> Result<Vec<String>, StoreError> {
+        self.order(Order::Compare).await
+    }
+
+    async fn order<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Order,
+    ) -> Result<T, StoreError> {
+        let orders = self.orders.as_ref().ok_or(StoreError::Stopped)?;
         let (done, answer) = oneshot::channel();
-        commits.send(Commit { changes, done }).await.map_err(|_| StoreError::Stopped)?;
+        orders.send(order(done)).await.map_err(|_| StoreError::Stopped)?;
         answer.await.map_err(|_| StoreError::Stopped)?
     }
 }
@@ -62,7 +87,7 @@ impl Drop for Writer {
     /// Waits for the thread, so that the database is closed before the folder's lock is let go of. This takes no
     /// longer than the transaction in hand: nobody is left to send another.
     fn drop(&mut self) {
-        drop(self.commits.take());
+        drop(self.orders.take());
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -71,72 +96,94 @@ impl Drop for Writer {
     }
 }
 
-fn work(mut connection: Connection, folder: &Folder, mut waiting: mpsc::Receiver<Commit>) {
-    let keeper = RecordKeeper::start(&connection, folder);
-    let keeper =
-        keeper.inspect_err(|error| tracing::warn!(%error, "no second copies of records are written")).ok();
-    while let Some(first) = waiting.blocking_recv() {
-        let mut group = vec![first];
-        while group.len() < WAITING
-            && let Ok(next) = waiting.try_recv()
-        {
-            group.push(next);
-        }
-        settle(&mut connection, folder, keeper.as_ref(), group);
-    }
+/// What the thread works with.
+struct Desk {
+    /// None while the database is damaged and could not be replaced.
+    book: Option<Book>,
+    folder: Arc<Folder>,
+    readers: Arc<Readers>,
 }
 
-/// Writes a group in one transaction; when that fails, each for itself, so that nobody fails for another's change.
-fn settle(connection: &mut Connection, folder: &Folder, keeper: Option<&RecordKeeper>, group: Vec<Commit>) {
-    let together = group.len() > 1 && write(connection, folder, &group).is_ok();
-    let mut made = Vec::new();
-    for Commit { changes, done } in group {
-        let outcome =
-            if together { Ok(()) } else { write(connection, folder, std::slice::from_ref(&changes)) };
-        if let Err(error) = &outcome {
-            folder.note_damage(error);
-        } else {
-            made.extend(changes);
-        }
-        // Whoever asked may have gone; the change is made all the same.
-        let _ = done.send(outcome);
-    }
-    // Nobody waits for the second copies.
-    if let Some(keeper) = keeper {
-        keeper.follow(connection, folder, made.iter());
-    }
-}
-
-fn write<C: Borrow<[Change]>>(
-    connection: &mut Connection,
-    folder: &Folder,
-    group: &[C],
-) -> Result<(), StoreError> {
-    let changes = || group.iter().flat_map(Borrow::borrow);
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for change in changes() {
-        change.apply(&transaction)?;
-    }
-    point(Point::RecordsWritten);
-    transaction.commit()?;
-    point(Point::RecordsCommitted);
-    for id in changes().filter_map(Change::erased) {
-        remove_logs(folder, id);
-        record_keeper::remove(folder, id);
-    }
-    Ok(())
-}
-
-/// A log that stays behind does no harm, since the next run of the job starts it anew; so this only warns.
-fn remove_logs(folder: &Folder, id: &JobId) {
-    for kind in [LogKind::Run, LogKind::Build] {
-        let path = folder.log(id, kind);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                tracing::warn!(path = %path.display(), %error, "could not remove the log of an erased job");
+impl Desk {
+    fn work(mut self, mut waiting: mpsc::Receiver<Order>) {
+        while let Some(first) = waiting.blocking_recv() {
+            let mut group = Vec::new();
+            let mut next = Some(first);
+            while let Some(order) = next {
+                match order {
+                    Order::Commit(commit) => group.push(commit),
+                    Order::Mend(edition, why, done) => drop(done.send(self.mend(edition, why))),
+                    Order::Compare(done) => {
+                        let differing = self.book.as_ref().map(|book| book.differing(&self.folder));
+                        // A database that is being mended is told about elsewhere.
+                        drop(done.send(differing.unwrap_or_else(|| Ok(Vec::new()))));
+                    }
+                }
+                next = if group.len() < WAITING { waiting.try_recv().ok() } else { None };
             }
-            _ => {}
+            self.settle(group);
+        }
+        if let Some(book) = self.book {
+            book.close(&self.folder);
         }
     }
-    point(Point::LogsRemoved);
+
+    /// Writes a group in one transaction; when that fails, each for itself, so that nobody fails for another's change.
+    fn settle(&mut self, group: Vec<Commit>) {
+        let together = group.len() > 1 && self.write(&group).is_ok();
+        for commit in group {
+            let outcome = if together { Ok(()) } else { self.write_and_mend(&commit) };
+            // Whoever asked may have gone; the change is made all the same.
+            let _ = commit.done.send(outcome);
+        }
+    }
+
+    fn write<C: Borrow<[Change]>>(&mut self, group: &[C]) -> Result<(), StoreError> {
+        let folder = &self.folder;
+        match &mut self.book {
+            Some(book) => book.write(folder, group),
+            None => self.folder.check_records().and(Err(StoreError::Stopped)),
+        }
+    }
+
+    fn write_and_mend(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        match self.write(std::slice::from_ref(commit)) {
+            Err(StoreError::RecordsDamaged { why }) => {
+                self.replace(why)?;
+                self.write(std::slice::from_ref(commit))
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn mend(&mut self, edition: Edition, why: String) -> Result<(), StoreError> {
+        // Several readers may have met the same damage.
+        let is_present = *self.readers.shut() == edition;
+        if is_present { self.replace(why) } else { Ok(()) }
+    }
+
+    /// Puts a new database into the place of the damaged one. What stands in the way is tried again by the next
+    /// change, and by the next start.
+    fn replace(&mut self, why: String) -> Result<(), StoreError> {
+        let mut edition = self.readers.shut();
+        let book = match self.book.take() {
+            Some(book) => {
+                book.leave();
+                Book::rebuild(&self.folder, why)
+            }
+            // An earlier attempt may have come halfway.
+            None => Book::open(&self.folder, || Ok(())),
+        };
+        self.book = Some(book.map_err(stays_damaged).inspect_err(|error| self.folder.note_damage(error))?);
+        *edition += 1;
+        Ok(())
+    }
+}
+
+/// Whatever stands in the way, the records are damaged.
+fn stays_damaged(error: StoreError) -> StoreError {
+    match error {
+        StoreError::RecordsDamaged { .. } => error,
+        other => StoreError::RecordsDamaged { why: other.to_string() },
+    }
 }

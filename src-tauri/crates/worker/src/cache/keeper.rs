@@ -32,8 +32,8 @@ async fn follow(worker: Worker, mut changes: watch::Receiver<u64>, mut limit: wa
         tokio::select! {
             biased;
             Ok(()) = limit.changed() => {}
-            Ok(()) = changes.changed() => tokio::time::sleep_until(next).await,
-            () = low.notified() => tokio::time::sleep_until(next).await,
+            Ok(()) = changes.changed() => pause(next, &mut limit).await,
+            () = low.notified() => pause(next, &mut limit).await,
             () = tokio::time::sleep(GRACE), if is_owed => {}
             () = uses.noted(), if !is_unsettled => continue,
             () = tokio::time::sleep(SETTLING), if is_unsettled => {
@@ -47,6 +47,14 @@ async fn follow(worker: Worker, mut changes: watch::Receiver<u64>, mut limit: wa
         next = Instant::now() + PAUSE;
         // What this look itself changed is no reason for another.
         changes.mark_unchanged();
+    }
+}
+
+/// Waits until it is time to look again. A person who has just changed the limit does not wait.
+async fn pause(next: Instant, limit: &mut watch::Receiver<Option<u64>>) {
+    tokio::select! {
+        () = tokio::time::sleep_until(next) => {}
+        Ok(()) = limit.changed() => {}
     }
 }
 
@@ -169,6 +177,17 @@ mod tests {
             limits: watch::channel(limits).1,
             site_rules: watch::channel(crate::SiteRulesByCaller::default()).1,
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_limit_ends_the_pause_between_looks() {
+        let (sender, mut limit) = watch::channel(None);
+        let next = Instant::now() + PAUSE;
+        sender.send_replace(Some(3));
+        pause(next, &mut limit).await;
+        assert!(Instant::now() < next);
+        pause(next, &mut limit).await;
+        assert!(Instant::now() >= next);
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ mod describe;
 mod kept;
 mod recover;
 mod room;
+mod write;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -35,10 +36,6 @@ use crate::{Limits, Offer, Release, Running, Setup, Shared, Submission, Worker, 
 const INBOX: usize = 1024;
 /// Requests that share one transaction.
 const BATCH: usize = 512;
-/// After a failed write the owner tries again this much later.
-const DISK_PAUSE: Duration = Duration::from_secs(1);
-/// It says so at the first failure, and after so many more.
-const TRIES_PER_WORD: u32 = 60;
 
 /// What others ask of the owner.
 pub(crate) enum Request {
@@ -90,6 +87,8 @@ struct Owner {
     calls_at_end: HashMap<JobId, Vec<PendingCall>>,
     next_call: u64,
     room: RoomKnown,
+    /// How often the store has rebuilt its records, as far as that was answered by saving all jobs again.
+    rebuilds: u64,
 }
 
 /// Reads what the store holds and starts the owner.
@@ -143,6 +142,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
         calls_at_end: HashMap::new(),
         next_call: 1,
         room: RoomKnown::default(),
+        rebuilds: kit.store.rebuilds(),
     };
     owner.restore().await?;
     owner.tasks.spawn(calls::make(kit.clone(), call_receiver));
@@ -293,6 +293,7 @@ impl Owner {
         let images = cache::images_of(&self.kit, &changes).await;
         point(Point::BatchDecided);
         self.store(changes).await;
+        self.save_rebuilt().await;
         point(Point::BatchStored);
         for stored in decided.ends.drain(..) {
             // A run that was dropped leaves its container to the next start.
@@ -362,21 +363,6 @@ impl Owner {
         let capacity = offer.capacity.clone();
         if self.offer.send_if_modified(|old| std::mem::replace(old, offer.clone()) != offer) {
             self.apply(Event::Resize(capacity), decided);
-        }
-    }
-
-    /// Nobody is told anything before it is on disk; while the disk refuses, everyone waits.
-    async fn store(&self, changes: Vec<Change>) {
-        if changes.is_empty() {
-            return;
-        }
-        let mut tries = 0_u32;
-        while let Err(error) = self.kit.store.commit(changes.clone()).await {
-            if tries.is_multiple_of(TRIES_PER_WORD) {
-                tracing::error!(%error, "could not write the database; trying again until it can be written");
-            }
-            tries += 1;
-            tokio::time::sleep(DISK_PAUSE).await;
         }
     }
 }

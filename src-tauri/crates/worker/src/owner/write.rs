@@ -1,0 +1,37 @@
+//! How the owner has its decisions written: again and again until they are on the disk.
+
+use std::time::Duration;
+
+use deskgrid_store::Change;
+
+use super::Owner;
+
+/// After a failed write the owner tries again this much later.
+const DISK_PAUSE: Duration = Duration::from_secs(1);
+/// It says so at the first failure, and after so many more.
+const TRIES_PER_WORD: u32 = 60;
+
+impl Owner {
+    /// Records that were rebuilt meanwhile need not know that jobs run: all that are in memory are saved once more.
+    pub(super) async fn save_rebuilt(&mut self) {
+        let rebuilds = self.kit.store.rebuilds();
+        if std::mem::replace(&mut self.rebuilds, rebuilds) != rebuilds {
+            self.store(self.queue.jobs().cloned().map(Change::Save).collect()).await;
+        }
+    }
+
+    /// Nobody is told anything before it is on disk; while the disk refuses, everyone waits.
+    pub(super) async fn store(&self, changes: Vec<Change>) {
+        if changes.is_empty() {
+            return;
+        }
+        let mut tries = 0_u32;
+        while let Err(error) = self.kit.store.commit(changes.clone()).await {
+            if tries.is_multiple_of(TRIES_PER_WORD) {
+                tracing::error!(%error, "could not write the database; trying again until it can be written");
+            }
+            tries += 1;
+            tokio::time::sleep(DISK_PAUSE).await;
+        }
+    }
+}
