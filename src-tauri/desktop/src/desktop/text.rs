@@ -78,6 +78,14 @@ pub(crate) fn quitting(running: usize) -> String {
     )
 }
 
+/// The status line while sites ask.
+pub(crate) fn asking(origins: &[String]) -> String {
+    match origins {
+        [origin] => status(&format!("{} waits for your answer", host(origin))),
+        origins => format!("{} sites wait for your answer", origins.len()),
+    }
+}
+
 /// The heading of a site that asks.
 pub(crate) fn asks(origin: &str) -> String {
     shortened(&format!("{} asks to run jobs", host(origin)), MOST_LABEL)
