@@ -224,7 +224,7 @@ impl App {
             Happened::TrayChanged => self.tray_changed().await,
             Happened::TimeToLeave => return Course::Leave,
             Happened::Wishes(way) => return Course::Move(way),
-            Happened::Window(Told::Shown | Told::Hidden) | Happened::TimeToShow => {}
+            Happened::Window(Told::Focus) | Happened::TimeToShow => {}
         }
         Course::On
     }
@@ -279,8 +279,8 @@ impl App {
     }
 
     fn tell(&mut self, news: &[News]) {
-        let is_shown = self.window.is_shown();
-        for notice in news.iter().filter_map(|news| notices::notice(news, self.wish, is_shown)) {
+        let has_focus = self.window.has_focus();
+        for notice in news.iter().filter_map(|news| notices::notice(news, self.wish, has_focus)) {
             self.notifier.send(notice);
         }
     }

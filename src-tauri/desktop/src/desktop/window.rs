@@ -33,10 +33,8 @@ pub(crate) enum WindowError {
 /// What the window tells.
 #[derive(Debug)]
 pub(crate) enum Told {
-    /// It is before the person's eyes.
-    Shown,
-    /// It is minimised.
-    Hidden,
+    /// The person has turned to it or to something else.
+    Focus,
     /// The person closed it.
     Closed,
     /// It ended by itself.
@@ -66,13 +64,13 @@ struct Open {
     child: Child,
     orders: ChildStdin,
     told: Lines<BufReader<ChildStdout>>,
-    is_shown: bool,
+    has_focus: bool,
 }
 
 impl Window {
-    /// Whether the person has it before them.
-    pub(crate) fn is_shown(&self) -> bool {
-        self.open.as_ref().is_some_and(|open| open.is_shown)
+    /// Whether it is what the person works with. One behind the browser is not.
+    pub(crate) fn has_focus(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.has_focus)
     }
 
     /// Whether there is one, shown or minimised.
@@ -102,13 +100,9 @@ impl Window {
         let Some(open) = &mut self.open else { return std::future::pending().await };
         loop {
             match open.told.next_line().await {
-                Ok(Some(line)) if line == "shown" => {
-                    open.is_shown = true;
-                    return Told::Shown;
-                }
-                Ok(Some(line)) if line == "hidden" => {
-                    open.is_shown = false;
-                    return Told::Hidden;
+                Ok(Some(line)) if line == "focus" || line == "blur" => {
+                    open.has_focus = line == "focus";
+                    return Told::Focus;
                 }
                 Ok(Some(_)) => {}
                 _ => {
@@ -152,7 +146,7 @@ fn start(manner: &Manner) -> Result<Open, WindowError> {
         .map_err(failed)?;
     let pipes = child.stdin.take().zip(child.stdout.take());
     let (orders, told) = pipes.ok_or_else(|| failed(std::io::ErrorKind::BrokenPipe.into()))?;
-    Ok(Open { child, orders, told: BufReader::new(told).lines(), is_shown: true })
+    Ok(Open { child, orders, told: BufReader::new(told).lines(), has_focus: false })
 }
 
 fn not_started(program: &Path, problem: std::io::Error) -> WindowError {

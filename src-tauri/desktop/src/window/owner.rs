@@ -2,7 +2,6 @@
 //! window goes out on the output.
 
 use std::io::{BufRead, Write};
-use std::sync::Mutex;
 
 use deskgrid_desktop::link;
 use tauri::{AppHandle, Emitter, WebviewWindow, WindowEvent};
@@ -33,17 +32,11 @@ fn follow(app: &AppHandle, line: &str) {
     }
 }
 
-/// Tells on the output whenever the window comes before the person's eyes or goes.
+/// Tells on the output whenever the person turns to the window or to something else.
 pub(crate) fn report(window: &WebviewWindow) {
-    let told = Mutex::new(true);
-    let window_seen = window.clone();
-    window.on_window_event(move |event| {
-        if matches!(event, WindowEvent::Focused(_) | WindowEvent::Resized(_)) {
-            let is_shown = !window_seen.is_minimized().unwrap_or(false);
-            let mut told = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if std::mem::replace(&mut *told, is_shown) != is_shown {
-                tell(if is_shown { "shown" } else { "hidden" });
-            }
+    window.on_window_event(|event| {
+        if let WindowEvent::Focused(has_focus) = event {
+            tell(if *has_focus { "focus" } else { "blur" });
         }
     });
 }
