@@ -15,7 +15,7 @@ use crate::awake::Awake;
 use crate::click::{self, AtQuit, AtStop, Click};
 use crate::clipboard::Clipboard;
 use crate::errands::{Brought, Errands};
-use crate::follow::Follower;
+use crate::follow::{Followed, Follower};
 use crate::known::{Known, News, Wanted};
 use crate::leave::LeaveSignals;
 use crate::notices::{self, Wish};
@@ -51,7 +51,7 @@ pub(crate) struct Plan {
 enum Happened {
     Clicked(Click),
     Ordered(Order),
-    Heard(Event),
+    Followed(Followed),
     Brought(Brought),
     Window(Told),
     Wishes(Box<Relocation>),
@@ -150,7 +150,6 @@ impl App {
     /// Runs until the person leaves, and closes everything; or until the rooms have to move.
     pub(crate) async fn run(mut self, plan: Plan) -> Ending {
         self.rooms.open_port().await;
-        self.errands.fetch(Wanted::Settings);
         self.greet(plan).await;
         loop {
             let happened = self.next().await;
@@ -194,7 +193,7 @@ impl App {
             Some(click) = self.tray.clicks.recv() => Happened::Clicked(click),
             Some(click) = self.noticed.recv() => Happened::Clicked(click),
             Some(order) = self.orders.recv() => Happened::Ordered(order),
-            event = self.follower.next() => Happened::Heard(event),
+            followed = self.follower.next() => Happened::Followed(followed),
             brought = self.errands.next() => Happened::Brought(brought),
             told = self.window.told() => Happened::Window(told),
             way = self.rooms.wants_to_move() => Happened::Wishes(Box::new(way)),
@@ -214,7 +213,10 @@ impl App {
             Happened::Ordered(Order::OpenWindow(link)) => {
                 self.open_window(link.and_then(|link| link::place(&link).ok()), false).await;
             }
-            Happened::Heard(event) => {
+            Happened::Followed(Followed::Begun) => {
+                self.known.begin().into_iter().for_each(|wanted| self.errands.fetch(wanted));
+            }
+            Happened::Followed(Followed::Event(event)) => {
                 self.hear(&event);
                 return self.course();
             }
@@ -266,7 +268,8 @@ impl App {
                 }
             }
             Brought::Answered(event) => self.hear(&event),
-            Brought::Nothing => {}
+            Brought::Missed(Wanted::Jobs) => self.known.miss_jobs(),
+            Brought::Missed(_) => {}
             Brought::Failed(words) => self.notifier.send(notices::failed(&words)),
         }
     }
