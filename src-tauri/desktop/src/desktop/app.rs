@@ -338,7 +338,11 @@ impl App {
         if is_unseen { Course::Hide } else { Course::On }
     }
 
+    /// An app without an icon needs its window, unless the icon is still waited for.
     async fn window_closed(&mut self) {
+        if !self.has_tray() && self.tray_gone.is_none() {
+            self.open_window(None, true).await;
+        }
         if self.has_tray() && !self.remembered.told_of_tray {
             self.notifier.send(notices::stays());
             self.remember(Remembered { told_of_tray: true, ..self.remembered }).await;
@@ -349,12 +353,16 @@ impl App {
     async fn tray_changed(&mut self) {
         if self.has_tray() {
             self.tray_gone = None;
+            self.window.keep(false).await;
             return;
         }
         let gone = *self.tray_gone.get_or_insert_with(tokio::time::Instant::now);
         if gone.elapsed() >= TRAY_PATIENCE {
             self.tray_gone = None;
-            if !self.window.is_open() {
+            tracing::info!("there is no icon any more, so the window stays");
+            if self.window.is_open() {
+                self.window.keep(true).await;
+            } else {
                 self.open_window(None, true).await;
             }
         }

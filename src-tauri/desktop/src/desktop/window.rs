@@ -95,6 +95,15 @@ impl Window {
         Ok(())
     }
 
+    /// From now on closing it only minimises it, or really closes it, as a tray comes and goes.
+    pub(crate) async fn keep(&mut self, keep: bool) {
+        if let Some(open) = &mut self.open {
+            let order = if keep { "keep on\n" } else { "keep off\n" };
+            // One that is just closing takes none, and its end is told.
+            let _ = open.orders.write_all(order.as_bytes()).await;
+        }
+    }
+
     /// Waits for what it tells next; for ever while there is none.
     pub(crate) async fn told(&mut self) -> Told {
         let Some(open) = &mut self.open else { return std::future::pending().await };

@@ -12,6 +12,7 @@ mod save;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
@@ -92,6 +93,7 @@ fn run(flags: Flags) -> Result<i32, Box<dyn std::error::Error>> {
         .plugin(tauri_plugin_window_state::Builder::new().with_state_flags(remembered).build())
         .register_asynchronous_uri_scheme_protocol(preview::SCHEME, preview::serve)
         .manage(page)
+        .manage(Kept(AtomicBool::new(flags.keep)))
         .invoke_handler(tauri::generate_handler![
             commands::api,
             commands::read,
@@ -123,9 +125,7 @@ fn open(app: &App, flags: &Flags) -> Result<(), Box<dyn std::error::Error>> {
         })
         .build()?;
     show_soon(window.clone(), minimised);
-    if flags.keep {
-        minimise_on_close(&window);
-    }
+    minimise_on_close(&window);
     if flags.owned {
         owner::obey(app.handle().clone());
         owner::report(&window);
@@ -157,12 +157,23 @@ fn show(window: &WebviewWindow, minimised: bool) {
     }
 }
 
+/// Whether closing the window only minimises it, because nothing else of Deskgrid can be seen.
+struct Kept(AtomicBool);
+
+impl Kept {
+    fn set(&self, is_kept: bool) {
+        self.0.store(is_kept, Ordering::Relaxed);
+    }
+}
+
 fn minimise_on_close(window: &WebviewWindow) {
-    let kept = window.clone();
+    let seen = window.clone();
     window.on_window_event(move |event| {
-        if let WindowEvent::CloseRequested { api, .. } = event {
+        if let WindowEvent::CloseRequested { api, .. } = event
+            && seen.state::<Kept>().0.load(Ordering::Relaxed)
+        {
             api.prevent_close();
-            let _ = kept.minimize();
+            let _ = seen.minimize();
         }
     });
 }

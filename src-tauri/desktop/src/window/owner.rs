@@ -4,9 +4,9 @@
 use std::io::{BufRead, Write};
 
 use deskgrid_desktop::link;
-use tauri::{AppHandle, Emitter, WebviewWindow, WindowEvent};
+use tauri::{AppHandle, Emitter, Manager, WebviewWindow, WindowEvent};
 
-use crate::{LABEL, bring_forward};
+use crate::{Kept, LABEL, bring_forward};
 
 /// The event that tells the page of a link.
 const LINK_EVENT: &str = "link";
@@ -26,6 +26,8 @@ pub(crate) fn obey(app: AppHandle) {
 fn follow(app: &AppHandle, line: &str) {
     if line == "focus" {
         bring_forward(app);
+    } else if let Some(keep) = line.strip_prefix("keep ") {
+        app.state::<Kept>().set(keep == "on");
     } else if let Some(Ok(place)) = line.strip_prefix("link ").map(link::place) {
         bring_forward(app);
         let _ = app.emit_to(LABEL, LINK_EVENT, place);
