@@ -9,7 +9,7 @@ use deskgrid_desktop::link;
 use deskgrid_server::Relocation;
 use deskgrid_server::settings::SettingsSource;
 use deskgrid_wire::sse::Event;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::awake::Awake;
 use crate::click::{self, AtQuit, AtStop, Click};
@@ -89,17 +89,24 @@ pub(crate) struct Moving {
     pub(crate) window: Window,
 }
 
+/// How others reach the app, and learn what it is about.
+pub(crate) struct Ears {
+    pub(crate) orders: mpsc::UnboundedReceiver<Order>,
+    /// Told whether the app waits for running jobs and leaves then.
+    pub(crate) quitting: watch::Sender<bool>,
+    pub(crate) signals: LeaveSignals,
+}
+
 /// The app with its rooms open.
 pub(crate) struct App {
     rooms: Rooms,
     tray: TrayPort,
-    orders: mpsc::UnboundedReceiver<Order>,
+    ears: Ears,
     follower: Follower,
     errands: Errands,
     window: Window,
     notifier: Notifier,
     noticed: mpsc::UnboundedReceiver<Click>,
-    signals: LeaveSignals,
     clipboard: Clipboard,
     notebook: Notebook,
     remembered: Remembered,
@@ -115,13 +122,7 @@ pub(crate) struct App {
 
 impl App {
     /// The app over open rooms.
-    pub(crate) async fn new(
-        rooms: Rooms,
-        door: Door,
-        tray: TrayPort,
-        orders: mpsc::UnboundedReceiver<Order>,
-        signals: LeaveSignals,
-    ) -> Self {
+    pub(crate) async fn new(rooms: Rooms, door: Door, tray: TrayPort, ears: Ears) -> Self {
         let (notifier, noticed) = Notifier::new();
         let notebook = Notebook::of(rooms.data_directory());
         let remembered = on_disk(&notebook, Notebook::read).await;
@@ -130,11 +131,10 @@ impl App {
             errands: Errands::through(door),
             rooms,
             tray,
-            orders,
+            ears,
             window: Window::default(),
             notifier,
             noticed,
-            signals,
             clipboard: Clipboard::default(),
             notebook,
             remembered,
@@ -172,8 +172,8 @@ impl App {
 
     fn move_out(self, way: Relocation) -> Ending {
         self.tray.show(view(&Standing::Moving(way.to().to_owned()), &self.known, now()));
-        let Self { rooms, tray, signals, window, .. } = self;
-        Ending::Moves(Box::new(Moving { rooms, way, tray, signals, window }))
+        let Self { rooms, tray, ears, window, .. } = self;
+        Ending::Moves(Box::new(Moving { rooms, way, tray, signals: ears.signals, window }))
     }
 
     /// The first start opens the window, and so does each where it is all there is.
@@ -192,7 +192,7 @@ impl App {
         tokio::select! {
             Some(click) = self.tray.clicks.recv() => Happened::Clicked(click),
             Some(click) = self.noticed.recv() => Happened::Clicked(click),
-            Some(order) = self.orders.recv() => Happened::Ordered(order),
+            Some(order) = self.ears.orders.recv() => Happened::Ordered(order),
             followed = self.follower.next() => Happened::Followed(followed),
             brought = self.errands.next() => Happened::Brought(brought),
             told = self.window.told() => Happened::Window(told),
@@ -200,7 +200,7 @@ impl App {
             Ok(()) = self.tray.is_shown.changed() => Happened::TrayChanged,
             () = at(self.tray_gone.map(|gone| gone + TRAY_PATIENCE)) => Happened::TrayChanged,
             () = at(self.patience) => Happened::TimeToLeave,
-            () = self.signals.next() => Happened::TimeToLeave,
+            () = self.ears.signals.next() => Happened::TimeToLeave,
             // Nothing ticks while nothing runs.
             () = tokio::time::sleep(TICK), if !self.known.running.is_empty() => Happened::TimeToShow,
         }
@@ -210,6 +210,7 @@ impl App {
         match happened {
             Happened::Clicked(click) => return self.click(click).await,
             Happened::Ordered(Order::Quit(jobs)) => return self.quit(jobs),
+            Happened::Ordered(Order::Stay) => self.stay(),
             Happened::Ordered(Order::OpenWindow(link)) => {
                 self.open_window(link.and_then(|link| link::place(&link).ok()), false).await;
             }
@@ -301,8 +302,16 @@ impl App {
         }
         self.errands.call(click::stop(stop));
         self.standing = Standing::Finishing;
+        self.ears.quitting.send_replace(true);
         self.patience = (stop == AtStop::Cancel).then(|| tokio::time::Instant::now() + CANCEL_TIMEOUT);
         Course::On
+    }
+
+    /// Calls the leaving off for which jobs are waited.
+    fn stay(&mut self) {
+        self.standing = Standing::Open;
+        self.patience = None;
+        self.ears.quitting.send_if_modified(std::mem::take);
     }
 
     /// A quitting app leaves when the last job is over.

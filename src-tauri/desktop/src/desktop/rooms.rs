@@ -22,6 +22,8 @@ pub(crate) enum Order {
     OpenWindow(Option<String>),
     /// Leave.
     Quit(AtQuit),
+    /// Do not leave when the running jobs have ended.
+    Stay,
 }
 
 /// The open rooms.
@@ -88,6 +90,8 @@ impl Rooms {
 pub(crate) struct AppShell {
     pub(crate) orders: mpsc::UnboundedSender<Order>,
     pub(crate) has_tray: watch::Receiver<Option<bool>>,
+    /// Whether the app waits for running jobs and leaves then. The app tells it.
+    pub(crate) quitting: watch::Sender<bool>,
 }
 
 impl AppShell {
@@ -120,5 +124,13 @@ impl Shell for AppShell {
             JobsAtQuit::Cancel => AtQuit::Cancel,
             JobsAtQuit::Keep => AtQuit::Keep,
         }));
+    }
+
+    fn quitting(&self) -> watch::Receiver<bool> {
+        self.quitting.subscribe()
+    }
+
+    fn stay(&self) {
+        self.order(Order::Stay);
     }
 }

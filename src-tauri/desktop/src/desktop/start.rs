@@ -6,9 +6,9 @@ use std::time::Duration;
 use deskgrid_desktop::display;
 use deskgrid_desktop::door::Door;
 use deskgrid_server::Relocation;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-use crate::app::{App, Ending, Moving, Plan};
+use crate::app::{App, Ears, Ending, Moving, Plan};
 use crate::click::Click;
 use crate::known::Known;
 use crate::leave::LeaveSignals;
@@ -32,13 +32,14 @@ pub(crate) async fn run(mut tray: TrayPort, mut plan: Plan) -> ExitCode {
     loop {
         tray.show(view(&Standing::Starting, &Known::default(), 0));
         let (orders, taken) = mpsc::unbounded_channel();
-        let shell = AppShell { orders, has_tray: tray.is_shown.clone() };
+        let quitting = watch::Sender::new(false);
+        let shell = AppShell { orders, has_tray: tray.is_shown.clone(), quitting: quitting.clone() };
         let opened = tokio::join!(Rooms::open(plan.source.clone(), shell), settled(&mut tray)).0;
         let words = match opened {
             Ok(rooms) => match Door::at(&rooms.door) {
                 Ok(door) => {
                     clear(left_behind.take()).await;
-                    let app = App::new(rooms, door, tray, taken, signals).await;
+                    let app = App::new(rooms, door, tray, Ears { orders: taken, quitting, signals }).await;
                     match app.run(plan.clone()).await {
                         Ending::Left => return ExitCode::SUCCESS,
                         Ending::Unseen => {

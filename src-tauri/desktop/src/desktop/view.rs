@@ -115,6 +115,7 @@ fn finishing(desk: &Desk, known: &Known, now: u64) -> View {
     entries.extend([
         Entry::Line,
         item(text::OPEN_WINDOW, Click::OpenWindow),
+        item(text::DO_NOT_QUIT, Click::Start),
         item(text::CANCEL_AND_QUIT, Click::Quit(AtQuit::Cancel)),
         item(text::KEEP_AND_QUIT, Click::Quit(AtQuit::Keep)),
     ]);
@@ -361,7 +362,7 @@ mod tests {
         let known = known(&desk("closed", 1, 0, true), &[job("a", "running")], &[]);
         let text = drawn(&view(&Standing::Finishing, &known, NOW).entries, "");
         assert!(text.starts_with("(Quits when 1 job has finished)\n"), "{text}");
-        assert!(text.ends_with("Cancel them and quit\nQuit and keep them running\n"), "{text}");
+        assert!(text.ends_with("Do not quit\nCancel them and quit\nQuit and keep them running\n"), "{text}");
     }
 
     #[test]

@@ -176,4 +176,10 @@ pub trait Shell: Send + Sync + 'static {
 
     /// Ends the app.
     fn quit(&self, jobs: JobsAtQuit);
+
+    /// Whether the app waits for running jobs to end, and leaves then.
+    fn quitting(&self) -> watch::Receiver<bool>;
+
+    /// The person wants the app to stay after all.
+    fn stay(&self);
 }
