@@ -11,6 +11,9 @@ use tokio::time::Instant;
 use super::{Item, plan, plan::plan_for_room, removal, uses, usual_limit};
 use crate::{Worker, WorkerError};
 
+/// A smaller limit holds so long after it was chosen: what goes because of it does not come back when the choice is
+/// taken back, which the window offers for a little less.
+const SECOND_THOUGHTS: Duration = Duration::from_secs(12);
 /// Between looks, however many jobs end.
 const PAUSE: Duration = Duration::from_secs(30);
 /// What was read is on the disk so long after.
@@ -24,6 +27,7 @@ pub(crate) fn keep(worker: Worker) -> impl Future<Output = ()> {
 
 async fn follow(worker: Worker, mut changes: watch::Receiver<u64>, mut limit: watch::Receiver<Option<u64>>) {
     let mut next = Instant::now();
+    let mut in_force = InForce::of(*limit.borrow());
     loop {
         let low = &worker.0.kit.cache.low;
         let is_owed = worker.0.kit.cache.has_left();
@@ -31,7 +35,13 @@ async fn follow(worker: Worker, mut changes: watch::Receiver<u64>, mut limit: wa
         let is_unsettled = uses.is_waiting();
         tokio::select! {
             biased;
-            Ok(()) = limit.changed() => {}
+            Ok(()) = limit.changed() => {
+                in_force.choose(*limit.borrow_and_update(), Instant::now());
+                if in_force.due.is_some() {
+                    continue;
+                }
+            }
+            () = in_force.becomes_due() => in_force = InForce::of(*limit.borrow()),
             Ok(()) = changes.changed() => tokio::time::sleep_until(next).await,
             () = low.notified() => tokio::time::sleep_until(next).await,
             () = tokio::time::sleep(GRACE), if is_owed => {}
@@ -41,7 +51,7 @@ async fn follow(worker: Worker, mut changes: watch::Receiver<u64>, mut limit: wa
                 continue;
             }
         }
-        if let Err(error) = look(&worker).await {
+        if let Err(error) = look(&worker, in_force.limit).await {
             tracing::warn!(%error, "could not see whether the cache is within its limit");
         }
         next = Instant::now() + PAUSE;
@@ -56,10 +66,44 @@ async fn settled(worker: &Worker) {
     }
 }
 
-async fn look(worker: &Worker) -> Result<(), WorkerError> {
+/// The limit that the cache is kept within.
+struct InForce {
+    limit: Option<u64>,
+    /// When the smaller one that was chosen since takes its place.
+    due: Option<Instant>,
+}
+
+impl InForce {
+    fn of(limit: Option<u64>) -> Self {
+        Self { limit, due: None }
+    }
+
+    /// A larger limit holds at once. Whether the usual one, for which none stands, is larger depends on the disk.
+    fn choose(&mut self, chosen: Option<u64>, now: Instant) {
+        let may_be_smaller = match (chosen, self.limit) {
+            (Some(chosen), Some(limit)) => chosen < limit,
+            (chosen, limit) => chosen != limit,
+        };
+        if may_be_smaller {
+            self.due = Some(now + SECOND_THOUGHTS);
+        } else {
+            *self = Self::of(chosen);
+        }
+    }
+
+    /// Waits until another one takes its place; for ever when none is to.
+    async fn becomes_due(&self) {
+        match self.due {
+            Some(due) => tokio::time::sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+async fn look(worker: &Worker, limit: Option<u64>) -> Result<(), WorkerError> {
     removal::remove_left(worker).await?;
     let room = worker.store().room().await?;
-    let limit = worker.cache_limit().unwrap_or_else(|| usual_limit(room.total));
+    let limit = limit.unwrap_or_else(|| usual_limit(room.total));
     let survey = worker.survey_cache(false).await?;
     let mut going = plan(&survey.items, limit, Time::now());
     if going.is_empty() {
@@ -168,6 +212,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_smaller_limit_holds_when_it_was_not_taken_back_and_a_larger_one_at_once() {
+        let now = Instant::now();
+        let mut in_force = InForce::of(Some(10));
+        in_force.choose(Some(5), now);
+        assert_eq!((in_force.limit, in_force.due), (Some(10), Some(now + SECOND_THOUGHTS)));
+        // Moving on begins anew, and taking it back ends it.
+        in_force.choose(Some(3), now + PAUSE);
+        assert_eq!((in_force.limit, in_force.due), (Some(10), Some(now + PAUSE + SECOND_THOUGHTS)));
+        in_force.choose(Some(10), now + PAUSE);
+        assert_eq!((in_force.limit, in_force.due), (Some(10), None));
+        in_force.choose(Some(20), now);
+        assert_eq!((in_force.limit, in_force.due), (Some(20), None));
+    }
+
     #[tokio::test]
     async fn with_a_smaller_limit_the_oldest_result_goes_with_its_file_and_what_others_share_stays() {
         let dir = tempfile::tempdir().unwrap();
@@ -183,6 +242,8 @@ mod tests {
         let worker = running.worker();
         let mut changes = worker.cache_changes();
         worker.set_cache_limit(Some(3));
+        // Nobody has second thoughts.
+        tokio::time::pause();
         // The new limit itself, and then what went because of it.
         for _ in 0..2 {
             changes.changed().await.unwrap();
