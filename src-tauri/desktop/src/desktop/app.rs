@@ -45,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) hidden: bool,
     /// The place to show at once.
     pub(crate) link: Option<String>,
+    /// The port is to be opened: it was not shut by the person.
+    pub(crate) opens: bool,
 }
 
 /// What comes next.
@@ -149,7 +151,9 @@ impl App {
 
     /// Runs until the person leaves, and closes everything; or until the rooms have to move.
     pub(crate) async fn run(mut self, plan: Plan) -> Ending {
-        self.rooms.open_port().await;
+        if plan.opens {
+            self.rooms.open_port().await;
+        }
         self.greet(plan).await;
         loop {
             let happened = self.next().await;

@@ -65,6 +65,11 @@ impl Rooms {
         relocate(self.server, source, way).await.map_err(|(_, words)| words)
     }
 
+    /// Has window and dashboard told why the data folder could not be carried there.
+    pub(crate) fn tell_failed_move(&self, way: &Relocation, words: String) {
+        self.server.tell_failed_move(way, words);
+    }
+
     /// Opens the port. Why it could not is a part of the server's state, which the tray shows.
     pub(crate) async fn open_port(&self) {
         if let Err(error) = self.server.open_port().await {

@@ -28,7 +28,7 @@ pub(crate) async fn run(mut tray: TrayPort, mut plan: Plan) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return failure(&error),
     };
-    let mut left_behind = None;
+    let mut moved = None;
     loop {
         tray.show(view(&Standing::Starting, &Known::default(), 0));
         let (orders, taken) = mpsc::unbounded_channel();
@@ -38,7 +38,7 @@ pub(crate) async fn run(mut tray: TrayPort, mut plan: Plan) -> ExitCode {
         let words = match opened {
             Ok(rooms) => match Door::at(&rooms.door) {
                 Ok(door) => {
-                    clear(left_behind.take()).await;
+                    settle(moved.take(), &rooms).await;
                     let app = App::new(rooms, door, tray, Ears { orders: taken, quitting, signals }).await;
                     match app.run(plan.clone()).await {
                         Ending::Left => return ExitCode::SUCCESS,
@@ -47,7 +47,7 @@ pub(crate) async fn run(mut tray: TrayPort, mut plan: Plan) -> ExitCode {
                             return ExitCode::from(display::NO_DISPLAY_CODE);
                         }
                         Ending::Moves(moving) => {
-                            (tray, signals, left_behind) = carry(*moving, &mut plan).await;
+                            (tray, signals, moved) = carry(*moving, &mut plan).await;
                             continue;
                         }
                     }
@@ -62,27 +62,39 @@ pub(crate) async fn run(mut tray: TrayPort, mut plan: Plan) -> ExitCode {
     }
 }
 
-/// Carries the data folder to its new place, with the window showing how far that is, and gives what is to be removed
-/// when the rooms are open there.
-async fn carry(moving: Moving, plan: &mut Plan) -> (TrayPort, LeaveSignals, Option<Relocation>) {
+/// A move that is over, and why it failed, if it did.
+struct Moved {
+    way: Relocation,
+    problem: Option<String>,
+}
+
+/// Carries the data folder to its new place, with the window showing how far that is, and gives what is to be settled
+/// when the rooms are open again.
+async fn carry(moving: Moving, plan: &mut Plan) -> (TrayPort, LeaveSignals, Option<Moved>) {
     let Moving { rooms, way, tray, signals, mut window } = moving;
-    let carried = rooms.carry(plan.source.clone(), way.clone()).await;
+    let problem = rooms.carry(plan.source.clone(), way.clone()).await.err();
+    plan.opens = way.opens();
     plan.hidden = !window.is_open();
     plan.link = window.is_open().then(|| "#/settings".to_owned());
     // It goes through a door that is not there any more.
     window.close().await;
-    if let Err(words) = &carried {
+    if let Some(words) = &problem {
         let (mut notifier, _clicks) = Notifier::new();
         notifier.send(notices::failed(words));
         notifier.sent().await;
     }
-    (tray, signals, carried.is_ok().then_some(way))
+    (tray, signals, Some(Moved { way, problem }))
 }
 
-async fn clear(left_behind: Option<Relocation>) {
-    if let Some(way) = left_behind {
+/// Removes the old folder, or has the window say why it still is the only one.
+async fn settle(moved: Option<Moved>, rooms: &Rooms) {
+    match moved {
         // What it cannot remove stays, and it says so.
-        let _ = tokio::task::spawn_blocking(move || way.clear_old_place()).await;
+        Some(Moved { way, problem: None }) => {
+            let _ = tokio::task::spawn_blocking(move || way.clear_old_place()).await;
+        }
+        Some(Moved { way, problem: Some(words) }) => rooms.tell_failed_move(&way, words),
+        None => {}
     }
 }
 

@@ -131,7 +131,7 @@ async fn move_data(
     // First the door: no job is to start while we look whether one runs.
     premises.close().await;
     let planned = match is_at_rest(&site) {
-        Ok(()) => premises.move_data(to).await,
+        Ok(()) => premises.move_data(to, was_open).await,
         Err(complaint) => Err(complaint),
     };
     if let Err(complaint) = planned {
