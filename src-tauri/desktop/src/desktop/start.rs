@@ -18,6 +18,7 @@ use crate::rooms::{AppShell, Rooms};
 use crate::text;
 use crate::tray::TrayPort;
 use crate::view::{Standing, view};
+use crate::window;
 
 /// The system has said by then whether it shows icons.
 const TRAY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -103,7 +104,7 @@ async fn settled(tray: &mut TrayPort) {
     let _ = tokio::time::timeout(TRAY_TIMEOUT, tray.is_shown.wait_for(Option::is_some)).await;
 }
 
-/// Says why it did not start, and waits for what the person wants. Without a tray nobody could be asked.
+/// Says why it did not start, and waits for what the person wants. Without a tray a window asks.
 async fn wants_another(tray: &mut TrayPort, signals: &mut LeaveSignals, words: &str) -> bool {
     eprintln!("{}: {words}", text::NOT_STARTED);
     let (mut notifier, _clicks) = Notifier::new();
@@ -111,7 +112,10 @@ async fn wants_another(tray: &mut TrayPort, signals: &mut LeaveSignals, words: &
     tray.show(view(&Standing::Failed(words.to_owned()), &Known::default(), 0));
     if !tray.is_shown.borrow().unwrap_or(false) {
         notifier.sent().await;
-        return false;
+        return tokio::select! {
+            wants_another = window::wants_another(words) => wants_another,
+            () = signals.next() => false,
+        };
     }
     loop {
         tokio::select! {

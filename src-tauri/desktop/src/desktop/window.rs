@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use deskgrid_desktop::display::NO_DISPLAY_CODE;
+use deskgrid_desktop::display::{NO_DISPLAY_CODE, TRY_AGAIN_CODE};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -169,6 +169,13 @@ fn not_started(program: &Path, problem: std::io::Error) -> WindowError {
 pub(crate) async fn run_alone(manner: &Manner) -> Result<ExitStatus, WindowError> {
     let program = program();
     command(&program, manner).status().await.map_err(|problem| not_started(&program, problem))
+}
+
+/// Says in a window why Deskgrid could not start, and whether the person wants it tried again. Where no window can be
+/// shown nobody does.
+pub(crate) async fn wants_another(words: &str) -> bool {
+    let asked = Command::new(program()).arg("--problem").arg(words).kill_on_drop(true).status().await;
+    asked.is_ok_and(|end| end.code() == Some(TRY_AGAIN_CODE.into()))
 }
 
 fn command(program: &Path, manner: &Manner) -> Command {

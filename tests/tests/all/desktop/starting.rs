@@ -6,7 +6,7 @@ use deskgrid_tests::desktop::{Desktop, desktop, desktop_program, window_program}
 use deskgrid_tests::notifications::Notifications;
 use deskgrid_tests::session::Session;
 use deskgrid_tests::tray::Tray;
-use deskgrid_tests::{Deskgrid, eventually};
+use deskgrid_tests::{Deskgrid, Door, eventually};
 use tokio::process::Command;
 
 use super::tray::{is_idle, started};
@@ -162,6 +162,24 @@ async fn wrong_settings_are_told_and_tried_again_when_they_are_right() {
     icon.click(&["Try again"]).await;
     icon.until("it is idle", is_idle).await;
     icon.click(&["Quit"]).await;
+    assert!(app.wait().await.unwrap().success());
+}
+
+#[tokio::test]
+async fn without_a_tray_a_window_says_what_is_wrong_and_asks_whether_to_try_again() {
+    let session = Session::start().with_window_manager();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("settings.toml");
+    std::fs::write(&settings, "memory = 'lots'\n").unwrap();
+    let mut app = desktop(&session, folder.path(), &[]).stdout(Stdio::null()).spawn().unwrap();
+    let asks = async || session.xdotool(&["search", "--onlyvisible", "--name", "could not start"]).await;
+    eventually("a window asks", async || !asks().await.is_empty()).await;
+    std::fs::write(&settings, "").unwrap();
+    // The way to the one button or the other is the system's own.
+    session.xdotool(&["windowactivate", "--sync", &asks().await, "key", "Return"]).await;
+    window_opens(&session).await;
+    let door = Door::of(&folder.path().join("data"));
+    door.post("/api/desk/quit", &serde_json::json!({"running": "keep"})).await;
     assert!(app.wait().await.unwrap().success());
 }
 
