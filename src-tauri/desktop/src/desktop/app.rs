@@ -2,6 +2,8 @@
 //! API, and sees to it that each shows what it should. Decisions are in [`crate::view`], [`crate::click`] and
 //! [`crate::notices`]; here are the effects.
 
+mod leaving;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use deskgrid_desktop::door::Door;
@@ -12,7 +14,7 @@ use deskgrid_wire::sse::Event;
 use tokio::sync::{mpsc, watch};
 
 use crate::awake::Awake;
-use crate::click::{self, AtQuit, AtStop, Click};
+use crate::click::Click;
 use crate::clipboard::Clipboard;
 use crate::errands::{Brought, Errands};
 use crate::follow::{Followed, Follower};
@@ -31,8 +33,6 @@ use crate::window::{Manner, Told, Window, WindowError};
 const TICK: Duration = Duration::from_secs(10);
 /// A desktop that starts its panel anew is back by then.
 const TRAY_PATIENCE: Duration = Duration::from_secs(5);
-/// Cancelled jobs are over by then, or their engine is not there to end them.
-const CANCEL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the very first window shows: how to get going.
 const FIRST_PLACE: &str = "#/start";
@@ -293,37 +293,6 @@ impl App {
         }
     }
 
-    /// Leaves, or begins to wait for running jobs. Asked a second time it does what is asked then.
-    fn quit(&mut self, jobs: AtQuit) -> Course {
-        let is_idle = self.known.running.is_empty() && self.running_count() == 0;
-        let stop = match jobs {
-            AtQuit::Keep => return Course::Leave,
-            AtQuit::Finish => AtStop::Finish,
-            AtQuit::Cancel => AtStop::Cancel,
-        };
-        if is_idle {
-            return Course::Leave;
-        }
-        self.errands.call(click::stop(stop));
-        self.standing = Standing::Finishing;
-        self.ears.quitting.send_replace(true);
-        self.patience = (stop == AtStop::Cancel).then(|| tokio::time::Instant::now() + CANCEL_TIMEOUT);
-        Course::On
-    }
-
-    /// Calls the leaving off for which jobs are waited.
-    fn stay(&mut self) {
-        self.standing = Standing::Open;
-        self.patience = None;
-        self.ears.quitting.send_if_modified(std::mem::take);
-    }
-
-    /// A quitting app leaves when the last job is over.
-    fn course(&self) -> Course {
-        let is_over = self.standing == Standing::Finishing && self.running_count() == 0;
-        if is_over { Course::Leave } else { Course::On }
-    }
-
     fn running_count(&self) -> usize {
         self.known.desk.as_ref().map_or(0, |desk| desk.counts.running)
     }
@@ -391,12 +360,6 @@ impl App {
     async fn remember(&mut self, remembered: Remembered) {
         self.remembered = remembered;
         on_disk(&self.notebook, move |notebook| notebook.write(remembered)).await;
-    }
-
-    async fn leave(mut self) {
-        self.tray.show(crate::view::leaving());
-        self.window.close().await;
-        self.rooms.close().await;
     }
 }
 
