@@ -1,11 +1,12 @@
 //! The real window of the app, driven through `WebDriver`: the same program and the same web view that a person has.
 
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::desktop::window_program;
+use crate::desktop::{desktop, desktop_program, window_program};
 use crate::server::PATIENCE;
 use crate::session::Session;
 use crate::ui::Ui;
@@ -21,6 +22,19 @@ pub struct Window {
 impl Window {
     /// Opens it in `session` onto the Deskgrid that keeps its data in `data`.
     pub async fn open(session: &Session, data: &Path) -> Self {
+        let args = ["--door".into(), data.join("deskgrid.sock").into()];
+        Self::of(session, &window_program(), &args).await
+    }
+
+    /// Starts the app itself in `session` over `folder`, with these arguments, and takes the window that it opens. The
+    /// app ends with it.
+    pub async fn of_app(session: &Session, folder: &Path, args: &[&str]) -> Self {
+        let app = desktop(session, folder, args);
+        let args: Vec<OsString> = app.as_std().get_args().map(OsStr::to_owned).collect();
+        Self::of(session, &desktop_program(), &args).await
+    }
+
+    async fn of(session: &Session, program: &Path, args: &[OsString]) -> Self {
         let port = free_port();
         let mut command = Command::new("WebKitWebDriver");
         session.enter(&mut command);
@@ -39,8 +53,8 @@ impl Window {
         })
         .await;
         let mut window = Self { driver, http, address: base };
-        let door = data.join("deskgrid.sock");
-        let browser = json!({"binary": window_program(), "args": ["--door", door]});
+        let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
+        let browser = json!({"binary": program, "args": args});
         let wanted = json!({"capabilities": {"alwaysMatch": {"webkitgtk:browserOptions": browser}}});
         let answer = window.command("session", &wanted).await;
         let id = answer["sessionId"].as_str().unwrap_or_else(|| panic!("no window: {answer}"));
@@ -99,7 +113,9 @@ impl Ui for Window {
 
 impl Drop for Window {
     fn drop(&mut self) {
-        // The window ends with its driver.
+        // A window ends with its driver, but an app would not.
+        let children = ["-KILL", "-P", &self.driver.id().to_string()];
+        let _ = Command::new("pkill").args(children).status();
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }

@@ -9,6 +9,9 @@ pub const NO_DISPLAY: &str = "There is no display here (neither DISPLAY nor WAYL
 /// The exit code for it, and for a display that does not answer.
 pub const NO_DISPLAY_CODE: u8 = 3;
 
+/// The exit code of a window that said what went wrong when the person wants it tried again.
+pub const TRY_AGAIN_CODE: u8 = 4;
+
 /// What a person is told when the display of this session does not answer. A graphics library finds that out.
 pub fn no_answer() -> String {
     let named = variables().map(|(name, value)| format!("{name}={}", value.display()));

@@ -29,9 +29,11 @@ pub fn place(link: &str) -> Result<String, BadLink> {
     Ok(format!("#/job/{id}"))
 }
 
+/// As Deskgrid itself takes ids: nothing in them has a meaning in a path.
 fn is_id(id: &str) -> bool {
     (1..=MOST_ID).contains(&id.len())
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        && !id.starts_with('.')
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
 #[cfg(test)]
@@ -43,6 +45,7 @@ mod tests {
         for link in ["deskgrid://job/0f3a", "deskgrid://job/0f3a/", "#/job/0f3a"] {
             assert_eq!(place(link).as_deref(), Ok("#/job/0f3a"), "{link}");
         }
+        assert_eq!(place("#/job/my-job_1.json").as_deref(), Ok("#/job/my-job_1.json"));
         assert_eq!(place("deskgrid://settings").as_deref(), Ok("#/settings"));
     }
 
@@ -52,6 +55,8 @@ mod tests {
             "https://example.org",
             "deskgrid://job/",
             "deskgrid://job/../x",
+            "deskgrid://job/..",
+            "deskgrid://job/.hidden",
             "deskgrid://job/a%2e",
             "#/job/a b",
         ];

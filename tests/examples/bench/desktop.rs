@@ -1,6 +1,8 @@
 //! The desktop app: from its start to the icon in the tray, from the wish for a window to one that is drawn, what it
 //! keeps in memory, and whether it sleeps when there is nothing to do.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -22,6 +24,8 @@ const MOST_TO_WINDOW: Duration = Duration::from_millis(700);
 const MOST_MEMORY: f64 = 90e6;
 /// What starting and closing leave to do is over by then.
 const CALM: Duration = Duration::from_secs(5);
+/// The second look for what an earlier life left in the engine is over by then; the third and last comes a minute later.
+const SETTLED: Duration = Duration::from_secs(8);
 /// How long its sleep is watched.
 const WATCHED: Duration = Duration::from_secs(10);
 /// Colours of a display on which nothing is but an empty window.
@@ -35,6 +39,7 @@ pub(crate) async fn measure(scale: Scale) -> Vec<Row> {
     let _icon = tray.icon().await;
     tokio::time::sleep(CALM).await;
     rows.push(memory("tray, window never opened", app.pid()));
+    tokio::time::sleep(SETTLED.saturating_sub(CALM)).await;
     rows.push(sleep("tray, idle", app.pid()).await);
     rows.extend(window(scale, &session, &app).await);
     tokio::time::sleep(CALM).await;
@@ -114,23 +119,23 @@ fn memory(what: &str, pid: u32) -> Row {
 async fn sleep(what: &str, pid: u32) -> Row {
     let before = wake_ups(pid);
     tokio::time::sleep(WATCHED).await;
-    let woken = wake_ups(pid) - before;
+    let after = wake_ups(pid);
+    // A thread that has ended since counts no more, and one that is new woke up for all that it did.
+    let woken: u64 =
+        after.iter().map(|(thread, count)| count - before.get(thread).copied().unwrap_or_default()).sum();
     let named = format!("{what}: wake-ups in {} s", WATCHED.as_secs());
     Row::new(named, woken.to_string()).aim_count(woken, 0)
 }
 
-fn wake_ups(pid: u32) -> u64 {
+/// Of each thread.
+fn wake_ups(pid: u32) -> HashMap<OsString, u64> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs").flatten();
     let woken = threads.filter_map(|thread| {
         let status = std::fs::read_to_string(thread.path().join("status")).ok()?;
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?
-            .trim()
-            .parse::<u64>()
-            .ok()
+        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+        Some((thread.file_name(), count.trim().parse().ok()?))
     });
-    woken.sum()
+    woken.collect()
 }
 
 /// A process and all that it started.

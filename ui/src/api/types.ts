@@ -42,7 +42,7 @@ export type Desk = {
   counts: { running: number; waiting: number; asking: number; finished: number };
   dataDirectory: string;
   settingsFile: string | null;
-  shell: { tray: boolean; startAtLogin: boolean | null } | null;
+  shell: { tray: boolean; startAtLogin: boolean | null; quitting: boolean } | null;
   move: { to: string; done: number; total: number; problem: string | null } | null;
 };
 

@@ -14,6 +14,7 @@ export function statusOf(desk: Desk | null, connection: Connection): Status {
     case "open":
       return { mood: "good", words: text.server.running, detail: text.server.at(desk.address) };
     case "closed":
+      if (desk.shell?.quitting) return { mood: "calm", words: text.server.quitting(desk.counts.running), detail: null };
       return { mood: "calm", words: text.server.stopped, detail: null };
     case "blocked":
       return { mood: "bad", words: text.server.blocked, detail: text.server.at(desk.address) };

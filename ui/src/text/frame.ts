@@ -30,6 +30,7 @@ export const frame = {
     } satisfies Record<Engine["code"], string>,
     running: "Running",
     stopped: "Stopped",
+    quitting: (jobs: number) => `Quits when ${plural(jobs, "job has", "jobs have")} finished`,
     blocked: "Cannot open its port",
     unreachable: "Not reachable",
     connecting: "Connecting…",
@@ -60,6 +61,7 @@ export const frame = {
   banner: {
     closedTitle: "Deskgrid is stopped",
     closed: "Web pages cannot reach it, and no further job starts.",
+    stay: "Do not quit",
     blockedTitle: "Deskgrid could not open its port",
     changePort: "Change the port",
     engine: "See what to do",

@@ -59,7 +59,7 @@ fn desk(moving: &Move) -> Value {
         "counts": { "running": 0, "waiting": 0, "asking": 0, "finished": 0 },
         "dataDirectory": moving.to,
         "settingsFile": null,
-        "shell": { "tray": true, "startAtLogin": null },
+        "shell": { "tray": true, "startAtLogin": null, "quitting": false },
         "move": moving_json(moving),
     })
 }

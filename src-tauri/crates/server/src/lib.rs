@@ -116,6 +116,7 @@ pub struct Server {
     running: Running,
     site: Site,
     moves: watch::Sender<Option<Relocation>>,
+    failed_move: watch::Sender<Option<Move>>,
     // Owns the task that watches the engine.
     _engine: Arc<EngineWatch>,
 }
@@ -193,8 +194,9 @@ impl Server {
         let (porter, show) = Porter::new(post);
         let porter = Arc::new(porter);
         let books = Arc::new(Books::new(source.clone(), watch.subscribe(), site_rule_sender.clone()));
-        let moves = watch::Sender::new(None);
-        let premises = Premises::new(porter.clone(), source, settings.data_directory.clone(), moves.clone());
+        let (moves, failed_move) = (watch::Sender::new(None), watch::Sender::new(None));
+        let folder = settings.data_directory.clone();
+        let premises = Premises::new(porter.clone(), source, folder, moves.clone(), failed_move.clone());
         let admission = Admission {
             rules: access.clone(),
             invitations: invitations.clone(),
@@ -230,6 +232,7 @@ impl Server {
             running,
             site,
             moves,
+            failed_move,
             _engine: engine,
         })
     }
@@ -267,6 +270,12 @@ impl Server {
     /// while nobody follows it, such wishes are refused.
     pub fn moves(&self) -> watch::Receiver<Option<Relocation>> {
         self.moves.subscribe()
+    }
+
+    /// Has everybody told that the data folder could not be moved this way, which is why this server is opened where
+    /// it was. Nobody is told anew: this is said before somebody asks.
+    pub fn tell_failed_move(&self, way: &Relocation, problem: String) {
+        self.failed_move.send_replace(Some(Move { problem: Some(problem), ..way.begun() }));
     }
 
     /// Where it keeps everything.

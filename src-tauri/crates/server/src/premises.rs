@@ -20,6 +20,8 @@ pub(crate) struct Premises {
     data_directory: PathBuf,
     /// Told where the data folder shall go.
     moves: watch::Sender<Option<Relocation>>,
+    /// The last move, if it failed.
+    failed_move: watch::Sender<Option<Move>>,
 }
 
 impl Premises {
@@ -28,11 +30,12 @@ impl Premises {
         source: SettingsSource,
         data_directory: PathBuf,
         moves: watch::Sender<Option<Relocation>>,
+        failed_move: watch::Sender<Option<Move>>,
     ) -> Self {
-        Self { porter, source, data_directory, moves }
+        Self { porter, source, data_directory, moves, failed_move }
     }
 
-    async fn plan(&self, to: PathBuf) -> Result<(), Complaint> {
+    async fn plan(&self, to: PathBuf, was_open: bool) -> Result<(), Complaint> {
         if self.moves.receiver_count() == 0 {
             let words = "Only the desktop app can move its data folder. Stop this Deskgrid, move the folder, and name \
                          its new place with --data-directory.";
@@ -46,7 +49,7 @@ impl Premises {
         let planned = tokio::task::spawn_blocking(move || Relocation::plan(&from, &to)).await;
         let planned = planned.map_err(|error| ("broken", error.to_string()))?;
         let plan = planned.map_err(|error| (error.code(), error.to_string()))?;
-        self.moves.send_replace(Some(plan));
+        self.moves.send_replace(Some(plan.and_then_open(was_open)));
         Ok(())
     }
 }
@@ -84,18 +87,13 @@ impl deskgrid_http::Premises for Premises {
         checks::check(Ok(self.source.clone())).boxed()
     }
 
-    fn move_data(&self, to: String) -> BoxFuture<'_, Result<(), Complaint>> {
-        self.plan(to.into()).boxed()
+    fn move_data(&self, to: String, was_open: bool) -> BoxFuture<'_, Result<(), Complaint>> {
+        self.plan(to.into(), was_open).boxed()
     }
 
     fn moving(&self) -> Option<Move> {
-        let plan = self.moves.borrow();
-        plan.as_ref().map(|plan| Move {
-            to: plan.to().to_owned(),
-            done: 0,
-            total: plan.total(),
-            problem: None,
-        })
+        let begun = self.moves.borrow().as_ref().map(Relocation::begun);
+        begun.or_else(|| self.failed_move.borrow().clone())
     }
 }
 

@@ -68,6 +68,8 @@ pub struct Relocation {
     to: PathBuf,
     /// Every file below the old folder, and its bytes.
     files: Vec<(PathBuf, u64)>,
+    /// The port was open before and is to be again.
+    opens: bool,
 }
 
 impl Relocation {
@@ -87,7 +89,7 @@ impl Relocation {
         }
         let mut files = Vec::new();
         list(from, Path::new(""), &mut files)?;
-        let plan = Self { from: from.to_owned(), to: to.to_owned(), files };
+        let plan = Self { from: from.to_owned(), to: to.to_owned(), files, opens: true };
         plan.check_space()?;
         Ok(plan)
     }
@@ -106,6 +108,22 @@ impl Relocation {
     /// Where it goes.
     pub fn to(&self) -> &Path {
         &self.to
+    }
+
+    /// The same way, after which the port is open or stays shut, as the person had it before.
+    #[must_use]
+    pub(crate) fn and_then_open(self, opens: bool) -> Self {
+        Self { opens, ..self }
+    }
+
+    /// Whether the port is to be opened afterwards.
+    pub fn opens(&self) -> bool {
+        self.opens
+    }
+
+    /// The move before the first byte is there.
+    pub(crate) fn begun(&self) -> Move {
+        Move { to: self.to.clone(), done: 0, total: self.total(), problem: None }
     }
 
     /// Bytes in all.
@@ -154,8 +172,7 @@ impl Relocation {
 /// Code and words; the data are where they were.
 pub async fn relocate(server: Server, source: SettingsSource, plan: Relocation) -> Result<(), Complaint> {
     server.stop().await;
-    let start = Move { to: plan.to.clone(), done: 0, total: plan.total(), problem: None };
-    let (progress, told) = watch::channel(start);
+    let (progress, told) = watch::channel(plan.begun());
     let over = CancellationToken::new();
     let door = LocalDoor::of(&plan.from).open().ok();
     let shown = door.map(|door| tokio::spawn(door.serve_moving(told, over.clone())));

@@ -2,6 +2,8 @@
 //! API, and sees to it that each shows what it should. Decisions are in [`crate::view`], [`crate::click`] and
 //! [`crate::notices`]; here are the effects.
 
+mod leaving;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use deskgrid_desktop::door::Door;
@@ -9,13 +11,13 @@ use deskgrid_desktop::link;
 use deskgrid_server::Relocation;
 use deskgrid_server::settings::SettingsSource;
 use deskgrid_wire::sse::Event;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::awake::Awake;
-use crate::click::{self, AtQuit, AtStop, Click};
+use crate::click::Click;
 use crate::clipboard::Clipboard;
 use crate::errands::{Brought, Errands};
-use crate::follow::Follower;
+use crate::follow::{Followed, Follower};
 use crate::known::{Known, News, Wanted};
 use crate::leave::LeaveSignals;
 use crate::notices::{self, Wish};
@@ -31,8 +33,6 @@ use crate::window::{Manner, Told, Window, WindowError};
 const TICK: Duration = Duration::from_secs(10);
 /// A desktop that starts its panel anew is back by then.
 const TRAY_PATIENCE: Duration = Duration::from_secs(5);
-/// Cancelled jobs are over by then, or their engine is not there to end them.
-const CANCEL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the very first window shows: how to get going.
 const FIRST_PLACE: &str = "#/start";
@@ -45,13 +45,15 @@ pub(crate) struct Plan {
     pub(crate) hidden: bool,
     /// The place to show at once.
     pub(crate) link: Option<String>,
+    /// The port is to be opened: it was not shut by the person.
+    pub(crate) opens: bool,
 }
 
 /// What comes next.
 enum Happened {
     Clicked(Click),
     Ordered(Order),
-    Heard(Event),
+    Followed(Followed),
     Brought(Brought),
     Window(Told),
     Wishes(Box<Relocation>),
@@ -89,17 +91,24 @@ pub(crate) struct Moving {
     pub(crate) window: Window,
 }
 
+/// How others reach the app, and learn what it is about.
+pub(crate) struct Ears {
+    pub(crate) orders: mpsc::UnboundedReceiver<Order>,
+    /// Told whether the app waits for running jobs and leaves then.
+    pub(crate) quitting: watch::Sender<bool>,
+    pub(crate) signals: LeaveSignals,
+}
+
 /// The app with its rooms open.
 pub(crate) struct App {
     rooms: Rooms,
     tray: TrayPort,
-    orders: mpsc::UnboundedReceiver<Order>,
+    ears: Ears,
     follower: Follower,
     errands: Errands,
     window: Window,
     notifier: Notifier,
     noticed: mpsc::UnboundedReceiver<Click>,
-    signals: LeaveSignals,
     clipboard: Clipboard,
     notebook: Notebook,
     remembered: Remembered,
@@ -115,13 +124,7 @@ pub(crate) struct App {
 
 impl App {
     /// The app over open rooms.
-    pub(crate) async fn new(
-        rooms: Rooms,
-        door: Door,
-        tray: TrayPort,
-        orders: mpsc::UnboundedReceiver<Order>,
-        signals: LeaveSignals,
-    ) -> Self {
+    pub(crate) async fn new(rooms: Rooms, door: Door, tray: TrayPort, ears: Ears) -> Self {
         let (notifier, noticed) = Notifier::new();
         let notebook = Notebook::of(rooms.data_directory());
         let remembered = on_disk(&notebook, Notebook::read).await;
@@ -130,11 +133,10 @@ impl App {
             errands: Errands::through(door),
             rooms,
             tray,
-            orders,
+            ears,
             window: Window::default(),
             notifier,
             noticed,
-            signals,
             clipboard: Clipboard::default(),
             notebook,
             remembered,
@@ -149,8 +151,9 @@ impl App {
 
     /// Runs until the person leaves, and closes everything; or until the rooms have to move.
     pub(crate) async fn run(mut self, plan: Plan) -> Ending {
-        self.rooms.open_port().await;
-        self.errands.fetch(Wanted::Settings);
+        if plan.opens {
+            self.rooms.open_port().await;
+        }
         self.greet(plan).await;
         loop {
             let happened = self.next().await;
@@ -173,8 +176,8 @@ impl App {
 
     fn move_out(self, way: Relocation) -> Ending {
         self.tray.show(view(&Standing::Moving(way.to().to_owned()), &self.known, now()));
-        let Self { rooms, tray, signals, window, .. } = self;
-        Ending::Moves(Box::new(Moving { rooms, way, tray, signals, window }))
+        let Self { rooms, tray, ears, window, .. } = self;
+        Ending::Moves(Box::new(Moving { rooms, way, tray, signals: ears.signals, window }))
     }
 
     /// The first start opens the window, and so does each where it is all there is.
@@ -193,15 +196,15 @@ impl App {
         tokio::select! {
             Some(click) = self.tray.clicks.recv() => Happened::Clicked(click),
             Some(click) = self.noticed.recv() => Happened::Clicked(click),
-            Some(order) = self.orders.recv() => Happened::Ordered(order),
-            event = self.follower.next() => Happened::Heard(event),
+            Some(order) = self.ears.orders.recv() => Happened::Ordered(order),
+            followed = self.follower.next() => Happened::Followed(followed),
             brought = self.errands.next() => Happened::Brought(brought),
             told = self.window.told() => Happened::Window(told),
             way = self.rooms.wants_to_move() => Happened::Wishes(Box::new(way)),
             Ok(()) = self.tray.is_shown.changed() => Happened::TrayChanged,
             () = at(self.tray_gone.map(|gone| gone + TRAY_PATIENCE)) => Happened::TrayChanged,
             () = at(self.patience) => Happened::TimeToLeave,
-            () = self.signals.next() => Happened::TimeToLeave,
+            () = self.ears.signals.next() => Happened::TimeToLeave,
             // Nothing ticks while nothing runs.
             () = tokio::time::sleep(TICK), if !self.known.running.is_empty() => Happened::TimeToShow,
         }
@@ -211,10 +214,14 @@ impl App {
         match happened {
             Happened::Clicked(click) => return self.click(click).await,
             Happened::Ordered(Order::Quit(jobs)) => return self.quit(jobs),
+            Happened::Ordered(Order::Stay) => self.stay(),
             Happened::Ordered(Order::OpenWindow(link)) => {
                 self.open_window(link.and_then(|link| link::place(&link).ok()), false).await;
             }
-            Happened::Heard(event) => {
+            Happened::Followed(Followed::Begun) => {
+                self.known.begin().into_iter().for_each(|wanted| self.errands.fetch(wanted));
+            }
+            Happened::Followed(Followed::Event(event)) => {
                 self.hear(&event);
                 return self.course();
             }
@@ -224,7 +231,7 @@ impl App {
             Happened::TrayChanged => self.tray_changed().await,
             Happened::TimeToLeave => return Course::Leave,
             Happened::Wishes(way) => return Course::Move(way),
-            Happened::Window(Told::Shown | Told::Hidden) | Happened::TimeToShow => {}
+            Happened::Window(Told::Focus) | Happened::TimeToShow => {}
         }
         Course::On
     }
@@ -266,7 +273,8 @@ impl App {
                 }
             }
             Brought::Answered(event) => self.hear(&event),
-            Brought::Nothing => {}
+            Brought::Missed(Wanted::Jobs) => self.known.miss_jobs(),
+            Brought::Missed(_) => {}
             Brought::Failed(words) => self.notifier.send(notices::failed(&words)),
         }
     }
@@ -279,33 +287,10 @@ impl App {
     }
 
     fn tell(&mut self, news: &[News]) {
-        let is_shown = self.window.is_shown();
-        for notice in news.iter().filter_map(|news| notices::notice(news, self.wish, is_shown)) {
+        let has_focus = self.window.has_focus();
+        for notice in news.iter().filter_map(|news| notices::notice(news, self.wish, has_focus)) {
             self.notifier.send(notice);
         }
-    }
-
-    /// Leaves, or begins to wait for running jobs. Asked a second time it does what is asked then.
-    fn quit(&mut self, jobs: AtQuit) -> Course {
-        let is_idle = self.known.running.is_empty() && self.running_count() == 0;
-        let stop = match jobs {
-            AtQuit::Keep => return Course::Leave,
-            AtQuit::Finish => AtStop::Finish,
-            AtQuit::Cancel => AtStop::Cancel,
-        };
-        if is_idle {
-            return Course::Leave;
-        }
-        self.errands.call(click::stop(stop));
-        self.standing = Standing::Finishing;
-        self.patience = (stop == AtStop::Cancel).then(|| tokio::time::Instant::now() + CANCEL_TIMEOUT);
-        Course::On
-    }
-
-    /// A quitting app leaves when the last job is over.
-    fn course(&self) -> Course {
-        let is_over = self.standing == Standing::Finishing && self.running_count() == 0;
-        if is_over { Course::Leave } else { Course::On }
     }
 
     fn running_count(&self) -> usize {
@@ -335,7 +320,11 @@ impl App {
         if is_unseen { Course::Hide } else { Course::On }
     }
 
+    /// An app without an icon needs its window, unless the icon is still waited for.
     async fn window_closed(&mut self) {
+        if !self.has_tray() && self.tray_gone.is_none() {
+            self.open_window(None, true).await;
+        }
         if self.has_tray() && !self.remembered.told_of_tray {
             self.notifier.send(notices::stays());
             self.remember(Remembered { told_of_tray: true, ..self.remembered }).await;
@@ -346,12 +335,16 @@ impl App {
     async fn tray_changed(&mut self) {
         if self.has_tray() {
             self.tray_gone = None;
+            self.window.keep(false).await;
             return;
         }
         let gone = *self.tray_gone.get_or_insert_with(tokio::time::Instant::now);
         if gone.elapsed() >= TRAY_PATIENCE {
             self.tray_gone = None;
-            if !self.window.is_open() {
+            tracing::info!("there is no icon any more, so the window stays");
+            if self.window.is_open() {
+                self.window.keep(true).await;
+            } else {
                 self.open_window(None, true).await;
             }
         }
@@ -367,12 +360,6 @@ impl App {
     async fn remember(&mut self, remembered: Remembered) {
         self.remembered = remembered;
         on_disk(&self.notebook, move |notebook| notebook.write(remembered)).await;
-    }
-
-    async fn leave(mut self) {
-        self.tray.show(crate::view::leaving());
-        self.window.close().await;
-        self.rooms.close().await;
     }
 }
 

@@ -1,6 +1,8 @@
 //! Calls of the administration API that the app waits for beside everything else, and what they bring back. What to
 //! do with it is up to [`crate::app`].
 
+use std::collections::HashMap;
+
 use deskgrid_desktop::door::{Door, DoorError};
 use deskgrid_wire::sse::Event;
 use reqwest::Method;
@@ -30,8 +32,8 @@ pub(crate) enum Brought {
     Dashboard(String),
     /// What was asked for is done; this is the answer to it.
     Answered(Event),
-    /// There is nothing to do.
-    Nothing,
+    /// This could not be fetched.
+    Missed(Wanted),
     /// It did not work, in words.
     Failed(String),
 }
@@ -67,40 +69,57 @@ struct Ticket {
     ticket: String,
 }
 
+/// What is brought back, and what it was fetched for: this, as the so-many-th.
+type Load = (Brought, Option<(Wanted, u64)>);
+
 /// All errands under way. Dropping it ends them.
 pub(crate) struct Errands {
     door: Door,
-    open: JoinSet<Brought>,
+    open: JoinSet<Load>,
+    /// How often each was fetched.
+    turns: HashMap<Wanted, u64>,
 }
 
 impl Errands {
     pub(crate) fn through(door: Door) -> Self {
-        Self { door, open: JoinSet::new() }
+        Self { door, open: JoinSet::new(), turns: HashMap::new() }
     }
 
     /// What the next one brings; for ever while none is under way.
     pub(crate) async fn next(&mut self) -> Brought {
-        match self.open.join_next().await {
-            Some(Ok(brought)) => brought,
-            Some(Err(error)) => Brought::Failed(error.to_string()),
-            None => std::future::pending().await,
+        loop {
+            match self.open.join_next().await {
+                Some(Ok((brought, fetched))) if self.is_newest(fetched) => return brought,
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Brought::Failed(error.to_string()),
+                None => std::future::pending().await,
+            }
         }
+    }
+
+    /// Two that were asked for the same may come back in either order.
+    fn is_newest(&self, fetched: Option<(Wanted, u64)>) -> bool {
+        fetched.is_none_or(|(wanted, turn)| self.turns.get(&wanted) == Some(&turn))
     }
 
     /// Fetches what changed.
     pub(crate) fn fetch(&mut self, wanted: Wanted) {
         let door = self.door.clone();
+        let turn = self.turns.entry(wanted).or_default();
+        *turn += 1;
+        let turn = *turn;
         self.open.spawn(async move {
             let fetched = match wanted {
                 Wanted::Jobs => running(&door).await,
                 Wanted::Sites => asking(&door).await,
                 Wanted::Settings => wishes(&door).await,
             };
-            fetched.unwrap_or_else(|error| {
-                // Nobody asked for it, and the next event brings another chance.
+            let brought = fetched.unwrap_or_else(|error| {
+                // Nobody asked for it, and the next event, or the next stream of them, brings another chance.
                 tracing::warn!(%error, ?wanted, "the tray could not be brought up to date");
-                Brought::Nothing
-            })
+                Brought::Missed(wanted)
+            });
+            (brought, Some((wanted, turn)))
         });
     }
 
@@ -109,11 +128,12 @@ impl Errands {
         let door = self.door.clone();
         self.open.spawn(async move {
             let called = door.call::<Value>(call.method, &call.path, Some(&call.body)).await;
-            match called {
+            let brought = match called {
                 // The answer of the desk is its new state, as events tell it too.
                 Ok(answer) => Brought::Answered(Event { name: "desk".to_owned(), data: answer.to_string() }),
                 Err(error) => Brought::Failed(error.to_string()),
-            }
+            };
+            (brought, None)
         });
     }
 
@@ -122,10 +142,11 @@ impl Errands {
         let (door, address) = (self.door.clone(), address.to_owned());
         self.open.spawn(async move {
             let ticket = door.call::<Ticket>(Method::POST, "/api/ticket", Some(&json!({}))).await;
-            match ticket {
+            let brought = match ticket {
                 Ok(Ticket { ticket }) => Brought::Dashboard(format!("{address}/dashboard/#ticket={ticket}")),
                 Err(error) => Brought::Failed(error.to_string()),
-            }
+            };
+            (brought, None)
         });
     }
 }

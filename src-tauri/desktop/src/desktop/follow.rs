@@ -12,9 +12,18 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Events that wait to be heard. The one who hears them is quicker than those who tell.
 const MOST_WAITING: usize = 64;
 
+/// What comes from there.
+#[derive(Debug)]
+pub(crate) enum Followed {
+    /// The events begin, for the first time or after they broke off: what happened before has to be asked for.
+    Begun,
+    /// The next event.
+    Event(Event),
+}
+
 /// A task that follows. Dropping it ends the task.
 pub(crate) struct Follower {
-    events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<Followed>,
     task: JoinHandle<()>,
 }
 
@@ -24,8 +33,8 @@ impl Follower {
         Self { events, task: tokio::spawn(follow(door, sender)) }
     }
 
-    /// The next event.
-    pub(crate) async fn next(&mut self) -> Event {
+    /// What comes next.
+    pub(crate) async fn next(&mut self) -> Followed {
         match self.events.recv().await {
             Some(event) => event,
             None => std::future::pending().await,
@@ -39,16 +48,18 @@ impl Drop for Follower {
     }
 }
 
-async fn follow(door: Door, sender: mpsc::Sender<Event>) {
+async fn follow(door: Door, sender: mpsc::Sender<Followed>) {
     let mut is_told = false;
     loop {
         match door.events().await {
             Ok(mut events) => {
                 is_told = false;
-                while let Some(event) = events.next().await {
-                    if sender.send(event).await.is_err() {
+                let mut next = Some(Followed::Begun);
+                while let Some(followed) = next {
+                    if sender.send(followed).await.is_err() {
                         return;
                     }
+                    next = events.next().await.map(Followed::Event);
                 }
             }
             Err(error) if !is_told => {

@@ -90,7 +90,7 @@ pub(crate) struct Job {
     pub(crate) failure: Option<Failure>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 struct Changes {
     #[serde(default)]
     changed: Vec<Job>,
@@ -113,8 +113,8 @@ pub(crate) enum News {
     EngineFound,
 }
 
-/// What has to be asked for because an event only said that it changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What has to be asked for: no event said it, or one said only that it changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Wanted {
     /// The running jobs.
     Jobs,
@@ -134,6 +134,8 @@ pub(crate) struct Known {
     pub(crate) asking: Vec<String>,
     /// The engine was there and went.
     has_lost_engine: bool,
+    /// What events said of jobs since a list of them was asked for: the list may be older.
+    meanwhile: Option<Vec<Changes>>,
 }
 
 /// What an event led to.
@@ -144,6 +146,17 @@ pub(crate) struct Heard {
 }
 
 impl Known {
+    /// Events begin, and nothing that happened before them is told: what has to be asked for.
+    pub(crate) fn begin(&mut self) -> [Wanted; 3] {
+        [self.want_jobs(), Wanted::Sites, Wanted::Settings]
+    }
+
+    fn want_jobs(&mut self) -> Wanted {
+        // A list that is asked for now knows all that was told before.
+        self.meanwhile = Some(Vec::new());
+        Wanted::Jobs
+    }
+
     /// Takes an event in. One that cannot be read is left out: a newer server may say more.
     pub(crate) fn hear(&mut self, event: &Event) -> Heard {
         let data = &event.data;
@@ -158,50 +171,61 @@ impl Known {
 
     fn hear_desk(&mut self, desk: Desk) -> Heard {
         let mut heard = Heard::default();
-        let before = self.desk.as_ref().map(|desk| (desk.engine.ready, desk.counts.asking));
-        match (before, desk.engine.ready) {
-            (Some((true, _)), false) => {
+        let was_ready = self.desk.as_ref().map(|desk| desk.engine.ready);
+        match (was_ready, desk.engine.ready) {
+            (Some(true), false) => {
                 self.has_lost_engine = true;
                 heard.news.push(News::EngineLost(desk.engine.words.clone()));
             }
             // At the start it is only just being looked for.
-            (Some((false, _)), true) if std::mem::take(&mut self.has_lost_engine) => {
+            (Some(false), true) if std::mem::take(&mut self.has_lost_engine) => {
                 heard.news.push(News::EngineFound);
             }
             _ => {}
-        }
-        if desk.counts.running != self.running.len() && before.is_none() {
-            heard.wanted.push(Wanted::Jobs);
-        }
-        if desk.counts.asking != self.asking.len() && before.is_none() {
-            heard.wanted.push(Wanted::Sites);
         }
         self.desk = Some(desk);
         heard
     }
 
     fn hear_jobs(&mut self, changes: Changes) -> Heard {
-        let mut heard = Heard::default();
+        if let Some(meanwhile) = &mut self.meanwhile {
+            meanwhile.push(changes.clone());
+        }
+        let is_whole = changes.whole;
+        let news = self.follow(changes);
+        let wanted = is_whole.then(|| self.want_jobs());
+        Heard { news, wanted: wanted.into_iter().collect() }
+    }
+
+    /// Goes along with what changed, and gives the jobs that ended.
+    fn follow(&mut self, changes: Changes) -> Vec<News> {
         for id in &changes.gone {
             self.running.remove(id);
         }
+        let mut news = Vec::new();
         for job in changes.changed {
             if job.phase == Phase::Running {
                 self.running.insert(job.id.clone(), job);
             } else if self.running.remove(&job.id).is_some() && job.phase == Phase::Finished {
-                heard.news.push(News::Ended(job));
+                news.push(News::Ended(job));
             }
         }
-        if changes.whole {
-            heard.wanted.push(Wanted::Jobs);
-        }
-        heard
+        news
     }
 
     /// Takes all jobs of a list in, of which those that do not run are left out.
     pub(crate) fn take_jobs(&mut self, jobs: Vec<Job>) {
         let running = jobs.into_iter().filter(|job| job.phase == Phase::Running);
         self.running = running.map(|job| (job.id.clone(), job)).collect();
+        for changes in self.meanwhile.take().unwrap_or_default() {
+            // What ended was told when it was heard.
+            self.follow(changes);
+        }
+    }
+
+    /// No list comes.
+    pub(crate) fn miss_jobs(&mut self) {
+        self.meanwhile = None;
     }
 
     /// Takes the sites that ask in, and tells which did not before.
@@ -264,11 +288,33 @@ pub(crate) mod tests {
         assert_eq!(hear(true), [News::EngineFound]);
     }
 
+    fn listed(jobs: &[Value]) -> Vec<Job> {
+        jobs.iter().map(|job| serde_json::from_value(job.clone()).unwrap()).collect()
+    }
+
     #[test]
-    fn jobs_that_were_running_before_are_asked_for() {
+    fn jobs_are_asked_for_when_events_begin_and_when_too_many_changed() {
         let mut known = Known::default();
-        assert_eq!(known.hear(&event("desk", &desk("open", 2, 0, true))).wanted, [Wanted::Jobs]);
+        assert!(known.begin().contains(&Wanted::Jobs));
         assert_eq!(known.hear(&event("jobs", &json!({"whole": true}))).wanted, [Wanted::Jobs]);
+        // The events broke off, and a job ended before they began anew.
+        known.take_jobs(listed(&[job("a", "running")]));
+        assert!(known.begin().contains(&Wanted::Jobs));
+        known.take_jobs(Vec::new());
+        assert!(known.running.is_empty());
+    }
+
+    #[test]
+    fn a_list_of_jobs_takes_nothing_back_that_was_heard_since_it_was_asked_for() {
+        let mut known = Known::default();
+        known.begin();
+        let changes = json!({"changed": [job("ended", "finished"), job("new", "running")], "gone": ["gone"]});
+        known.hear(&event("jobs", &changes));
+        known.take_jobs(listed(&[job("ended", "running"), job("gone", "running"), job("old", "running")]));
+        assert_eq!(known.running.keys().collect::<Vec<_>>(), ["new", "old"]);
+        known.hear(&event("jobs", &json!({"changed": [], "gone": ["new"]})));
+        known.take_jobs(listed(&[job("old", "running")]));
+        assert_eq!(known.running.keys().collect::<Vec<_>>(), ["old"]);
     }
 
     #[test]

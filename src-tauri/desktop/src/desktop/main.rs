@@ -75,7 +75,7 @@ impl Flags {
     fn plan(self) -> Result<Plan, Box<dyn std::error::Error>> {
         let link = self.link.as_deref().map(link::place).transpose()?;
         let hidden = self.hidden;
-        Ok(Plan { source: self.source()?, hidden, link })
+        Ok(Plan { source: self.source()?, hidden, link, opens: true })
     }
 
     fn source(self) -> Result<SettingsSource, SettingsError> {

@@ -6,15 +6,15 @@ use crate::click::Click;
 use crate::known::{Job, News};
 use crate::text;
 
-/// Which notifications the person wants.
+/// Of which jobs the person wants to be told that they have ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Wish {
-    /// None at all.
+    /// Of none.
     Off,
-    /// Of jobs only those that took long.
+    /// Of those that took long.
     #[default]
     Long,
-    /// Of all jobs.
+    /// Of all.
     All,
 }
 
@@ -43,11 +43,9 @@ pub(crate) struct Notice {
     pub(crate) buttons: Vec<(&'static str, Click)>,
 }
 
-/// The notification for `news`, if there is to be one. A person who has the window before them sees it there.
-pub(crate) fn notice(news: &News, wish: Wish, window_is_shown: bool) -> Option<Notice> {
-    if wish == Wish::Off || window_is_shown {
-        return None;
-    }
+/// The notification for `news`, if there is to be one. That a job has ended is seen in a window that one is working
+/// with, and only who wants to is told of it. What waits for the person is told always.
+pub(crate) fn notice(news: &News, wish: Wish, window_has_focus: bool) -> Option<Notice> {
     match news {
         News::Asks(origin) => Some(Notice {
             title: text::asks_title(origin),
@@ -58,6 +56,7 @@ pub(crate) fn notice(news: &News, wish: Wish, window_is_shown: bool) -> Option<N
                 (text::BLOCK, Click::Block(origin.clone())),
             ],
         }),
+        News::Ended(_) if window_has_focus => None,
         News::Ended(job) => ended(job, wish),
         News::EngineLost(words) => Some(plain(text::ENGINE_LOST, words)),
         News::EngineFound => Some(plain(text::ENGINE_FOUND, text::ENGINE_FOUND_BODY)),
@@ -92,7 +91,8 @@ fn ended(job: &Job, wish: Wish) -> Option<Notice> {
         _ => return None,
     };
     let time = job.duration.map(Duration::from_millis);
-    if wish == Wish::Long && time.is_none_or(|time| time < LONG) {
+    let is_long = time.is_some_and(|time| time >= LONG);
+    if wish == Wish::Off || (wish == Wish::Long && !is_long) {
         return None;
     }
     let name = text::job_name(job.image.as_deref(), job.command.as_deref());
@@ -147,7 +147,17 @@ mod tests {
     fn what_the_person_did_or_sees_is_not_told() {
         assert_eq!(title(&over("Cancelled", 120, 137), Wish::All), None);
         assert_eq!(notice(&over("Success", 120, 0), Wish::All, true), None);
-        assert_eq!(notice(&News::EngineFound, Wish::Off, false), None);
+        assert_eq!(title(&over("Success", 120, 0), Wish::Off), None);
+    }
+
+    #[test]
+    fn what_waits_for_the_person_is_told_whatever_they_want_to_know_of_jobs() {
+        let lost = News::EngineLost("It does not run.".into());
+        for news in [News::Asks("https://a.org".into()), lost, News::EngineFound] {
+            for (wish, has_focus) in [(Wish::Off, false), (Wish::Long, true), (Wish::Off, true)] {
+                assert!(notice(&news, wish, has_focus).is_some(), "{news:?} {wish:?} {has_focus}");
+            }
+        }
     }
 
     #[test]

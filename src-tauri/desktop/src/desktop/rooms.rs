@@ -22,6 +22,8 @@ pub(crate) enum Order {
     OpenWindow(Option<String>),
     /// Leave.
     Quit(AtQuit),
+    /// Do not leave when the running jobs have ended.
+    Stay,
 }
 
 /// The open rooms.
@@ -63,6 +65,11 @@ impl Rooms {
         relocate(self.server, source, way).await.map_err(|(_, words)| words)
     }
 
+    /// Has window and dashboard told why the data folder could not be carried there.
+    pub(crate) fn tell_failed_move(&self, way: &Relocation, words: String) {
+        self.server.tell_failed_move(way, words);
+    }
+
     /// Opens the port. Why it could not is a part of the server's state, which the tray shows.
     pub(crate) async fn open_port(&self) {
         if let Err(error) = self.server.open_port().await {
@@ -88,6 +95,8 @@ impl Rooms {
 pub(crate) struct AppShell {
     pub(crate) orders: mpsc::UnboundedSender<Order>,
     pub(crate) has_tray: watch::Receiver<Option<bool>>,
+    /// Whether the app waits for running jobs and leaves then. The app tells it.
+    pub(crate) quitting: watch::Sender<bool>,
 }
 
 impl AppShell {
@@ -120,5 +129,13 @@ impl Shell for AppShell {
             JobsAtQuit::Cancel => AtQuit::Cancel,
             JobsAtQuit::Keep => AtQuit::Keep,
         }));
+    }
+
+    fn quitting(&self) -> watch::Receiver<bool> {
+        self.quitting.subscribe()
+    }
+
+    fn stay(&self) {
+        self.order(Order::Stay);
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use deskgrid_desktop::display;
 use deskgrid_desktop::door::Door;
 use deskgrid_server::Relocation;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-use crate::app::{App, Ending, Moving, Plan};
+use crate::app::{App, Ears, Ending, Moving, Plan};
 use crate::click::Click;
 use crate::known::Known;
 use crate::leave::LeaveSignals;
@@ -18,6 +18,7 @@ use crate::rooms::{AppShell, Rooms};
 use crate::text;
 use crate::tray::TrayPort;
 use crate::view::{Standing, view};
+use crate::window;
 
 /// The system has said by then whether it shows icons.
 const TRAY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -28,17 +29,18 @@ pub(crate) async fn run(mut tray: TrayPort, mut plan: Plan) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return failure(&error),
     };
-    let mut left_behind = None;
+    let mut moved = None;
     loop {
         tray.show(view(&Standing::Starting, &Known::default(), 0));
         let (orders, taken) = mpsc::unbounded_channel();
-        let shell = AppShell { orders, has_tray: tray.is_shown.clone() };
+        let quitting = watch::Sender::new(false);
+        let shell = AppShell { orders, has_tray: tray.is_shown.clone(), quitting: quitting.clone() };
         let opened = tokio::join!(Rooms::open(plan.source.clone(), shell), settled(&mut tray)).0;
         let words = match opened {
             Ok(rooms) => match Door::at(&rooms.door) {
                 Ok(door) => {
-                    clear(left_behind.take()).await;
-                    let app = App::new(rooms, door, tray, taken, signals).await;
+                    settle(moved.take(), &rooms).await;
+                    let app = App::new(rooms, door, tray, Ears { orders: taken, quitting, signals }).await;
                     match app.run(plan.clone()).await {
                         Ending::Left => return ExitCode::SUCCESS,
                         Ending::Unseen => {
@@ -46,7 +48,7 @@ pub(crate) async fn run(mut tray: TrayPort, mut plan: Plan) -> ExitCode {
                             return ExitCode::from(display::NO_DISPLAY_CODE);
                         }
                         Ending::Moves(moving) => {
-                            (tray, signals, left_behind) = carry(*moving, &mut plan).await;
+                            (tray, signals, moved) = carry(*moving, &mut plan).await;
                             continue;
                         }
                     }
@@ -61,27 +63,39 @@ pub(crate) async fn run(mut tray: TrayPort, mut plan: Plan) -> ExitCode {
     }
 }
 
-/// Carries the data folder to its new place, with the window showing how far that is, and gives what is to be removed
-/// when the rooms are open there.
-async fn carry(moving: Moving, plan: &mut Plan) -> (TrayPort, LeaveSignals, Option<Relocation>) {
+/// A move that is over, and why it failed, if it did.
+struct Moved {
+    way: Relocation,
+    problem: Option<String>,
+}
+
+/// Carries the data folder to its new place, with the window showing how far that is, and gives what is to be settled
+/// when the rooms are open again.
+async fn carry(moving: Moving, plan: &mut Plan) -> (TrayPort, LeaveSignals, Option<Moved>) {
     let Moving { rooms, way, tray, signals, mut window } = moving;
-    let carried = rooms.carry(plan.source.clone(), way.clone()).await;
+    let problem = rooms.carry(plan.source.clone(), way.clone()).await.err();
+    plan.opens = way.opens();
     plan.hidden = !window.is_open();
     plan.link = window.is_open().then(|| "#/settings".to_owned());
     // It goes through a door that is not there any more.
     window.close().await;
-    if let Err(words) = &carried {
+    if let Some(words) = &problem {
         let (mut notifier, _clicks) = Notifier::new();
         notifier.send(notices::failed(words));
         notifier.sent().await;
     }
-    (tray, signals, carried.is_ok().then_some(way))
+    (tray, signals, Some(Moved { way, problem }))
 }
 
-async fn clear(left_behind: Option<Relocation>) {
-    if let Some(way) = left_behind {
+/// Removes the old folder, or has the window say why it still is the only one.
+async fn settle(moved: Option<Moved>, rooms: &Rooms) {
+    match moved {
         // What it cannot remove stays, and it says so.
-        let _ = tokio::task::spawn_blocking(move || way.clear_old_place()).await;
+        Some(Moved { way, problem: None }) => {
+            let _ = tokio::task::spawn_blocking(move || way.clear_old_place()).await;
+        }
+        Some(Moved { way, problem: Some(words) }) => rooms.tell_failed_move(&way, words),
+        None => {}
     }
 }
 
@@ -90,7 +104,7 @@ async fn settled(tray: &mut TrayPort) {
     let _ = tokio::time::timeout(TRAY_TIMEOUT, tray.is_shown.wait_for(Option::is_some)).await;
 }
 
-/// Says why it did not start, and waits for what the person wants. Without a tray nobody could be asked.
+/// Says why it did not start, and waits for what the person wants. Without a tray a window asks.
 async fn wants_another(tray: &mut TrayPort, signals: &mut LeaveSignals, words: &str) -> bool {
     eprintln!("{}: {words}", text::NOT_STARTED);
     let (mut notifier, _clicks) = Notifier::new();
@@ -98,7 +112,10 @@ async fn wants_another(tray: &mut TrayPort, signals: &mut LeaveSignals, words: &
     tray.show(view(&Standing::Failed(words.to_owned()), &Known::default(), 0));
     if !tray.is_shown.borrow().unwrap_or(false) {
         notifier.sent().await;
-        return false;
+        return tokio::select! {
+            wants_another = window::wants_another(words) => wants_another,
+            () = signals.next() => false,
+        };
     }
     loop {
         tokio::select! {

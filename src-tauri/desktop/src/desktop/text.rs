@@ -27,6 +27,7 @@ pub(crate) const QUIT: &str = "Quit";
 pub(crate) const FINISH_AND_QUIT: &str = "Let them finish, then quit";
 pub(crate) const CANCEL_AND_QUIT: &str = "Cancel them and quit";
 pub(crate) const KEEP_AND_QUIT: &str = "Quit and keep them running";
+pub(crate) const DO_NOT_QUIT: &str = "Do not quit";
 pub(crate) const TRY_AGAIN: &str = "Try again";
 
 pub(crate) const STAYS_TITLE: &str = "Deskgrid keeps running";
@@ -76,6 +77,14 @@ pub(crate) fn quitting(running: usize) -> String {
         "Quits when {} finished",
         if running == 1 { "1 job has".into() } else { format!("{running} jobs have") }
     )
+}
+
+/// The status line while sites ask.
+pub(crate) fn asking(origins: &[String]) -> String {
+    match origins {
+        [origin] => status(&format!("{} waits for your answer", host(origin))),
+        origins => format!("{} sites wait for your answer", origins.len()),
+    }
 }
 
 /// The heading of a site that asks.

@@ -115,6 +115,7 @@ fn finishing(desk: &Desk, known: &Known, now: u64) -> View {
     entries.extend([
         Entry::Line,
         item(text::OPEN_WINDOW, Click::OpenWindow),
+        item(text::DO_NOT_QUIT, Click::Start),
         item(text::CANCEL_AND_QUIT, Click::Quit(AtQuit::Cancel)),
         item(text::KEEP_AND_QUIT, Click::Quit(AtQuit::Keep)),
     ]);
@@ -122,7 +123,7 @@ fn finishing(desk: &Desk, known: &Known, now: u64) -> View {
 }
 
 fn open(desk: &Desk, known: &Known, now: u64) -> View {
-    let status = status(desk);
+    let status = status(desk, known);
     let mut entries = vec![Entry::Words(status.clone()), start_or_stop(desk)];
     for part in [sites(known), jobs(known, now), ways_in(desk), vec![login(desk), quit(desk)]] {
         if !part.is_empty() {
@@ -144,12 +145,14 @@ fn icon(desk: &Desk, known: &Known) -> Icon {
     }
 }
 
-fn status(desk: &Desk) -> String {
+/// Says first what the icon calls for attention for.
+fn status(desk: &Desk, known: &Known) -> String {
     match desk.doors {
         Doors::Blocked => desk
             .problem
             .as_ref()
             .map_or_else(|| text::NOT_STARTED.into(), |problem| text::status(&problem.words)),
+        _ if !known.asking.is_empty() => text::asking(&known.asking),
         Doors::Closed if desk.counts.running > 0 => text::stopping(desk.counts.running),
         Doors::Closed => text::STOPPED.into(),
         Doors::Open if !desk.engine.ready => text::status(&desk.engine.words),
@@ -223,7 +226,8 @@ fn login(desk: &Desk) -> Entry {
 
 fn quit(desk: &Desk) -> Entry {
     if desk.counts.running == 0 {
-        return item(text::QUIT, Click::Quit(AtQuit::Keep));
+        // A job may start before the click: nobody chose that it goes on without the app.
+        return item(text::QUIT, Click::Quit(AtQuit::Finish));
     }
     Entry::Group {
         label: text::QUIT.into(),
@@ -319,7 +323,7 @@ mod tests {
     fn what_needs_the_person_shows_on_the_icon() {
         assert_eq!(shown(&desk("open", 0, 0, false), &[], &[]).icon, Icon::Attention);
         let asked = shown(&desk("open", 1, 1, true), &[job("a", "running")], &["https://a.org"]);
-        assert_eq!(asked.icon, Icon::Attention);
+        assert_eq!((asked.icon, asked.status.as_str()), (Icon::Attention, "a.org waits for your answer"));
         assert!(
             drawn(&asked.entries, "").contains("a.org asks to run jobs ▸\n  Allow\n  Allow once\n  Block\n")
         );
@@ -358,7 +362,7 @@ mod tests {
         let known = known(&desk("closed", 1, 0, true), &[job("a", "running")], &[]);
         let text = drawn(&view(&Standing::Finishing, &known, NOW).entries, "");
         assert!(text.starts_with("(Quits when 1 job has finished)\n"), "{text}");
-        assert!(text.ends_with("Cancel them and quit\nQuit and keep them running\n"), "{text}");
+        assert!(text.ends_with("Do not quit\nCancel them and quit\nQuit and keep them running\n"), "{text}");
     }
 
     #[test]

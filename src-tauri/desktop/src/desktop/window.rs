@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use deskgrid_desktop::display::NO_DISPLAY_CODE;
+use deskgrid_desktop::display::{NO_DISPLAY_CODE, TRY_AGAIN_CODE};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -33,10 +33,8 @@ pub(crate) enum WindowError {
 /// What the window tells.
 #[derive(Debug)]
 pub(crate) enum Told {
-    /// It is before the person's eyes.
-    Shown,
-    /// It is minimised.
-    Hidden,
+    /// The person has turned to it or to something else.
+    Focus,
     /// The person closed it.
     Closed,
     /// It ended by itself.
@@ -66,13 +64,13 @@ struct Open {
     child: Child,
     orders: ChildStdin,
     told: Lines<BufReader<ChildStdout>>,
-    is_shown: bool,
+    has_focus: bool,
 }
 
 impl Window {
-    /// Whether the person has it before them.
-    pub(crate) fn is_shown(&self) -> bool {
-        self.open.as_ref().is_some_and(|open| open.is_shown)
+    /// Whether it is what the person works with. One behind the browser is not.
+    pub(crate) fn has_focus(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.has_focus)
     }
 
     /// Whether there is one, shown or minimised.
@@ -97,18 +95,23 @@ impl Window {
         Ok(())
     }
 
+    /// From now on closing it only minimises it, or really closes it, as a tray comes and goes.
+    pub(crate) async fn keep(&mut self, keep: bool) {
+        if let Some(open) = &mut self.open {
+            let order = if keep { "keep on\n" } else { "keep off\n" };
+            // One that is just closing takes none, and its end is told.
+            let _ = open.orders.write_all(order.as_bytes()).await;
+        }
+    }
+
     /// Waits for what it tells next; for ever while there is none.
     pub(crate) async fn told(&mut self) -> Told {
         let Some(open) = &mut self.open else { return std::future::pending().await };
         loop {
             match open.told.next_line().await {
-                Ok(Some(line)) if line == "shown" => {
-                    open.is_shown = true;
-                    return Told::Shown;
-                }
-                Ok(Some(line)) if line == "hidden" => {
-                    open.is_shown = false;
-                    return Told::Hidden;
+                Ok(Some(line)) if line == "focus" || line == "blur" => {
+                    open.has_focus = line == "focus";
+                    return Told::Focus;
                 }
                 Ok(Some(_)) => {}
                 _ => {
@@ -152,7 +155,7 @@ fn start(manner: &Manner) -> Result<Open, WindowError> {
         .map_err(failed)?;
     let pipes = child.stdin.take().zip(child.stdout.take());
     let (orders, told) = pipes.ok_or_else(|| failed(std::io::ErrorKind::BrokenPipe.into()))?;
-    Ok(Open { child, orders, told: BufReader::new(told).lines(), is_shown: true })
+    Ok(Open { child, orders, told: BufReader::new(told).lines(), has_focus: false })
 }
 
 fn not_started(program: &Path, problem: std::io::Error) -> WindowError {
@@ -166,6 +169,13 @@ fn not_started(program: &Path, problem: std::io::Error) -> WindowError {
 pub(crate) async fn run_alone(manner: &Manner) -> Result<ExitStatus, WindowError> {
     let program = program();
     command(&program, manner).status().await.map_err(|problem| not_started(&program, problem))
+}
+
+/// Says in a window why Deskgrid could not start, and whether the person wants it tried again. Where no window can be
+/// shown nobody does.
+pub(crate) async fn wants_another(words: &str) -> bool {
+    let asked = Command::new(program()).arg("--problem").arg(words).kill_on_drop(true).status().await;
+    asked.is_ok_and(|end| end.code() == Some(TRY_AGAIN_CODE.into()))
 }
 
 fn command(program: &Path, manner: &Manner) -> Command {

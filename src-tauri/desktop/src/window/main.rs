@@ -8,20 +8,24 @@ mod choose;
 mod commands;
 mod owner;
 mod preview;
+mod problem;
 mod save;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
 use deskgrid_desktop::door::Door;
 use deskgrid_desktop::{display, link};
 use tauri::webview::{PageLoadEvent, WebviewWindowBuilder};
-use tauri::{App, AppHandle, Manager, Url, WebviewUrl, WebviewWindow, WindowEvent};
+use tauri::{App, AppHandle, Manager, Url, WebviewUrl, WebviewWindow, WindowEvent, Wry};
 use tauri_plugin_window_state::StateFlags;
 
 use commands::Page;
+
+type Builder = tauri::Builder<Wry>;
 
 /// The one window.
 const LABEL: &str = "main";
@@ -36,8 +40,11 @@ const SHOW_TIMEOUT: Duration = Duration::from_millis(300);
 #[command(name = "deskgrid-window", version)]
 struct Flags {
     /// Local door of the running Deskgrid
-    #[arg(long, value_name = "PATH")]
-    door: PathBuf,
+    #[arg(long, value_name = "PATH", required_unless_present = "problem")]
+    door: Option<PathBuf>,
+    /// Say why Deskgrid could not start instead, and ask whether to try again
+    #[arg(long, value_name = "WORDS")]
+    problem: Option<String>,
     /// Place to show first, such as #/queue
     #[arg(long, value_name = "PLACE")]
     link: Option<String>,
@@ -84,14 +91,32 @@ fn display_answers() -> bool {
 }
 
 fn run(flags: Flags) -> Result<i32, Box<dyn std::error::Error>> {
-    let page =
-        Page::new(Door::at(&flags.door)?, flags.link.as_deref().and_then(|link| link::place(link).ok()));
+    let builder = tauri::Builder::default().plugin(tauri_plugin_dialog::init());
+    let builder = match (&flags.problem, &flags.door) {
+        (None, Some(door)) => {
+            let page =
+                Page::new(Door::at(door)?, flags.link.as_deref().and_then(|link| link::place(link).ok()));
+            with_page(builder, page, flags)
+        }
+        (problem, _) => {
+            let words = problem.clone().unwrap_or_default();
+            builder.setup(move |app| {
+                problem::ask(app, &words);
+                Ok(())
+            })
+        }
+    };
+    Ok(builder.build(tauri::generate_context!())?.run_return(|_, _| {}))
+}
+
+/// Has the window in it, and all that its page may ask for.
+fn with_page(builder: Builder, page: Page, flags: Flags) -> Builder {
     let remembered = StateFlags::SIZE | StateFlags::POSITION | StateFlags::MAXIMIZED;
-    let app = tauri::Builder::default()
-        .plugin(tauri_plugin_dialog::init())
+    builder
         .plugin(tauri_plugin_window_state::Builder::new().with_state_flags(remembered).build())
         .register_asynchronous_uri_scheme_protocol(preview::SCHEME, preview::serve)
         .manage(page)
+        .manage(Kept(AtomicBool::new(flags.keep)))
         .invoke_handler(tauri::generate_handler![
             commands::api,
             commands::read,
@@ -104,8 +129,6 @@ fn run(flags: Flags) -> Result<i32, Box<dyn std::error::Error>> {
             save::save_all,
         ])
         .setup(move |app| open(app, &flags))
-        .build(tauri::generate_context!())?;
-    Ok(app.run_return(|_, _| {}))
 }
 
 fn open(app: &App, flags: &Flags) -> Result<(), Box<dyn std::error::Error>> {
@@ -123,9 +146,7 @@ fn open(app: &App, flags: &Flags) -> Result<(), Box<dyn std::error::Error>> {
         })
         .build()?;
     show_soon(window.clone(), minimised);
-    if flags.keep {
-        minimise_on_close(&window);
-    }
+    minimise_on_close(&window);
     if flags.owned {
         owner::obey(app.handle().clone());
         owner::report(&window);
@@ -157,12 +178,23 @@ fn show(window: &WebviewWindow, minimised: bool) {
     }
 }
 
+/// Whether closing the window only minimises it, because nothing else of Deskgrid can be seen.
+struct Kept(AtomicBool);
+
+impl Kept {
+    fn set(&self, is_kept: bool) {
+        self.0.store(is_kept, Ordering::Relaxed);
+    }
+}
+
 fn minimise_on_close(window: &WebviewWindow) {
-    let kept = window.clone();
+    let seen = window.clone();
     window.on_window_event(move |event| {
-        if let WindowEvent::CloseRequested { api, .. } = event {
+        if let WindowEvent::CloseRequested { api, .. } = event
+            && seen.state::<Kept>().0.load(Ordering::Relaxed)
+        {
             api.prevent_close();
-            let _ = kept.minimize();
+            let _ = seen.minimize();
         }
     });
 }

@@ -2,12 +2,11 @@
 //! window goes out on the output.
 
 use std::io::{BufRead, Write};
-use std::sync::Mutex;
 
 use deskgrid_desktop::link;
-use tauri::{AppHandle, Emitter, WebviewWindow, WindowEvent};
+use tauri::{AppHandle, Emitter, Manager, WebviewWindow, WindowEvent};
 
-use crate::{LABEL, bring_forward};
+use crate::{Kept, LABEL, bring_forward};
 
 /// The event that tells the page of a link.
 const LINK_EVENT: &str = "link";
@@ -27,23 +26,19 @@ pub(crate) fn obey(app: AppHandle) {
 fn follow(app: &AppHandle, line: &str) {
     if line == "focus" {
         bring_forward(app);
+    } else if let Some(keep) = line.strip_prefix("keep ") {
+        app.state::<Kept>().set(keep == "on");
     } else if let Some(Ok(place)) = line.strip_prefix("link ").map(link::place) {
         bring_forward(app);
         let _ = app.emit_to(LABEL, LINK_EVENT, place);
     }
 }
 
-/// Tells on the output whenever the window comes before the person's eyes or goes.
+/// Tells on the output whenever the person turns to the window or to something else.
 pub(crate) fn report(window: &WebviewWindow) {
-    let told = Mutex::new(true);
-    let window_seen = window.clone();
-    window.on_window_event(move |event| {
-        if matches!(event, WindowEvent::Focused(_) | WindowEvent::Resized(_)) {
-            let is_shown = !window_seen.is_minimized().unwrap_or(false);
-            let mut told = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if std::mem::replace(&mut *told, is_shown) != is_shown {
-                tell(if is_shown { "shown" } else { "hidden" });
-            }
+    window.on_window_event(|event| {
+        if let WindowEvent::Focused(has_focus) = event {
+            tell(if *has_focus { "focus" } else { "blur" });
         }
     });
 }

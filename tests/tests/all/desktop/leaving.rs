@@ -1,6 +1,8 @@
 //! Ways out of the app, and what becomes of running jobs.
 
 use deskgrid_tests::eventually;
+use deskgrid_tests::ui::Ui;
+use deskgrid_tests::window::Window;
 use serde_json::json;
 
 use super::tray::{endless, is_idle, started};
@@ -48,6 +50,39 @@ async fn jobs_that_may_finish_are_waited_for() {
     icon.until("it waits", |shown| shown.status_line() == "Quits when 1 job has finished").await;
     // Whoever does not want to wait any longer can still say so.
     door.post(&format!("/api/jobs/{id}/cancel"), &json!({})).await;
+    assert_eq!(app.ended().await, Some(0));
+    assert_eq!(app.containers().await, [] as [serde_json::Value; 0]);
+}
+
+#[tokio::test]
+async fn waiting_for_jobs_to_quit_is_seen_and_called_off_in_menu_and_window() {
+    let (session, _tray, app, icon, door) = started().await;
+    let id = endless(&door).await;
+    let mut window = Window::open(&session, &app.data()).await;
+    let works = |shown: &deskgrid_tests::tray::Shown| shown.entry(&["Stop", "Let"]).is_some();
+    icon.click(&["Quit", "Let them finish, then quit"]).await;
+    icon.click(&["Do not quit"]).await;
+    icon.until("it works on", works).await;
+    icon.click(&["Quit", "Let them finish, then quit"]).await;
+    window.sees("banner-quitting").await;
+    window.clicks("banner-stay").await;
+    window.misses("banner-quitting").await;
+    icon.until("it works on", works).await;
+    door.post(&format!("/api/jobs/{id}/cancel"), &json!({})).await;
+    icon.until("it stays when the job is over", is_idle).await;
+    assert_eq!(door.get("/api/desk").await["doors"], json!("open"));
+}
+
+#[tokio::test]
+async fn quitting_in_the_window_asks_what_becomes_of_running_jobs() {
+    let (session, _tray, mut app, _icon, door) = started().await;
+    endless(&door).await;
+    let mut window = Window::open(&session, &app.data()).await;
+    window.sees("job-row").await;
+    window.clicks("server-menu").await;
+    window.clicks("server-menu-quit").await;
+    window.sees("question-keep").await;
+    window.clicks("question-cancel").await;
     assert_eq!(app.ended().await, Some(0));
     assert_eq!(app.containers().await, [] as [serde_json::Value; 0]);
 }

@@ -1,8 +1,11 @@
 //! The data folder goes to another place while the app runs.
 
 use deskgrid_tests::desktop::Desktop;
+use deskgrid_tests::notifications::Notifications;
 use deskgrid_tests::session::Session;
 use deskgrid_tests::tray::Tray;
+use deskgrid_tests::ui::Ui;
+use deskgrid_tests::window::Window;
 use deskgrid_tests::{Door, eventually, shell, unique};
 use serde_json::{Value, json};
 
@@ -34,4 +37,37 @@ async fn the_data_folder_moves_with_all_that_is_in_it() {
     assert_eq!(door.get("/api/desk").await["dataDirectory"], json!(to));
     eventually("the old folder is gone", async || !app.data().exists()).await;
     icon.until("it is idle again", is_idle).await;
+}
+
+/// A place whose name leaves no room for the longer names in it: the copy begins there and fails.
+fn too_long(folder: &std::path::Path) -> std::path::PathBuf {
+    const LONGEST: usize = 4095;
+    let mut place = folder.to_owned();
+    while place.as_os_str().len() < LONGEST - 12 {
+        let left = LONGEST - 11 - place.as_os_str().len();
+        place.push("x".repeat(left.min(200)));
+    }
+    place
+}
+
+#[tokio::test]
+async fn a_move_that_fails_is_told_and_leaves_all_as_it_was() {
+    let session = Session::start();
+    let mut notifications = Notifications::open(&session).await;
+    let mut tray = Tray::open(&session).await;
+    let app = Desktop::start_with_movable_data(&session);
+    let icon = tray.icon().await;
+    let door = app.door().await;
+    icon.click(&["Stop"]).await;
+    icon.until("it is stopped", |shown| shown.status_line().starts_with("Stopped")).await;
+    let to = too_long(app.folder());
+    door.post("/api/desk/move", &json!({ "to": to })).await;
+    notifications.until("That did not work").await;
+    let desk = app.door().await.get("/api/desk").await;
+    assert_eq!((&desk["dataDirectory"], &desk["doors"]), (&json!(app.data()), &json!("closed")), "{desk}");
+    assert!(desk["move"]["problem"].as_str().unwrap().contains("could not be copied"), "{desk}");
+    assert!(!to.exists());
+    let mut window = Window::open(&session, &app.data()).await;
+    window.goes_to("settings").await;
+    window.sees("data-move-failed").await;
 }

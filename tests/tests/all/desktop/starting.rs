@@ -6,7 +6,7 @@ use deskgrid_tests::desktop::{Desktop, desktop, desktop_program, window_program}
 use deskgrid_tests::notifications::Notifications;
 use deskgrid_tests::session::Session;
 use deskgrid_tests::tray::Tray;
-use deskgrid_tests::{Deskgrid, eventually};
+use deskgrid_tests::{Deskgrid, Door, eventually};
 use tokio::process::Command;
 
 use super::tray::{is_idle, started};
@@ -101,14 +101,48 @@ async fn without_a_tray_the_window_stays_and_closing_it_minimises_it() {
 }
 
 #[tokio::test]
-async fn a_tray_that_comes_later_gets_the_icon() {
-    let session = Session::start();
+async fn a_tray_that_comes_later_gets_the_icon_and_lets_the_window_close() {
+    let session = Session::start().with_window_manager();
+    let notifications = Notifications::open(&session).await;
     let app = Desktop::start(&session);
     let door = app.door().await;
     assert_eq!(door.get("/api/desk").await["shell"]["tray"], false);
     let mut tray = Tray::open(&session).await;
-    tray.icon().await.until("it is idle", is_idle).await;
+    let icon = tray.icon().await;
+    icon.until("it is idle", is_idle).await;
     eventually("the app knows", async || door.get("/api/desk").await["shell"]["tray"] == true).await;
+    // It is told only of a window that is closed, not of one that is minimised.
+    eventually("closing the window closes it", async || {
+        icon.activate().await;
+        window_opens(&session).await;
+        close_window(&session).await;
+        window_closes(&session).await;
+        notifications.count("keeps running") == 1
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_tray_that_goes_leaves_a_window_that_closing_only_minimises() {
+    let session = Session::start().with_window_manager();
+    let mut tray = Tray::open(&session).await;
+    let app = Desktop::start_with(&session, &[]);
+    let icon = tray.icon().await;
+    icon.until("it is idle", is_idle).await;
+    window_opens(&session).await;
+    drop((icon, tray));
+    eventually("the icon is given up", async || app.log().contains("the window stays")).await;
+    close_window(&session).await;
+    window_closes(&session).await;
+    eventually("there still is a window", async || has_window(&app).await).await;
+    assert_eq!(app.start_second(&session, &[]).await.0, Some(0));
+    window_opens(&session).await;
+}
+
+/// Whether the app has a window, visible or not.
+async fn has_window(app: &Desktop) -> bool {
+    let search = ["-P", &app.pid().to_string(), "deskgrid-window"];
+    Command::new("pgrep").args(search).stdout(Stdio::null()).status().await.is_ok_and(|found| found.success())
 }
 
 #[tokio::test]
@@ -128,6 +162,24 @@ async fn wrong_settings_are_told_and_tried_again_when_they_are_right() {
     icon.click(&["Try again"]).await;
     icon.until("it is idle", is_idle).await;
     icon.click(&["Quit"]).await;
+    assert!(app.wait().await.unwrap().success());
+}
+
+#[tokio::test]
+async fn without_a_tray_a_window_says_what_is_wrong_and_asks_whether_to_try_again() {
+    let session = Session::start().with_window_manager();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("settings.toml");
+    std::fs::write(&settings, "memory = 'lots'\n").unwrap();
+    let mut app = desktop(&session, folder.path(), &[]).stdout(Stdio::null()).spawn().unwrap();
+    let asks = async || session.xdotool(&["search", "--onlyvisible", "--name", "could not start"]).await;
+    eventually("a window asks", async || !asks().await.is_empty()).await;
+    std::fs::write(&settings, "").unwrap();
+    // The way to the one button or the other is the system's own.
+    session.xdotool(&["windowactivate", "--sync", &asks().await, "key", "Return"]).await;
+    window_opens(&session).await;
+    let door = Door::of(&folder.path().join("data"));
+    door.post("/api/desk/quit", &serde_json::json!({"running": "keep"})).await;
     assert!(app.wait().await.unwrap().success());
 }
 

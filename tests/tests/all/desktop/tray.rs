@@ -4,7 +4,7 @@ use deskgrid_tests::desktop::Desktop;
 use deskgrid_tests::notifications::Notifications;
 use deskgrid_tests::session::Session;
 use deskgrid_tests::tray::{Shown, Tray, TrayIcon};
-use deskgrid_tests::{Door, eventually, shell, unique};
+use deskgrid_tests::{Door, PrivateEngine, eventually, shell, unique};
 use serde_json::json;
 
 const PAGE: &str = "https://lab.example";
@@ -180,6 +180,76 @@ async fn a_site_that_asks_is_answered_on_the_notification() {
     // It was told once, however often it asked.
     assert_eq!(ask_as(PAGE, &door).await, 403);
     assert_eq!(notifications.count("wants to run jobs"), 1);
+}
+
+#[tokio::test]
+async fn a_site_that_asks_is_allowed_on_the_notification_while_the_window_is_behind() {
+    let session = Session::start();
+    let mut notifications = Notifications::open(&session).await;
+    let mut tray = Tray::open(&session).await;
+    let app = Desktop::start(&session);
+    let (icon, door) = (tray.icon().await, app.door().await);
+    icon.until("it is idle", is_idle).await;
+    let change = json!({"notifications": "off"});
+    assert_eq!(door.ask("PATCH", "/api/settings", &change).await.0, 200);
+    // Nothing gives it the focus here.
+    icon.activate().await;
+    eventually("a window opens", async || session.windows().await.len() == 1).await;
+    assert_eq!(ask_as(PAGE, &door).await, 403);
+    let notification = notifications.until("lab.example wants to run jobs").await;
+    eventually("it is allowed", async || {
+        notifications.press(&notification, "Allow").await;
+        ask_as(PAGE, &door).await == 200
+    })
+    .await;
+    icon.until("nobody asks", is_idle).await;
+}
+
+#[tokio::test]
+async fn the_end_of_a_job_is_told_to_who_wants_that_and_a_click_on_it_opens_the_window() {
+    let session = Session::start();
+    let mut notifications = Notifications::open(&session).await;
+    let mut tray = Tray::open(&session).await;
+    let app = Desktop::start(&session);
+    let (icon, door) = (tray.icon().await, app.door().await);
+    icon.until("it is idle", is_idle).await;
+    let change = json!({"notifications": "all"});
+    assert_eq!(door.ask("PATCH", "/api/settings", &change).await.0, 200);
+    // Nobody can see when the app has heard what is wanted: it is told of one of these.
+    eventually("a job is told of", async || {
+        let definition = shell(&format!("echo {}; exit 3", unique()));
+        let job = door.post("/q/local", &json!({"definition": definition})).await;
+        let result = format!("/j/{}/result.json", job["jobId"].as_str().unwrap());
+        eventually("it ends", async || !door.get(&result).await["data"].is_null()).await;
+        notifications.count("Job failed") > 0
+    })
+    .await;
+    let told = notifications.until("Job failed").await;
+    assert!(told.body.contains("busybox") && told.body.ends_with("Exit code 3"), "{told:?}");
+    eventually("its window opens", async || {
+        notifications.press(&told, "Open").await;
+        session.windows().await.len() == 1
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_engine_that_goes_and_comes_back_is_told() {
+    let engine = PrivateEngine::new();
+    engine.start().await;
+    let session = Session::start();
+    let mut notifications = Notifications::open(&session).await;
+    let mut tray = Tray::open(&session).await;
+    let _app = Desktop::start_with(&session, &["--hidden", "--docker-host", &engine.host()]);
+    let icon = tray.icon().await;
+    icon.until("it is idle", is_idle).await;
+    engine.stop().await;
+    let told = notifications.until("The container engine is gone").await;
+    assert!(!told.body.is_empty(), "{told:?}");
+    icon.until("it needs attention", |shown| shown.status == "NeedsAttention").await;
+    engine.start().await;
+    notifications.until("The container engine is back").await;
+    icon.until("it is idle again", is_idle).await;
 }
 
 #[tokio::test]

@@ -58,6 +58,33 @@ async fn the_first_job_takes_one_click_and_shows_its_plot() {
 }
 
 #[tokio::test]
+async fn the_first_start_shows_how_to_get_going() {
+    let (session, folder) = (Session::start(), tempfile::tempdir().unwrap());
+    let mut window = Window::of_app(&session, folder.path(), &[]).await;
+    window.until("location.hash === '#/start'").await;
+    window.sees("sample-run").await;
+}
+
+#[tokio::test]
+async fn a_link_shows_its_job_in_a_new_window_and_in_the_open_one() {
+    let session = Session::start();
+    let mut app = Desktop::start(&session);
+    let door = app.door().await;
+    let (first, second) = (submit(&door, "echo one").await, submit(&door, "echo two").await);
+    ends(&door, &first).await;
+    ends(&door, &second).await;
+    door.post("/api/desk/quit", &json!({"running": "keep"})).await;
+    app.ended().await;
+    let link = |id: &str| format!("deskgrid://job/{id}");
+    let mut window = Window::of_app(&session, app.folder(), &[&link(&first)]).await;
+    window.until(&format!("location.hash === '#/job/{first}'")).await;
+    window.reads("one").await;
+    assert_eq!(app.start_second(&session, &[&link(&second)]).await.0, Some(0));
+    window.until(&format!("location.hash === '#/job/{second}'")).await;
+    window.reads("two").await;
+}
+
+#[tokio::test]
 async fn a_log_is_shown_live_and_its_job_cancelled() {
     let (_session, app, door, mut window) = opened().await;
     let id = submit(&door, "echo first; sleep 1000").await;

@@ -61,6 +61,10 @@ async fn desk(_: Administrator, State(site): State<Site>) -> Json<Value> {
 }
 
 async fn start(_: Administrator, State(site): State<Site>) -> Result<Json<Value>, HttpError> {
+    // Who wants it to work does not want it gone when what runs now has ended.
+    if let Some(shell) = site.shell() {
+        shell.stay();
+    }
     site.premises().open().await.map_err(refused)?;
     Ok(Json(state(&site)))
 }
@@ -127,7 +131,7 @@ async fn move_data(
     // First the door: no job is to start while we look whether one runs.
     premises.close().await;
     let planned = match is_at_rest(&site) {
-        Ok(()) => premises.move_data(to).await,
+        Ok(()) => premises.move_data(to, was_open).await,
         Err(complaint) => Err(complaint),
     };
     if let Err(complaint) = planned {
@@ -210,7 +214,11 @@ pub(super) fn state(site: &Site) -> Value {
         "dataDirectory": premises.data_directory(),
         "settingsFile": premises.settings_file(),
         "shell": site.shell().map(|shell| {
-            json!({ "tray": shell.has_tray(), "startAtLogin": shell.starts_at_login() })
+            json!({
+                "tray": shell.has_tray(),
+                "startAtLogin": shell.starts_at_login(),
+                "quitting": *shell.quitting().borrow(),
+            })
         }),
         "move": premises.moving().map(|moving| moving_json(&moving)),
     })

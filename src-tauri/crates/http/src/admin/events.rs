@@ -219,13 +219,15 @@ struct Around {
     engine: watch::Receiver<EngineState>,
     offer: watch::Receiver<Offer>,
     shell: watch::Receiver<u64>,
+    quitting: Option<watch::Receiver<bool>>,
 }
 
 impl Around {
     fn of(site: &Site) -> Self {
         let worker = site.worker();
         let (doors, shell) = (site.premises().changed(), site.news().shell());
-        Self { doors, engine: worker.engine(), offer: worker.offer(), shell }
+        let quitting = site.shell().map(|shell| shell.quitting());
+        Self { doors, engine: worker.engine(), offer: worker.offer(), shell, quitting }
     }
 
     async fn changed(&mut self) {
@@ -234,6 +236,7 @@ impl Around {
             () = changed(&mut self.engine) => {}
             () = changed(&mut self.offer) => {}
             () = changed(&mut self.shell) => {}
+            () = changed_if_there(&mut self.quitting) => {}
         }
     }
 }
@@ -242,6 +245,13 @@ impl Around {
 async fn changed<T>(source: &mut watch::Receiver<T>) {
     if source.changed().await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+async fn changed_if_there<T>(source: &mut Option<watch::Receiver<T>>) {
+    match source {
+        Some(source) => changed(source).await,
+        None => std::future::pending().await,
     }
 }
 

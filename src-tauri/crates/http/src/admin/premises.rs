@@ -139,8 +139,8 @@ pub trait Premises: Send + Sync {
     /// Looks at everything that Deskgrid needs.
     fn checks(&self) -> BoxFuture<'_, Vec<Check>>;
 
-    /// Begins to move the data folder.
-    fn move_data(&self, to: String) -> BoxFuture<'_, Result<(), Complaint>>;
+    /// Begins to move the data folder, after which the port is opened again if `was_open`.
+    fn move_data(&self, to: String, was_open: bool) -> BoxFuture<'_, Result<(), Complaint>>;
 
     /// The move under way, or the last one when it failed.
     fn moving(&self) -> Option<Move>;
@@ -176,4 +176,10 @@ pub trait Shell: Send + Sync + 'static {
 
     /// Ends the app.
     fn quit(&self, jobs: JobsAtQuit);
+
+    /// Whether the app waits for running jobs to end, and leaves then.
+    fn quitting(&self) -> watch::Receiver<bool>;
+
+    /// The person wants the app to stay after all.
+    fn stay(&self);
 }

@@ -11,6 +11,9 @@ use tokio::time::Instant;
 use super::{Item, plan, plan::plan_for_room, removal, uses, usual_limit};
 use crate::{Worker, WorkerError};
 
+/// A smaller limit holds so long after it was chosen: what goes because of it does not come back when the choice is
+/// taken back, which the window offers for a little less.
+const SECOND_THOUGHTS: Duration = Duration::from_secs(12);
 /// Between looks, however many jobs end.
 const PAUSE: Duration = Duration::from_secs(30);
 /// What was read is on the disk so long after.
@@ -24,6 +27,9 @@ pub(crate) fn keep(worker: Worker) -> impl Future<Output = ()> {
 
 async fn follow(worker: Worker, mut changes: watch::Receiver<u64>, mut limit: watch::Receiver<Option<u64>>) {
     let mut next = Instant::now();
+    // Whether there is something to look for, once it is time.
+    let mut is_wanted = false;
+    let mut in_force = InForce::of(*limit.borrow());
     loop {
         let low = &worker.0.kit.cache.low;
         let is_owed = worker.0.kit.cache.has_left();
@@ -31,9 +37,22 @@ async fn follow(worker: Worker, mut changes: watch::Receiver<u64>, mut limit: wa
         let is_unsettled = uses.is_waiting();
         tokio::select! {
             biased;
-            Ok(()) = limit.changed() => {}
-            Ok(()) = changes.changed() => pause(next, &mut limit).await,
-            () = low.notified() => pause(next, &mut limit).await,
+            Ok(()) = limit.changed() => {
+                in_force.choose(*limit.borrow_and_update(), Instant::now());
+                if in_force.due.is_some() {
+                    continue;
+                }
+            }
+            () = in_force.becomes_due() => in_force = InForce::of(*limit.borrow()),
+            () = tokio::time::sleep_until(next), if is_wanted => {}
+            Ok(()) = changes.changed(), if !is_wanted => {
+                is_wanted = true;
+                continue;
+            }
+            () = low.notified(), if !is_wanted => {
+                is_wanted = true;
+                continue;
+            }
             () = tokio::time::sleep(GRACE), if is_owed => {}
             () = uses.noted(), if !is_unsettled => continue,
             () = tokio::time::sleep(SETTLING), if is_unsettled => {
@@ -41,20 +60,13 @@ async fn follow(worker: Worker, mut changes: watch::Receiver<u64>, mut limit: wa
                 continue;
             }
         }
-        if let Err(error) = look(&worker).await {
+        if let Err(error) = look(&worker, in_force.limit).await {
             tracing::warn!(%error, "could not see whether the cache is within its limit");
         }
         next = Instant::now() + PAUSE;
+        is_wanted = false;
         // What this look itself changed is no reason for another.
         changes.mark_unchanged();
-    }
-}
-
-/// Waits until it is time to look again. A person who has just changed the limit does not wait.
-async fn pause(next: Instant, limit: &mut watch::Receiver<Option<u64>>) {
-    tokio::select! {
-        () = tokio::time::sleep_until(next) => {}
-        Ok(()) = limit.changed() => {}
     }
 }
 
@@ -64,11 +76,45 @@ async fn settled(worker: &Worker) {
     }
 }
 
-async fn look(worker: &Worker) -> Result<(), WorkerError> {
+/// The limit that the cache is kept within.
+struct InForce {
+    limit: Option<u64>,
+    /// When the smaller one that was chosen since takes its place.
+    due: Option<Instant>,
+}
+
+impl InForce {
+    fn of(limit: Option<u64>) -> Self {
+        Self { limit, due: None }
+    }
+
+    /// A larger limit holds at once. Whether the usual one, for which none stands, is larger depends on the disk.
+    fn choose(&mut self, chosen: Option<u64>, now: Instant) {
+        let may_be_smaller = match (chosen, self.limit) {
+            (Some(chosen), Some(limit)) => chosen < limit,
+            (chosen, limit) => chosen != limit,
+        };
+        if may_be_smaller {
+            self.due = Some(now + SECOND_THOUGHTS);
+        } else {
+            *self = Self::of(chosen);
+        }
+    }
+
+    /// Waits until another one takes its place; for ever when none is to.
+    async fn becomes_due(&self) {
+        match self.due {
+            Some(due) => tokio::time::sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+async fn look(worker: &Worker, limit: Option<u64>) -> Result<(), WorkerError> {
     removal::remove_left(worker).await?;
     let _turn = worker.0.kit.cache.turn.acquire().await;
     let room = worker.store().room().await?;
-    let limit = worker.cache_limit().unwrap_or_else(|| usual_limit(room.total));
+    let limit = limit.unwrap_or_else(|| usual_limit(room.total));
     let survey = worker.survey_cache(false).await?;
     let mut going = plan(&survey.items, limit, Time::now());
     if going.is_empty() {
@@ -179,15 +225,19 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_new_limit_ends_the_pause_between_looks() {
-        let (sender, mut limit) = watch::channel(None);
-        let next = Instant::now() + PAUSE;
-        sender.send_replace(Some(3));
-        pause(next, &mut limit).await;
-        assert!(Instant::now() < next);
-        pause(next, &mut limit).await;
-        assert!(Instant::now() >= next);
+    #[test]
+    fn a_smaller_limit_holds_when_it_was_not_taken_back_and_a_larger_one_at_once() {
+        let now = Instant::now();
+        let mut in_force = InForce::of(Some(10));
+        in_force.choose(Some(5), now);
+        assert_eq!((in_force.limit, in_force.due), (Some(10), Some(now + SECOND_THOUGHTS)));
+        // Moving on begins anew, and taking it back ends it.
+        in_force.choose(Some(3), now + PAUSE);
+        assert_eq!((in_force.limit, in_force.due), (Some(10), Some(now + PAUSE + SECOND_THOUGHTS)));
+        in_force.choose(Some(10), now + PAUSE);
+        assert_eq!((in_force.limit, in_force.due), (Some(10), None));
+        in_force.choose(Some(20), now);
+        assert_eq!((in_force.limit, in_force.due), (Some(20), None));
     }
 
     #[tokio::test]
@@ -205,6 +255,8 @@ mod tests {
         let worker = running.worker();
         let mut changes = worker.cache_changes();
         worker.set_cache_limit(Some(3));
+        // Nobody has second thoughts.
+        tokio::time::pause();
         // The new limit itself, and then what went because of it.
         for _ in 0..2 {
             changes.changed().await.unwrap();
