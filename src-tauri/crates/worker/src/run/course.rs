@@ -1,31 +1,25 @@
 //! The steps of a run in their order, and what it holds in its hands between them.
 
+mod collect;
+
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use deskgrid_docker::{
-    ContainerId, Delivery, Engine, EngineError, Exit, Image, ImageProblem, OurContainer, Start,
-};
+use deskgrid_docker::{ContainerId, Engine, EngineError, Exit, Image, ImageProblem, OurContainer, Start};
 use deskgrid_fault::{Point, point};
 use deskgrid_job::{
     BlobHash, Definition, Failure, FailureCode, FilePath, LogLine, RunResult, StageName, Time,
 };
-use deskgrid_outputs::Outputs;
-use deskgrid_outputs::archive::ArchiveError;
 use deskgrid_store::Scratch;
-use futures_util::TryStreamExt as _;
 use futures_util::future::try_join;
-use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::container::{self, Bounds, Purpose};
-use super::counter::Counter;
 use super::emulation::Emulation;
 use super::follow::{self, Over};
 use super::inputs::{self, Files};
 use super::journal::{self, Journal};
 use super::run_time::{self, Note, RunTime};
-use super::{Interruption, Run, disk, image, line, outputs};
+use super::{Interruption, Run, disk, image, line};
 use crate::{cache, owner};
 
 /// Noted before a container is started. It tells no time: the start itself takes some, which is not the job's.
@@ -33,10 +27,22 @@ const ABOUT_TO_RUN: &str = "about to run";
 /// The exit code of a container whose main process was killed outright.
 const KILLED: i64 = 137;
 
+/// Whether the container may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begun {
+    /// Nobody asked the engine to start it.
+    No,
+    /// The engine was asked to, and may come to it yet.
+    Perhaps,
+    /// It was started.
+    Yes,
+}
+
 /// A run on its way.
 pub(super) struct Course<'a> {
     run: &'a Run,
     container: Option<ContainerId>,
+    begun: Begun,
     scratch: Option<Scratch>,
     inputs: BTreeMap<FilePath, BlobHash>,
     /// The limit of the container's memory in bytes, as far as we know.
@@ -50,7 +56,16 @@ pub(super) struct Course<'a> {
 impl<'a> Course<'a> {
     pub(super) fn new(run: &'a Run) -> Self {
         let inputs = BTreeMap::new();
-        Self { run, container: None, scratch: None, inputs, memory: None, image: None, emulation: None }
+        Self {
+            run,
+            container: None,
+            begun: Begun::No,
+            scratch: None,
+            inputs,
+            memory: None,
+            image: None,
+            emulation: None,
+        }
     }
 
     /// From the definition to the result.
@@ -85,7 +100,7 @@ impl<'a> Course<'a> {
         let container = self.create(&engine, &definition, &image, files).await?;
         let output = engine.attach(&container).await?;
         self.note_begin().await?;
-        let output = match engine.start(&container).await? {
+        let output = match self.start(&engine, &container).await? {
             Start::AtOnce => Some(output),
             Start::Again => None,
         };
@@ -102,6 +117,7 @@ impl<'a> Course<'a> {
         let mut engine = run.engine()?;
         let container = found.id.clone();
         self.container = Some(container.clone());
+        self.begun = if found.started_at.is_some() { Begun::Yes } else { Begun::Perhaps };
         self.scratch = Some(run.kit.store.scratch(&run.id, run.number).map_err(disk)?);
         let Some(started_at) = found.started_at else { return Err(Interruption::NotBegun) };
         if !found.running && found.was_taken_down(engine.began_at().await?) {
@@ -131,6 +147,17 @@ impl<'a> Course<'a> {
         let noted = tokio::task::spawn_blocking(move || scratch.and_then(|scratch| scratch.noted()));
         let had_begun = noted.await.ok().flatten().is_some();
         Err(if had_begun { Interruption::ContainerLost } else { Interruption::NotBegun })
+    }
+
+    async fn start(&mut self, engine: &Engine, container: &ContainerId) -> Result<Start, EngineError> {
+        self.begun = Begun::Perhaps;
+        let started = engine.start(container).await;
+        self.begun = match &started {
+            Ok(_) => Begun::Yes,
+            Err(error) if error.is_engine_lost() => Begun::Perhaps,
+            Err(_) => Begun::No,
+        };
+        started
     }
 
     /// Notes that the container is about to run. Where there is no such note, no run was lost.
@@ -286,78 +313,25 @@ impl<'a> Course<'a> {
         })
     }
 
-    /// Stores what is in `/outputs`. An engine that goes away meanwhile is waited for: the files stay in the container.
-    async fn collect(&self, mut engine: Engine, container: &ContainerId) -> Result<Outputs, Interruption> {
-        loop {
-            let collected = match (engine.delivery(), &self.scratch) {
-                (Delivery::Bind, Some(scratch)) => self.collect_folder(scratch).await,
-                _ => self.collect_archive(&engine, container).await,
-            };
-            match collected {
-                Err(Interruption::EngineLost) => engine = follow::engine_again(self.run).await?,
-                collected => return collected,
-            }
-        }
-    }
-
-    async fn collect_folder(&self, scratch: &Scratch) -> Result<Outputs, Interruption> {
-        let (store, folder) = (self.run.kit.store.clone(), scratch.outputs());
-        let counter = Counter::default();
-        let count = counter.clone();
-        let collected = tokio::task::spawn_blocking(move || {
-            let mut batch = store.blobs().batch();
-            let tree = outputs::of_folder(&folder, &mut batch, &count)?;
-            point(Point::OutputsHashed);
-            batch.commit()?;
-            point(Point::OutputsStored);
-            Ok::<_, deskgrid_store::StoreError>(tree.into_outputs())
-        });
-        counter.shown(&self.run.pulse, collected).await.map_err(disk)?.map_err(disk)
-    }
-
-    async fn collect_archive(
-        &self,
-        engine: &Engine,
-        container: &ContainerId,
-    ) -> Result<Outputs, Interruption> {
-        // The reader of the archive sees a broken stream only; what the engine said is kept beside it.
-        let problem = Arc::new(OnceLock::new());
-        let noted = problem.clone();
-        let download = engine.download(container, "/outputs").map_err(move |error| {
-            let _ = noted.set(error.clone());
-            std::io::Error::other(error)
-        });
-        let reader = SyncIoBridge::new(StreamReader::new(download));
-        let store = self.run.kit.store.clone();
-        let counter = Counter::default();
-        let count = counter.clone();
-        let collected = tokio::task::spawn_blocking(move || {
-            let mut batch = store.blobs().batch();
-            let tree = outputs::of_archive(reader, &mut batch, &count)?;
-            batch.commit().map_err(ArchiveError::NotKept)?;
-            Ok::<_, ArchiveError<deskgrid_store::StoreError>>(tree.into_outputs())
-        });
-        let collected = counter.shown(&self.run.pulse, collected).await.map_err(disk)?;
-        match (collected, problem.get()) {
-            // The job removed the folder.
-            (_, Some(EngineError::NoSuchFile { .. })) => Ok(Outputs::default()),
-            (_, Some(error)) => Err(error.clone().into()),
-            (Ok(outputs), None) => Ok(outputs),
-            (Err(ArchiveError::NotKept(error)), None) => Err(disk(error)),
-            (Err(ArchiveError::Broken(error)), None) => {
-                let words =
-                    format!("The outputs could not be fetched from the engine: {error}. Run the job again.");
-                Err(Failure::new(FailureCode::EngineRefused, words).into())
-            }
-        }
-    }
-
-    /// Ends the container of a run that has no result, so that what it took is free when the run is reported over.
+    /// Ends the container of a run that has no result, so that what it took is free when the run is reported over, and
+    /// the job's next run never has it beside itself. An engine that does not answer is waited for, as the container
+    /// may run there; it may even come only later to a start that it was asked for.
     pub(super) async fn stop_container(&self) {
-        if let (Some(container), Ok(engine)) = (&self.container, self.run.engine())
-            && let Err(error) = engine.kill(container).await
-        {
-            tracing::warn!(job = %self.run.id, %error, "could not stop the container; the next sweep removes it");
+        let Some(container) = self.container.as_ref().filter(|_| self.begun != Begun::No) else { return };
+        while let Some(engine) = self.run.next_engine().await {
+            let stopped = match self.begun {
+                Begun::Yes => engine.kill(container).await,
+                // One that is gone cannot be started any more.
+                _ => engine.remove(container).await,
+            };
+            match stopped {
+                Err(error) if error.is_engine_lost() => self.run.until_loss_is_known().await,
+                Err(error) => {
+                    tracing::warn!(job = %self.run.id, %error, "could not stop the container; the next sweep removes it");
+                    return;
+                }
+                Ok(()) => return,
+            }
         }
     }
 
