@@ -47,6 +47,8 @@ points! {
     LogSynced = "log-synced",
     LogsRemoved = "logs-removed",
     ScratchMade = "scratch-made",
+    NoteWritten = "note-written",
+    NoteRenamed = "note-renamed",
     ScratchPartMoved = "scratch-part-moved",
     ScratchRemoved = "scratch-removed",
     // The engine.

@@ -214,12 +214,14 @@ impl<'a> Course<'a> {
             (run.kit.store.clone(), run.id.clone(), run.number, engine.delivery());
         let placed = tokio::task::spawn_blocking(move || {
             let scratch = store.scratch(&id, number).map_err(disk)?;
-            let placement = inputs::place(files, delivery, &scratch)?;
+            let placement = inputs::place(files, delivery, &scratch);
             Ok::<_, Interruption>((scratch, placement))
         });
         let (scratch, placement) = placed.await.map_err(disk)??;
-        point(Point::InputsPlaced);
+        // What could be placed goes with the rest of the folder, also where the disk had no room for all.
         self.scratch = Some(scratch);
+        let placement = placement?;
+        point(Point::InputsPlaced);
         let base_url = run.kit.base_url.borrow().clone();
         let purpose = Purpose {
             id: &run.id,
