@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use deskgrid_contexts::{Archive, Context, ContextError, Fetched, Recipe, Remote, Sink, Source, Terms};
 use deskgrid_docker::joint::Said;
+use deskgrid_fault::{Point, point};
 use deskgrid_job::{BlobHash, BlobKey, BuildBlock, Failure, FailureCode, Time};
 use deskgrid_store::{Change, ContextRecord, Incoming, StoreError};
 use futures_util::Stream;
@@ -101,6 +102,7 @@ async fn download(kit: &Kit, remote: &Remote, said: &Said<Told>) -> Result<BlobH
             let (hash, is_pinned, used_at) = (stored.hash, remote.is_pinned(), Time::now());
             let record = ContextRecord { key, etag, is_pinned, hash, used_at };
             kit.store.commit(vec![Change::Context(record)]).await.map_err(disk)?;
+            point(Point::ContextNoted);
             Ok(hash)
         }
         (Fetched::NotModified, Some(known)) => {

@@ -135,6 +135,7 @@ impl<'a> Course<'a> {
         let may_be_up = found.exit.as_ref().is_none_or(|exit| exit.code == KILLED && !exit.oom_killed);
         let limit = may_be_up.then(|| self.time_limit(&definition));
         let mut time = RunTime::from(ran, limit, self.scratch.clone());
+        point(Point::RunTakenOver);
         let end = follow::follow(run, &mut engine, &container, None, &mut time).await?;
         let duration = if found.running { time.read() } else { ran };
         self.finish(engine, &container, end, duration).await
