@@ -18,12 +18,10 @@ use super::emulation::Emulation;
 use super::follow::{self, Over};
 use super::inputs::{self, Files};
 use super::journal::{self, Journal};
-use super::run_time::{self, Note, RunTime};
+use super::run_time::{self, Known, Note, RunTime};
 use super::{Interruption, Run, disk, image, line};
 use crate::{cache, owner};
 
-/// Noted before a container is started. It tells no time: the start itself takes some, which is not the job's.
-const ABOUT_TO_RUN: &str = "about to run";
 /// The exit code of a container whose main process was killed outright.
 const KILLED: i64 = 137;
 
@@ -123,10 +121,9 @@ impl<'a> Course<'a> {
         if !found.running && found.was_taken_down(engine.began_at().await?) {
             return Err(Interruption::ContainerLost);
         }
-        let note = self.note().await;
-        let (noted, ran) = note.unwrap_or_else(|| (Duration::ZERO, Time::now().since(started_at)));
+        let known = self.time_known(started_at).await;
         let by_wall = found.finished_at.map(|ended_at| ended_at.since(started_at));
-        let ran = if found.running { ran } else { run_time::of_ended(by_wall, noted, ran) };
+        let ran = if found.running { known.until_now } else { run_time::of_ended(by_wall, known) };
         run.pulse.take_up(ran);
         let definition = self.definition().await?;
         self.image = Some(definition.image.image().to_owned());
@@ -164,15 +161,16 @@ impl<'a> Course<'a> {
     /// Notes that the container is about to run. Where there is no such note, no run was lost.
     async fn note_begin(&self) -> Result<(), Interruption> {
         let Some(scratch) = self.scratch.clone() else { return Ok(()) };
-        let write = move || scratch.note(ABOUT_TO_RUN);
+        let write = move || Note::before_start().keep_in(&scratch);
         tokio::task::spawn_blocking(write).await.map_err(disk)?.map_err(disk)
     }
 
-    /// How long the container had run when an earlier life noted it, and how long it has now if it still does.
-    async fn note(&self) -> Option<(Duration, Duration)> {
-        let scratch = self.scratch.clone()?;
-        let read = move || Note::of(&scratch).map(|note| (note.ran(), note.ran_until_now()));
-        tokio::task::spawn_blocking(read).await.ok().flatten()
+    /// How long the container has run, as far as an earlier life noted it.
+    async fn time_known(&self, started_at: Time) -> Known {
+        let scratch = self.scratch.clone();
+        let read = move || Some(Note::of(&scratch?)?.known(started_at));
+        let known = tokio::task::spawn_blocking(read).await.ok().flatten();
+        known.unwrap_or_else(|| Known::by_wall(started_at))
     }
 
     async fn definition(&self) -> Result<Definition, Interruption> {
