@@ -204,7 +204,8 @@ impl Load {
         let log = format!("/j/{id}/build-logs.json");
         loop {
             let text = String::from_utf8_lossy(&self.client.get(&log).await.1).into_owned();
-            if text.contains(&format!("\"{BUILDING}")) || !self.client.result(id).await.is_null() {
+            // The instruction goes on after it, and what it writes does not.
+            if text.contains(&format!(r#"{BUILDING}\n""#)) || !self.client.result(id).await.is_null() {
                 return;
             }
             tokio::time::sleep(PAUSE).await;

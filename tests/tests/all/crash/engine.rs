@@ -271,6 +271,8 @@ async fn a_run_whose_start_the_engine_never_confirmed_is_over_before_the_next_on
         last.is_some_and(|frame| frame["payload"]["workers"] == json!([]))
     })
     .await;
+    page.ping().await;
+    assert_eq!(page.jobs[&id]["state"], "Running", "nobody knows that it does not run, so it does not wait");
     relay.keep_answers_to(None);
     relay.open();
     let (what, _) = events.next_among(&["die", "create"]).await;
