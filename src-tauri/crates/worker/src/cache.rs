@@ -16,7 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use deskgrid_docker::HeldImage;
 use deskgrid_job::{BlobHash, JobId, Time};
 use deskgrid_store::Origin;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 pub(crate) use built::{images_of, remove_if_deleted, remove_unused};
 pub(crate) use keeper::keep;
@@ -201,6 +201,8 @@ pub(crate) struct Control {
     pub(crate) uses: uses::Uses,
     /// Files that were given up and were too fresh to be removed at once. Nobody is shown them any more.
     left: Mutex<HashSet<BlobHash>>,
+    /// One at a time decides what goes: another would count on what the first is about to remove.
+    turn: Semaphore,
 }
 
 impl Default for Control {
@@ -211,6 +213,7 @@ impl Default for Control {
             low: Notify::new(),
             uses: uses::Uses::default(),
             left: Mutex::default(),
+            turn: Semaphore::new(1),
         }
     }
 }
