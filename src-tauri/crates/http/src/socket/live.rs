@@ -84,7 +84,8 @@ impl Live {
 impl Allowance {
     /// Whether lines may be sent, which is then noted. What is begun goes as a whole.
     fn spend(&mut self, lines: &[LogLine], now: Instant) -> bool {
-        let ticks = now.saturating_duration_since(self.since).div_duration_f64(TICK) as u64;
+        let ticks = now.saturating_duration_since(self.since).as_millis() / TICK.as_millis();
+        let ticks = u64::try_from(ticks).unwrap_or(u64::MAX);
         self.since += TICK * u32::try_from(ticks).unwrap_or(u32::MAX);
         self.lines = MOST_LINES.min(self.lines.saturating_add(ticks.saturating_mul(LINES_PER_TICK)));
         let cost: usize = lines.iter().map(|line| 1 + line.text.len() / BYTES_OF_LINE).sum();
