@@ -22,16 +22,16 @@ pub enum Hardship {
     Server,
     /// The engine dies as well, and takes containers with it: a job runs again, and after four losses it fails.
     Engine,
-    /// The server dies, and its disk runs full or takes nothing: a job may fail with that as its reason. None runs
-    /// twice.
+    /// The server dies, and its disk runs full or takes nothing: a job may fail with that as its reason, and runs again
+    /// where not even that could be written.
     Disk,
 }
 
 impl Hardship {
     fn most_runs(self) -> usize {
         match self {
-            Self::Server | Self::Disk => 1,
-            Self::Engine => 4,
+            Self::Server => 1,
+            Self::Engine | Self::Disk => 4,
         }
     }
 

@@ -28,7 +28,7 @@ const KILLED: i64 = 137;
 /// Whether the container may run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Begun {
-    /// Nobody asked the engine to start it.
+    /// It was not started, or is over.
     No,
     /// The engine was asked to, and may come to it yet.
     Perhaps,
@@ -106,6 +106,7 @@ impl<'a> Course<'a> {
         run.pulse.leave(StageName::Create);
         run.pulse.enter(StageName::Run);
         let end = follow::follow(run, &mut engine, &container, output, &mut time).await?;
+        self.begun = Begun::No;
         self.finish(engine, &container, end, time.read()).await
     }
 
@@ -134,6 +135,7 @@ impl<'a> Course<'a> {
         let mut time = RunTime::from(ran, limit, self.scratch.clone());
         point(Point::RunTakenOver);
         let end = follow::follow(run, &mut engine, &container, None, &mut time).await?;
+        self.begun = Begun::No;
         let duration = if found.running { time.read() } else { ran };
         self.finish(engine, &container, end, duration).await
     }
@@ -317,13 +319,17 @@ impl<'a> Course<'a> {
     /// Ends the container of a run that has no result, so that what it took is free when the run is reported over, and
     /// the job's next run never has it beside itself. An engine that does not answer is waited for, as the container
     /// may run there; it may even come only later to a start that it was asked for.
+    ///
+    /// A next start would take the signal for the job's own end, so that the container is removed, and the job run
+    /// again, where it is wanted still and its end is not on the disk by then.
     pub(super) async fn stop_container(&self) {
         let Some(container) = self.container.as_ref().filter(|_| self.begun != Begun::No) else { return };
         while let Some(engine) = self.run.next_engine().await {
-            let stopped = match self.begun {
-                Begun::Yes => engine.kill(container).await,
-                // One that is gone cannot be started any more.
-                _ => engine.remove(container).await,
+            let stopped = if self.begun == Begun::Yes && self.run.stop.is_asked() {
+                engine.kill(container).await
+            } else {
+                // One that is gone cannot be started any more either.
+                engine.remove(container).await
             };
             match stopped {
                 Err(error) if error.is_engine_lost() => self.run.until_loss_is_known().await,
