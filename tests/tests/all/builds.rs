@@ -4,6 +4,7 @@ mod contexts;
 mod deleting;
 mod failing;
 mod fields;
+mod secrets;
 mod sharing;
 
 use deskgrid_tests::{Deskgrid, EngineClient, Options};

@@ -51,7 +51,7 @@ pub use discovery::{Candidate, Kind};
 pub use engine::{Engine, EngineInfo, Limits, Rights};
 pub use error::{EngineError, ImageProblem};
 pub use holdings::{EngineHoldings, HeldImage, HeldVolume, freed, full_name};
-pub use image::Image;
+pub use image::{Image, Pull, Sought};
 pub use network::NETWORK;
 pub use output::{Chunk, LogStream};
 pub use pace::Pace;

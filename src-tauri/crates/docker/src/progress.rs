@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 use bollard::models::CreateImageInfo;
 
+use crate::joint::Message;
+
 /// Characters of a full progress bar.
 const BAR: u64 = 50;
 
@@ -19,6 +21,12 @@ pub struct PullProgress {
     pub done: u64,
     /// Bytes to download of all layers known so far; grows while the pull goes on.
     pub total: u64,
+}
+
+impl Message for PullProgress {
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.line.len() + self.layer.as_ref().map_or(0, |layer| layer.id.len())
+    }
 }
 
 /// How far one layer is.

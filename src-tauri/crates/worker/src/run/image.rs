@@ -1,10 +1,9 @@
 //! Has the image of a run in the engine: found there, pulled, or built. What is said meanwhile goes to the build log.
 
-use deskgrid_docker::{Engine, Image, Pace, PullProgress};
+use deskgrid_docker::joint::Next;
+use deskgrid_docker::{Engine, Image, Pace, Pull, PullProgress, Sought};
 use deskgrid_job::{ImageSource, StageName, Time};
 use deskgrid_store::{Change, Origin};
-use futures_util::future::try_join;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::journal::Journal;
@@ -23,44 +22,46 @@ pub(super) async fn have(run: &Run, engine: &Engine, source: &ImageSource) -> Re
 }
 
 async fn pulled(run: &Run, engine: &Engine, reference: &str) -> Result<Image, Interruption> {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let pull = async {
-        let image = engine.ensure_image(reference, None, move |progress| drop(sender.send(progress))).await;
-        image.map_err(Interruption::from)
+    let pull = match engine.seek_image(reference, None).await? {
+        Sought::Pulling(pull) => pull,
+        Sought::Found(image) => {
+            run.pulse.note(StageName::Image, FOUND);
+            return Ok(image);
+        }
     };
-    let (image, was_pulled) = try_join(pull, tell(run, receiver)).await?;
-    if was_pulled {
-        let brought = Change::ImageBrought(reference.to_owned(), Origin::Pulled, Time::now());
-        run.kit.store.commit(vec![brought]).await.map_err(disk)?;
-    } else {
-        run.pulse.note(StageName::Image, FOUND);
-    }
+    let image = follow(run, pull).await?;
+    let brought = Change::ImageBrought(reference.to_owned(), Origin::Pulled, Time::now());
+    run.kit.store.commit(vec![brought]).await.map_err(disk)?;
     Ok(image)
 }
 
-/// Writes down and tells what the engine says of a pull, and returns whether it said anything: of an image that is
-/// there already it says nothing.
-async fn tell(run: &Run, mut progress: mpsc::UnboundedReceiver<PullProgress>) -> Result<bool, Interruption> {
+/// Writes down and tells what the engine says of a pull, to its end.
+async fn follow(run: &Run, mut pull: Pull) -> Result<Image, Interruption> {
     let mut journal = Journal::new(run, Step::Pull);
-    let (mut was_pulled, mut pace) = (false, Pace::default());
+    let mut pace = Pace::default();
     loop {
         let due = pace.due();
-        let next = tokio::select! {
-            next = progress.recv() => next,
+        let lines = tokio::select! {
+            next = pull.next() => match next? {
+                Next::Heard(heard) => tell(run, &mut pace, &heard.messages),
+                Next::Over(image) => return Ok(image),
+            },
             () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                let ripe = pace.ripe(Instant::now()).into_iter();
-                journal.write(ripe.map(|text| line(text, false)).collect()).await?;
-                continue;
+                pace.ripe(Instant::now())
             }
         };
-        let Some(progress) = next else { break };
-        was_pulled = true;
-        if let Some(text) = pace.take(&progress, Instant::now()) {
-            journal.write(vec![line(text, false)]).await?;
-        }
-        let total = Some(progress.total).filter(|total| *total > 0);
-        run.pulse.progress(StageName::Image, Some(&progress.line), progress.done, total);
-        run.kit.lists.tell(&run.id, &News::Pull(run.id.clone(), progress.into()));
+        journal.write(lines.into_iter().map(|text| line(text, false)).collect()).await?;
     }
-    Ok(was_pulled)
+}
+
+/// Tells the newest of what came, and returns the lines that are to be written now.
+fn tell(run: &Run, pace: &mut Pace, came: &[PullProgress]) -> Vec<String> {
+    let now = Instant::now();
+    let lines = came.iter().filter_map(|progress| pace.take(progress, now)).collect();
+    if let Some(newest) = came.last() {
+        let total = Some(newest.total).filter(|total| *total > 0);
+        run.pulse.progress(StageName::Image, Some(&newest.line), newest.done, total);
+        run.kit.lists.tell(&run.id, &News::Pull(run.id.clone(), newest.clone().into()));
+    }
+    lines
 }
