@@ -20,7 +20,7 @@ help:
 	@echo 'make bundle         pack the app into installers, .deb and .rpm'
 	@echo 'make test-package   install the .deb on a fresh Debian in a folder, run a job, remove it again'
 	@echo 'make test           set up this machine and run every test with a real Docker engine'
-	@echo 'make soak           kill server and engine under load at random instants, SOAK_SECONDS=1800 in all'
+	@echo 'make soak           kill the server under load at random instants, alone and with other trouble, SOAK_SECONDS=1800 in all'
 	@echo 'make fuzz           feed each parser of foreign bytes with invented ones, FUZZ_SECONDS=120 each'
 	@echo 'make fuzz-smoke     the same few inputs each time, to see that every target works'
 	@echo 'make demo           a real data set through two chained jobs in a Python container'
@@ -57,7 +57,7 @@ test:
 # One after the other, so that each load has the machine to itself. A seed of an earlier run: SOAK_SEED=123.
 soak: export SOAK_SECONDS ?= 1800
 soak:
-	@setup/test-bed debug cargo test --workspace $(FAULTS) $(LOCKED) --test all -- --nocapture --test-threads=1 crash::random $(ARGS)
+	@setup/test-bed debug cargo test --workspace $(FAULTS) $(LOCKED) --test all -- --nocapture --test-threads=1 crash::random:: crash::damage::the_promise $(ARGS)
 
 fuzz: FUZZ_SECONDS ?= 120
 fuzz:

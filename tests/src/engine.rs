@@ -148,11 +148,17 @@ impl Events {
 
     /// Waits for the next event of this kind and returns the job that it is about.
     pub async fn next_of(&mut self, action: &str) -> String {
+        self.next_among(&[action]).await.1
+    }
+
+    /// Waits for the next event of one of these kinds and returns which it is, and the job that it is about.
+    pub async fn next_among<'a>(&mut self, actions: &[&'a str]) -> (&'a str, String) {
         loop {
             let event = tokio::time::timeout(PATIENCE, self.next()).await;
-            let event = event.unwrap_or_else(|_| panic!("the event {action} comes in time"));
-            if event["Action"] == action {
-                return event["Actor"]["Attributes"][JOB_LABEL].as_str().unwrap_or_default().to_owned();
+            let event = event.unwrap_or_else(|_| panic!("the event {actions:?} comes in time"));
+            if let Some(action) = actions.iter().find(|action| event["Action"] == **action) {
+                let job = event["Actor"]["Attributes"][JOB_LABEL].as_str().unwrap_or_default();
+                return (action, job.to_owned());
             }
         }
     }

@@ -18,6 +18,7 @@ pub mod desktop;
 pub mod door;
 pub mod engine;
 pub mod events;
+pub mod fake_login_service;
 pub mod hook;
 pub mod line;
 pub mod main_job;

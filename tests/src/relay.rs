@@ -1,25 +1,53 @@
 //! A socket in front of the engine's own, as products have that run the engine in a machine of theirs. It can be taken
-//! away and put back while engine and containers go on.
+//! away and put back while engine and containers go on, also right between a request and its answer.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use tempfile::TempDir;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+use crate::server::PATIENCE;
 
 /// A socket that leads to the engine at another one. It ends when dropped.
 pub struct Relay {
-    target: PathBuf,
+    way: Way,
     folder: TempDir,
     tasks: JoinSet<()>,
+}
+
+/// What each connection has to know.
+#[derive(Clone)]
+struct Way {
+    target: PathBuf,
+    /// Part of the first line of requests whose answers are kept back.
+    unanswered: Option<&'static str>,
+    /// Raised when there was such an answer.
+    was_answered: Arc<watch::Sender<bool>>,
 }
 
 impl Relay {
     /// A closed relay to the engine at `host`, which must be `unix://` and a path.
     pub fn to(host: &str) -> Self {
         let target = host.strip_prefix("unix://").expect("the engine of the tests has a socket").into();
-        Self { target, folder: tempfile::tempdir().expect("a temporary folder"), tasks: JoinSet::new() }
+        let way = Way { target, unanswered: None, was_answered: Arc::default() };
+        Self { way, folder: tempfile::tempdir().expect("a temporary folder"), tasks: JoinSet::new() }
+    }
+
+    /// Hands requests with these words in them on to the engine and keeps its answers, when it is opened next.
+    pub fn keep_answers_to(&mut self, words: Option<&'static str>) {
+        self.way.unanswered = words;
+        self.way.was_answered.send_replace(false);
+    }
+
+    /// Waits until the engine has answered such a request.
+    pub async fn until_answered(&self) {
+        let mut was_answered = self.way.was_answered.subscribe();
+        let answer = tokio::time::timeout(PATIENCE, was_answered.wait_for(|was_answered| *was_answered));
+        answer.await.expect("there is such a request").expect("the sender is ours");
     }
 
     fn socket(&self) -> PathBuf {
@@ -34,7 +62,7 @@ impl Relay {
     /// Puts the socket there.
     pub fn open(&mut self) {
         let listener = UnixListener::bind(self.socket()).expect("a socket");
-        self.tasks.spawn(carry(listener, self.target.clone()));
+        self.tasks.spawn(carry(listener, self.way.clone()));
     }
 
     /// Takes the socket away and breaks all connections through it.
@@ -44,17 +72,52 @@ impl Relay {
     }
 }
 
-async fn carry(listener: UnixListener, target: PathBuf) {
+async fn carry(listener: UnixListener, way: Way) {
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
-        let target = target.clone();
-        connections.spawn(async move { pass(client, &target).await });
+        let way = way.clone();
+        // Either side may end it.
+        connections.spawn(async move { drop(way.pass(client).await) });
     }
 }
 
-async fn pass(mut client: UnixStream, target: &Path) {
-    if let Ok(mut engine) = UnixStream::connect(target).await {
-        // Either side may end it.
-        let _ = copy_bidirectional(&mut client, &mut engine).await;
+impl Way {
+    async fn pass(&self, client: UnixStream) -> std::io::Result<()> {
+        let engine = UnixStream::connect(&self.target).await?;
+        let (mut from_client, mut to_client) = client.into_split();
+        let (mut from_engine, mut to_engine) = engine.into_split();
+        let is_kept = watch::Sender::new(false);
+        let ask = async {
+            let mut bytes = vec![0; 64 * 1024];
+            loop {
+                let count = from_client.read(&mut bytes).await?;
+                if count == 0 {
+                    return to_engine.shutdown().await;
+                }
+                if self.unanswered.is_some_and(|words| contains(&bytes[..count], words)) {
+                    is_kept.send_replace(true);
+                }
+                to_engine.write_all(&bytes[..count]).await?;
+            }
+        };
+        let answer = async {
+            let mut kept = is_kept.subscribe();
+            let to_be_kept = async { kept.wait_for(|is_kept| *is_kept).await.map(drop) };
+            tokio::select! {
+                _ = to_be_kept => {}
+                copied = copy(&mut from_engine, &mut to_client) => {
+                    copied?;
+                    return to_client.shutdown().await;
+                }
+            }
+            from_engine.readable().await?;
+            self.was_answered.send_replace(true);
+            std::future::pending().await
+        };
+        tokio::try_join!(ask, answer).map(drop)
     }
+}
+
+fn contains(bytes: &[u8], words: &str) -> bool {
+    bytes.windows(words.len()).any(|part| part == words.as_bytes())
 }

@@ -65,6 +65,8 @@ impl Session {
         vec![
             ("DISPLAY", self.display.clone()),
             ("DBUS_SESSION_BUS_ADDRESS", self.bus.clone()),
+            // The services of the real system are none of its business.
+            ("DBUS_SYSTEM_BUS_ADDRESS", self.bus.clone()),
             ("HOME", path("home")),
             ("XDG_RUNTIME_DIR", path("run")),
             // Without a graphics card the web view draws by itself, and must not look for one.

@@ -95,8 +95,33 @@ impl SmallDisk {
         as_root(&["mount", "-o", &options, &self.path.to_string_lossy()]);
     }
 
+    /// Lets nobody open a file for writing, as long as the result lives. Files that are open for that stay so: while
+    /// there is one, no system makes a disk read-only.
+    pub fn read_only_for_now(&self) -> ReadOnly<'_> {
+        let aside = tempfile::tempdir().expect("a temporary folder");
+        let (path, beside) = (self.path.to_string_lossy(), aside.path().to_string_lossy());
+        as_root(&["mount", "--bind", &path, &beside]);
+        as_root(&["mount", "-o", "remount,bind,ro", &beside]);
+        // In one step, so that nobody opens a file in between.
+        as_root(&["mount", "--bind", &beside, &path]);
+        as_root(&["umount", &beside]);
+        ReadOnly { disk: self }
+    }
+
     fn filler(&self) -> PathBuf {
         self.path.join("filler")
+    }
+}
+
+/// A time in which a disk is read-only. It ends when dropped.
+pub struct ReadOnly<'a> {
+    disk: &'a SmallDisk,
+}
+
+impl Drop for ReadOnly<'_> {
+    fn drop(&mut self) {
+        // At once, whoever reads there.
+        as_root(&["umount", "--lazy", &self.disk.path.to_string_lossy()]);
     }
 }
 

@@ -26,7 +26,12 @@ pub async fn points() -> Vec<String> {
 impl Keeper {
     /// Starts a server as `options` say.
     pub async fn start(options: Options) -> Self {
-        Self { server: Deskgrid::start_with(options).await, lives: 1 }
+        Self::of(Deskgrid::start_with(options).await)
+    }
+
+    /// Keeps this server running.
+    pub fn of(server: Deskgrid) -> Self {
+        Self { server, lives: 1 }
     }
 
     /// The server. Its process may be dead at the moment.
@@ -97,6 +102,18 @@ impl Keeper {
             self.server.start_again().await;
         }
         std::future::pending::<()>().await;
+    }
+
+    /// Kills it, lets it die at the step `point` of each of its next two lives, and then live on.
+    pub async fn die_when_back(&mut self, point: &str) {
+        self.server.kill().await;
+        for _ in 0..2 {
+            if self.server.try_start_again(&[(FAULT, point)]).await {
+                self.server.ended().await;
+            }
+        }
+        self.server.start_again().await;
+        self.lives += 3;
     }
 
     /// Waits until it has died by itself.

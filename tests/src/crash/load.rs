@@ -11,7 +11,7 @@ use super::client::Client;
 use super::marks::{self, Marks};
 use super::random::Random;
 use super::record::{Hardship, Record, stream_texts};
-use super::work::{Kind, Sources, Work};
+use super::work::{BUILDING, Kind, Sources, Work};
 use crate::{Hook, Manner, Page, Web, sha256, unique};
 
 /// Between two looks, where the protocol tells of nothing.
@@ -67,6 +67,9 @@ pub struct Surroundings {
     web: Web,
     hook: Hook,
     downloaded: Vec<u8>,
+    contexts: Web,
+    /// What the file `data` of the contexts has.
+    data: Vec<u8>,
 }
 
 impl Surroundings {
@@ -74,7 +77,9 @@ impl Surroundings {
     pub async fn start() -> Self {
         let downloaded = vec![b'd'; 70_000];
         let web = Web::serve("200 OK", downloaded.clone()).await;
-        Self { web, hook: Hook::listen(&[Manner::Answers(204)]).await, downloaded }
+        let data = b"from the context\n".to_vec();
+        let contexts = Web::serve("200 OK", archive(&data)).await;
+        Self { web, hook: Hook::listen(&[Manner::Answers(204)]).await, downloaded, contexts, data }
     }
 
     /// A load on the server that `client` speaks to.
@@ -84,10 +89,22 @@ impl Surroundings {
             place: format!("crash-{}", unique()),
             image: crate::BUSYBOX.to_owned(),
             url: (self.web.url("/file"), self.downloaded.clone()),
+            context: (self.contexts.url("/context.tar.gz"), self.data.clone()),
             upload,
         };
         Load { client, sources, hook: self.hook.url("/finished"), is_plain: false, state: Arc::default() }
     }
+}
+
+/// An archive with the one file `data`.
+fn archive(data: &[u8]) -> Vec<u8> {
+    let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut archive = tar::Builder::new(gzip);
+    let mut header = tar::Header::new_gnu();
+    header.set_size(data.len() as u64);
+    header.set_mode(0o644);
+    archive.append_data(&mut header, "data", data).expect("it is in memory");
+    archive.into_inner().and_then(flate2::write::GzEncoder::finish).expect("it is in memory")
 }
 
 impl Load {
@@ -164,8 +181,12 @@ impl Load {
             self.client.submit(&id, &work.definition, &control).await;
         }
         self.state().record.accepted(work.clone());
-        if kind == Kind::Cancelled {
-            tokio::time::sleep(manners.patience).await;
+        if kind.is_cancelled() {
+            if kind == Kind::CancelledBuild {
+                self.until_it_builds(&id).await;
+            } else {
+                tokio::time::sleep(manners.patience).await;
+            }
             return self.cancel(&id).await;
         }
         let follow = async {
@@ -196,6 +217,19 @@ impl Load {
         let frame = json!({"type": "StateChange", "payload": change}).to_string();
         let path = format!("/j/{id}/definition.json");
         self.send_until(&frame, async || !self.client.get_json(&path).await["data"].is_null()).await;
+    }
+
+    /// Waits until the image of a job is being built, or the job is over without.
+    async fn until_it_builds(&self, id: &str) {
+        let log = format!("/j/{id}/build-logs.json");
+        loop {
+            let text = String::from_utf8_lossy(&self.client.get(&log).await.1).into_owned();
+            // The instruction goes on after it, and what it writes does not.
+            if text.contains(&format!(r#"{BUILDING}\n""#)) || !self.client.result(id).await.is_null() {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     async fn delete(&self, id: &str) {

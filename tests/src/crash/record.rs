@@ -6,8 +6,14 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::marks::{self, Marks};
-use super::work::{Kind, Work};
+use super::work::Work;
 use crate::sha256;
+
+/// Hundredths of a second for which nothing that was used is removed to make room.
+const FRESH: u64 = 600 * 100;
+
+/// What programs say of a disk that takes nothing.
+const TROUBLE: [&str; 2] = ["Read-only file system", "No space left on device"];
 
 /// What may befall a job beside its proper end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,14 +22,27 @@ pub enum Hardship {
     Server,
     /// The engine dies as well, and takes containers with it: a job runs again, and after four losses it fails.
     Engine,
+    /// The server dies, and its disk runs full or takes nothing: a job may fail with that as its reason, and runs again
+    /// where not even that could be written.
+    Disk,
 }
 
 impl Hardship {
     fn most_runs(self) -> usize {
         match self {
             Self::Server => 1,
-            Self::Engine => 4,
+            Self::Engine | Self::Disk => 4,
         }
+    }
+
+    /// Whether jobs may be reported as failed that would have done well.
+    fn fails_jobs(self) -> bool {
+        self != Self::Server
+    }
+
+    /// Whether the program itself may have made room by removing a result that was told at `told`.
+    fn makes_room(self, told: u64) -> bool {
+        self == Self::Disk && marks::now().saturating_sub(told) > FRESH
     }
 }
 
@@ -149,7 +168,8 @@ async fn check_job(
         }
         return wrong;
     }
-    if work.kind == Kind::Cancelled {
+    if work.kind.is_cancelled() {
+        wrong.extend(check_cancelled(client, hardship, &work.id).await);
         return wrong;
     }
     let Some((reported, at)) = &told.reported else {
@@ -160,10 +180,35 @@ async fn check_job(
         wrong.push(format!("it ran again at {begun} after its end was reported at {at}"));
     }
     let now = client.result(&work.id).await;
+    if now.is_null() && hardship.makes_room(*at) {
+        return wrong;
+    }
     if now != *reported {
         wrong.push(format!("reported was {reported}, now it is {now}"));
     }
     wrong.extend(check_end(client, hardship, told, reported, &runs, harmed).await);
+    wrong
+}
+
+/// A job that was cancelled never comes to another end, and nobody sees it any more. That its containers are gone is
+/// seen where all of them are looked for.
+async fn check_cancelled(client: &Client, hardship: Hardship, id: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let result = client.result(id).await;
+    let failed_before = hardship.fails_jobs() && result["finishedReason"] == "Error";
+    if !result.is_null() && !failed_before {
+        wrong.push(format!("it was cancelled and has the result {result}"));
+    }
+    let listed = client.get_json("/q/local/j").await["data"][id].take();
+    if !listed.is_null() && !failed_before {
+        wrong.push(format!("it was cancelled and is listed as {listed}"));
+    }
+    let (_, final_event) = client.get(&format!("/q/local/j/{id}/stream")).await;
+    let final_event = String::from_utf8_lossy(&final_event).into_owned();
+    let is_told = final_event.contains(r#""reason":"Cancelled""#);
+    if !is_told && !failed_before {
+        wrong.push(format!("it was cancelled and its events end with {final_event}"));
+    }
     wrong
 }
 
@@ -178,8 +223,13 @@ async fn check_end(
     let work = &told.work;
     let result = &reported["finished"]["result"];
     let reason = reported["finishedReason"].as_str().unwrap_or_default();
-    if reason == "Error" && hardship == Hardship::Engine && result["error"].is_string() {
+    if reason == "Error" && hardship.fails_jobs() && result["error"].is_string() {
         // Reported as failed with the reason, which is within the promise.
+        return Vec::new();
+    }
+    let found = stream_texts(&result["logs"]);
+    if hardship == Hardship::Disk && TROUBLE.iter().any(|words| found[1].contains(words)) {
+        // The job itself met the disk in its folder for outputs, and went on or failed as its own rules have it.
         return Vec::new();
     }
     let mut wrong = Vec::new();
@@ -190,14 +240,14 @@ async fn check_end(
     if work.code.is_some() && runs.is_empty() {
         wrong.push("it has a result and never ran".to_owned());
     }
-    let texts = [work.stdout.clone(), work.stderr.clone()];
-    let mut logs = vec![("result", stream_texts(&result["logs"]))];
-    if hardship == Hardship::Server {
+    let expected = [work.stdout.clone(), work.stderr.clone()];
+    let mut logs = vec![("result", found)];
+    if hardship.most_runs() == 1 {
         // A job that runs again has a new log.
         logs.extend(told.followed.clone().map(|texts| ("followed log", texts)));
     }
     for (name, found) in logs {
-        for (text, found) in texts.iter().zip(found) {
+        for (text, found) in expected.iter().zip(found) {
             if let Some(difference) = text.as_ref().and_then(|text| difference(text, &found)) {
                 wrong.push(format!("the {name}, {difference}"));
             }

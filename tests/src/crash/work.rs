@@ -24,6 +24,10 @@ pub enum Kind {
     ReadsUrl,
     /// Writes lines all the time, to both streams.
     Writes,
+    /// Has its image built first, from files of a web server.
+    Builds,
+    /// Is cancelled while its image is being built.
+    CancelledBuild,
     /// Is cancelled while it runs, or earlier.
     Cancelled,
     /// Is deleted after its end, with its result.
@@ -32,7 +36,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Outputs,
         Self::ExitsWithCode,
         Self::CannotStart,
@@ -40,9 +44,16 @@ impl Kind {
         Self::ReadsUpload,
         Self::ReadsUrl,
         Self::Writes,
+        Self::Builds,
+        Self::CancelledBuild,
         Self::Cancelled,
         Self::Deleted,
     ];
+
+    /// Whether it is cancelled in the end.
+    pub fn is_cancelled(self) -> bool {
+        matches!(self, Self::Cancelled | Self::CancelledBuild)
+    }
 }
 
 /// A job and what must become of it.
@@ -75,9 +86,14 @@ pub struct Sources {
     pub image: String,
     /// A URL, and the bytes that come from there.
     pub url: (String, Vec<u8>),
+    /// The URL of an archive with the file `data`, and the bytes of that.
+    pub context: (String, Vec<u8>),
     /// The bytes of an upload, which the client has stored under their hash.
     pub upload: Vec<u8>,
 }
+
+/// What the build of a [`Kind::CancelledBuild`] writes to its log.
+pub const BUILDING: &str = "building-now";
 
 /// How many lines a job of the kind [`Kind::Writes`] writes.
 const LINES: usize = 60;
@@ -126,6 +142,16 @@ impl Work {
                 self.gives("copy", &*sources.url.1);
             }
             Kind::Writes => self.writes_lines(sources),
+            Kind::Builds => {
+                self.runs(sources, "cat /data >/outputs/copy");
+                self.builds(sources, "COPY data /data");
+                self.gives("copy", &*sources.context.1);
+            }
+            Kind::CancelledBuild => {
+                self.runs(sources, "true");
+                self.builds(sources, &format!("RUN echo {BUILDING}; sleep 1000"));
+                (self.reason, self.code) = ("Cancelled", None);
+            }
             Kind::Cancelled => {
                 self.runs(sources, "while sleep 0.2; do mark; done");
                 (self.reason, self.code) = ("Cancelled", None);
@@ -136,6 +162,15 @@ impl Work {
     fn runs(&mut self, sources: &Sources, script: &str) {
         self.definition = marked(&sources.place, &self.id, script);
         self.definition["image"] = json!(sources.image);
+    }
+
+    /// Has its image built by an instruction that is its own.
+    fn builds(&mut self, sources: &Sources, instruction: &str) {
+        let dockerfile = format!("FROM {}\nLABEL test={}\n{instruction}\n", crate::BUSYBOX, self.id);
+        let definition = self.definition.as_object_mut().expect("an object");
+        definition.remove("image");
+        definition
+            .insert("build".to_owned(), json!({"context": sources.context.0, "dockerfile": dockerfile}));
     }
 
     fn gives(&mut self, path: &str, bytes: impl AsRef<[u8]>) {

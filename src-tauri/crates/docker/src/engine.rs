@@ -322,6 +322,17 @@ impl Engine {
 }
 
 #[cfg(test)]
+impl Engine {
+    /// One that nobody listens for.
+    pub(crate) fn that_never_answers() -> Self {
+        // Nobody is called before there is a call.
+        let address = Address::parse("tcp://127.0.0.1:1");
+        let docker = address.client().unwrap();
+        Self::new(docker, EngineInfo::new(address, SystemVersion::default(), SystemInfo::default()))
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -1,6 +1,8 @@
 //! What a container writes to its output and error streams, in pieces as the engine hands them on. Putting the
 //! pieces together to lines and characters is the worker's.
 
+use std::time::Duration;
+
 use bollard::container::LogOutput;
 use bollard::errors::Error as Bollard;
 use bollard::query_parameters::{AttachContainerOptionsBuilder, LogsOptionsBuilder};
@@ -12,7 +14,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::container::ContainerId;
-use crate::engine::{Engine, QUESTION};
+use crate::engine::{Engine, QUESTION, WORK};
 use crate::error::EngineError;
 
 /// The pieces in the order of their arrival. Ends with the container; an error ends it too.
@@ -37,7 +39,7 @@ impl Engine {
         let call = self.docker().attach_container(id.as_str(), Some(options));
         let attached = self.call("listening to a container", QUESTION, call).await?;
         point(Point::ContainerAttached);
-        Ok(self.until_over(attached.output.map(|piece| piece.map(|piece| chunk(piece, false)))))
+        Ok(self.until_over(attached.output.map(|piece| piece.map(|piece| chunk(piece, false))), None))
     }
 
     /// All that a container has written from its start, and then what it goes on to write, with the engine's times.
@@ -62,31 +64,44 @@ impl Engine {
             .tail("all")
             .build();
         let pieces = self.docker().logs(id.as_str(), Some(options));
-        self.until_over(pieces.map(|piece| piece.map(|piece| chunk(piece, true))))
+        // A container may say nothing for days; of what it has said already, the engine has the next piece at hand.
+        let limit = (!follow).then_some(WORK);
+        self.until_over(pieces.map(|piece| piece.map(|piece| chunk(piece, true))), limit)
     }
 
     /// The last line of what an ended container wrote, if it wrote anything.
     pub(crate) async fn last_words(&self, id: &ContainerId) -> Result<Option<String>, EngineError> {
         let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail("1").build();
         let pieces = self.docker().logs(id.as_str(), Some(options));
-        let mut pieces = self.until_over(pieces.map(|piece| piece.map(|piece| chunk(piece, false))));
+        let mut pieces =
+            self.until_over(pieces.map(|piece| piece.map(|piece| chunk(piece, false))), Some(QUESTION));
         let last = pieces.next().await.transpose()?;
         Ok(last.map(|chunk| String::from_utf8_lossy(&chunk.bytes).into_owned()))
     }
 
-    /// Puts the stream into our terms and ends it with the engine's life.
-    fn until_over(&self, pieces: impl Stream<Item = Result<Chunk, Bollard>> + Send + 'static) -> LogStream {
+    /// Puts the stream into our terms and ends it with the engine's life, or when it says nothing for longer than `limit`.
+    fn until_over(
+        &self,
+        pieces: impl Stream<Item = Result<Chunk, Bollard>> + Send + 'static,
+        limit: Option<Duration>,
+    ) -> LogStream {
         const DOING: &str = "listening to a container";
         let engine = self.clone();
         let stream = stream::unfold(Some(pieces.boxed()), move |pieces| {
             let engine = engine.clone();
             async move {
                 let mut pieces = pieces?;
-                match engine.while_alive(DOING, pieces.next()).await {
-                    Ok(Some(Ok(chunk))) => Some((Ok(chunk), Some(pieces))),
-                    Ok(Some(Err(error))) => Some((Err(EngineError::of(DOING, error)), None)),
-                    Ok(None) => None,
-                    Err(over) => Some((Err(over), None)),
+                let next = async { pieces.next().await.transpose() };
+                let next = match limit {
+                    Some(limit) => engine.while_alive(DOING, engine.call(DOING, limit, next)).await,
+                    None => engine
+                        .while_alive(DOING, next)
+                        .await
+                        .map(|next| next.map_err(|error| EngineError::of(DOING, error))),
+                };
+                match next.and_then(|next| next).transpose()? {
+                    Ok(chunk) => Some((Ok(chunk), Some(pieces))),
+                    Err(error) => Some((Err(error), None)),
                 }
             }
         });
@@ -142,6 +157,17 @@ mod tests {
         }
         let live = Bytes::from_static(b"2026-11-22T10:14:03Z x");
         assert_eq!(chunk(LogOutput::StdOut { message: live.clone() }, false).bytes, live);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_a_whole_log_the_engine_owes_the_next_piece_in_time_and_of_a_running_container_it_does_not() {
+        let engine = Engine::that_never_answers();
+        let mut whole = engine.until_over(stream::pending(), Some(WORK));
+        let end = whole.next().await.unwrap();
+        assert!(matches!(end, Err(EngineError::TimedOut { limit: WORK, .. })), "{end:?}");
+        assert!(whole.next().await.is_none());
+        let mut live = engine.until_over(stream::pending(), None);
+        assert!(tokio::time::timeout(WORK * 100, live.next()).await.is_err());
     }
 
     #[test]

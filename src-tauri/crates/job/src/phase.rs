@@ -95,7 +95,8 @@ pub enum Move {
     Start,
     /// Its run came to an end.
     End(Ending),
-    /// Its container vanished, or the engine did.
+    /// Its container vanished, or the engine did: `WorkerLost` in the protocol's words, which no client is ever sent.
+    /// They see the job queued again.
     Lose,
     /// It can never run here.
     Refuse,

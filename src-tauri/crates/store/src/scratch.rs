@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use deskgrid_fault::{Point, point};
 use deskgrid_job::JobId;
@@ -21,11 +22,15 @@ const NOTE: &str = "note";
 pub struct Scratch {
     folder: Arc<Folder>,
     root: PathBuf,
+    /// Raised when they are about to be removed. Whoever writes a note holds it meanwhile: one that came into a folder
+    /// whose contents were just removed would leave both behind.
+    is_going: Arc<Mutex<bool>>,
 }
 
 impl Scratch {
     pub(crate) fn create(folder: &Arc<Folder>, id: &JobId, run: u32) -> Result<Self, StoreError> {
-        let scratch = Self { folder: Arc::clone(folder), root: folder.run(id, run) };
+        let scratch =
+            Self { folder: Arc::clone(folder), root: folder.run(id, run), is_going: Arc::default() };
         for part in [scratch.inputs(), scratch.outputs(), scratch.config()] {
             platform::create_private_folder(&part).map_err(failed("create", &part))?;
         }
@@ -56,11 +61,21 @@ impl Scratch {
     /// program was killed; a power cut, which ends every container, may take them. This blocks.
     ///
     /// # Errors
-    /// Names the file that could not be written; the earlier words stay.
+    /// Names the file that could not be written, also because the folders are gone; the earlier words stay.
     pub fn note(&self, words: &str) -> Result<(), StoreError> {
         let fresh = self.root.join("note.new");
-        let written = fs::write(&fresh, words).and_then(|()| fs::rename(&fresh, self.root.join(NOTE)));
+        let is_going = self.is_going.lock().unwrap_or_else(PoisonError::into_inner);
+        let written =
+            if *is_going { Err(ErrorKind::NotFound.into()) } else { self.replace_note(&fresh, words) };
         written.map_err(failed("write", &fresh))
+    }
+
+    fn replace_note(&self, fresh: &Path, words: &str) -> io::Result<()> {
+        fs::write(fresh, words)?;
+        point(Point::NoteWritten);
+        fs::rename(fresh, self.root.join(NOTE))?;
+        point(Point::NoteRenamed);
+        Ok(())
     }
 
     /// What was noted about the run. This blocks.
@@ -78,6 +93,7 @@ impl Scratch {
 
     /// As [`Scratch::remove`], on a thread that may block.
     pub fn remove_blocking(self) -> Result<(), StoreError> {
+        *self.is_going.lock().unwrap_or_else(PoisonError::into_inner) = true;
         removal::remove(&self.folder, &self.root)?;
         point(Point::ScratchRemoved);
         Ok(())
@@ -163,6 +179,21 @@ mod tests {
         scratch.clone().remove().await.unwrap();
         assert_eq!(scratch.noted(), None);
         assert!(scratch.note("three").is_err(), "a removed folder does not come back");
+    }
+
+    #[test]
+    fn a_note_that_is_written_while_the_folders_go_stays_behind_no_more_than_they_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        for run in 0..300 {
+            let scratch = store.scratch(&id("a"), run).unwrap();
+            let root = scratch.root.clone();
+            let writer = scratch.clone();
+            let writing = std::thread::spawn(move || while writer.note("words").is_ok() {});
+            scratch.remove_blocking().unwrap();
+            writing.join().unwrap();
+            assert!(!root.exists(), "run {run}");
+        }
     }
 
     #[cfg(unix)]

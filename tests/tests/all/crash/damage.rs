@@ -10,7 +10,7 @@ use deskgrid_tests::crash::{Client, Keeper, Load, Random};
 use deskgrid_tests::{Options, sha256, shell, unique};
 use futures_util::future::join_all;
 
-use super::random::{CLIENTS, chance, duration};
+use super::random::{CLIENTS, chance, end_after};
 use crate::administration::Desk;
 
 async fn codes(keeper: &Keeper) -> Vec<String> {
@@ -94,7 +94,7 @@ async fn a_damaged_file_whose_setting_aside_a_crash_cut_off_is_known_as_damaged(
 #[tokio::test(flavor = "multi_thread")]
 async fn the_promise_holds_for_all_that_was_not_damaged_when_the_disk_fails_between_lives() {
     let mut random = chance("damage");
-    let end = Instant::now() + duration(20, 4);
+    let end = end_after(20);
     let args = ["--cpus", "4"].map(str::to_owned).into();
     let mut keeper = Keeper::start(Options { args, ..Options::default() }).await;
     let mut surroundings = Surroundings::start().await;

@@ -8,7 +8,9 @@ use deskgrid_tests::registry::{Picture, Registry};
 use deskgrid_tests::relay::Relay;
 use deskgrid_tests::server::test_engine;
 use deskgrid_tests::user::is_root;
-use deskgrid_tests::{Deskgrid, Options, Page, PrivateEngine, eventually, log_text, shell, unique};
+use deskgrid_tests::{
+    Deskgrid, EngineClient, Options, Page, PrivateEngine, eventually, log_text, shell, unique,
+};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
@@ -247,4 +249,58 @@ async fn a_container_that_the_engine_makes_after_the_sweep_does_not_stay() {
     let body = json!({"Image": deskgrid_tests::BUSYBOX, "Cmd": ["/bin/sleep", "1000"], "Labels": labels});
     assert_eq!(engine.post("/containers/create", &body).await.0, 201);
     events.until("destroy", "late").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_start_the_engine_never_confirmed_is_over_before_the_next_one_begins() {
+    let host = test_engine().expect("the set-up names an engine");
+    let mut relay = Relay::to(&host);
+    relay.keep_answers_to(Some("/start HTTP"));
+    relay.open();
+    let server = serve(relay.host(), &["--cpus", "1"]).await;
+    let mut page = Page::open(&server, "local").await;
+    let mut events = EngineClient::new(&host).events(&server).await;
+    let flag = format!("/job-cache/{}", unique());
+    let script = format!("if [ -e {flag} ]; then echo second run; exit; fi; touch {flag}; sleep 1000");
+    let id = server.submit(&shell(&script)).await;
+    relay.until_answered().await;
+    events.until("start", &id).await;
+    relay.close().await;
+    page.until_true(|page| {
+        let last = page.frames.iter().rfind(|frame| frame["type"] == "Workers");
+        last.is_some_and(|frame| frame["payload"]["workers"] == json!([]))
+    })
+    .await;
+    page.ping().await;
+    assert_eq!(page.jobs[&id]["state"], "Running", "nobody knows that it does not run, so it does not wait");
+    relay.keep_answers_to(None);
+    relay.open();
+    let (what, _) = events.next_among(&["die", "create"]).await;
+    assert_eq!(what, "die", "the first run has to end before there is a second");
+    let finished = server.finished(&id).await;
+    assert_eq!(log_text(&finished), "second run\n", "{finished}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_job_starts_before_what_an_earlier_life_left_in_the_engine_is_gone() {
+    const LEFT: usize = 4;
+    let host = test_engine().expect("the set-up names an engine");
+    let (mut relay, engine) = (Relay::to(&host), EngineClient::new(&host));
+    let server = serve(relay.host(), &["--cpus", "1"]).await;
+    let id = server.submit(&shell(&format!("echo {}", unique()))).await;
+    for run in 0..LEFT {
+        let labels = json!({"container.mtfm.io": "true", "container.mtfm.io/id": id,
+            "container.mtfm.io/worker": server.worker_id(), "deskgrid.run": format!("9{run}")});
+        let body = json!({"Image": deskgrid_tests::BUSYBOX, "Cmd": ["/bin/sleep", "1000"], "Labels": labels});
+        let (status, made) = engine.post("/containers/create", &body).await;
+        assert_eq!(status, 201, "{made}");
+        engine.post(&format!("/containers/{}/start", made["Id"].as_str().unwrap()), &json!({})).await;
+    }
+    let mut events = engine.events(&server).await;
+    relay.open();
+    for _ in 0..LEFT {
+        let (what, _) = events.next_among(&["destroy", "create"]).await;
+        assert_eq!(what, "destroy", "what was left has to go first");
+    }
+    assert_eq!(server.finished(&id).await["finishedReason"], "Success");
 }

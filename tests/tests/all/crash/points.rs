@@ -16,13 +16,14 @@ use serde_json::json;
 const AT_ONCE: usize = 4;
 
 /// Steps that no client leads to. Each has a test here or in `damage`.
-pub(super) const APART: [&str; 6] = [
+pub(super) const APART: [&str; 7] = [
     "blob-removed",
     "blob-set-aside",
     "record-compared",
     "rebuilt-filled",
     "damaged-set-aside",
     "rebuilt-placed",
+    "run-taken-over",
 ];
 
 /// The jobs that lead to `point`, beside the one that leads to most.
@@ -31,6 +32,8 @@ fn kinds(point: &str) -> &'static [Kind] {
         "logs-removed" | "requests-answered" => &[Kind::Outputs, Kind::Deleted],
         "container-killed" => &[Kind::Outputs, Kind::TimesOut, Kind::Cancelled],
         "log-written" | "log-synced" | "log-emptied" | "container-attached" => &[Kind::Outputs, Kind::Writes],
+        "context-noted" | "image-built" | "image-noted" => &[Kind::Outputs, Kind::Builds],
+        "build-dropped" => &[Kind::Outputs, Kind::CancelledBuild],
         "input-downloaded" => &[Kind::Outputs, Kind::ReadsUrl],
         "inputs-gathered" | "blob-named" | "files-uploaded" => &[Kind::Outputs, Kind::ReadsUpload],
         _ => &[Kind::Outputs],
@@ -101,6 +104,27 @@ async fn the_promise_holds_when_the_server_dies_at_any_named_step() {
     let rounds = futures_util::stream::iter(&points).map(|point| die_at(point, registry));
     let wrong: Vec<_> = rounds.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await.concat();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_promise_holds_when_the_server_dies_again_while_it_takes_a_run_over() {
+    let args = ["--cpus", "3"].map(str::to_owned).into();
+    let mut keeper = Keeper::start(Options { args, ..Options::default() }).await;
+    let mut surroundings = Surroundings::start().await;
+    let load = surroundings.load(Client::of(keeper.server()));
+    let mut events = keeper.server().engine().events(keeper.server()).await;
+    let die = async {
+        events.next_of("start").await;
+        keeper.die_when_back("run-taken-over").await;
+    };
+    tokio::join!(
+        load.one(Kind::Writes, Manners::default()),
+        load.one(Kind::Outputs, Manners::default()),
+        die
+    );
+    let (_, wrong) = load.check(&mut surroundings, Hardship::Server).await;
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    keeper.until_tidy().await;
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use std::io;
 use bollard::models::BuildInfo;
 use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder, BuilderVersion};
 use bytes::Bytes;
+use deskgrid_fault::{Point, point};
 use futures_util::stream::Stream;
 
 use crate::LABEL_BUILDER;
@@ -139,6 +140,7 @@ impl Engine {
         let result = followed.and_then(|followed| followed);
         self.doubt_after(&result);
         let pulled = result?;
+        point(Point::ImageBuilt);
         let image = self.image(&order.image).await?.ok_or_else(|| failure::vanished(&order.image))?;
         Ok(Built { image, pulled })
     }

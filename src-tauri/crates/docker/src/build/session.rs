@@ -14,6 +14,7 @@ use bollard::errors::Error as Bollard;
 use bollard::models::{BuildInfo, BuildInfoAux};
 use bollard::query_parameters::{BuildImageOptions, BuilderVersion};
 use bytes::Bytes;
+use deskgrid_fault::{Point, point};
 use futures_util::stream::{Stream, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -59,17 +60,21 @@ fn run(
         Ok(runtime) => runtime,
         Err(err) => return drop(messages.blocking_send(Err(Bollard::IOError { err }))),
     };
-    runtime.block_on(async {
+    let is_unwanted = runtime.block_on(async {
         tokio::select! {
-            () = messages.closed() => {}
+            () = messages.closed() => true,
             talked = talk(address, options, credentials, context, messages) => {
                 if let Err(error) = talked {
                     let _ = messages.send(Err(error)).await;
                 }
+                false
             }
         }
     });
     runtime.shutdown_background();
+    if is_unwanted {
+        point(Point::BuildDropped);
+    }
 }
 
 async fn talk(

@@ -1,7 +1,5 @@
 //! What a client says on its socket, applied in order.
 
-use std::time::Duration;
-
 use deskgrid_job::queue::Released;
 use deskgrid_job::{JobId, Outlook};
 use deskgrid_wire::{ClientMessage, server_message};
@@ -22,8 +20,9 @@ use crate::jobs::view;
 use crate::submission::to_worker;
 use crate::{Site, bounds};
 
-/// A client that does not even answer our pings for so long is gone.
-const SILENCE: Duration = Duration::from_secs(3 * PING.as_secs());
+/// A client that leaves so many pings in a row unanswered is gone. They are counted rather than the time: while this
+/// computer slept it sent none, and whoever is still there shall not pay for that.
+const UNANSWERED: u32 = 3;
 
 /// One client's ear.
 pub(super) struct Listener {
@@ -102,15 +101,17 @@ impl AsRef<str> for Text {
 async fn next_text(
     stream: &mut (impl Stream<Item = Result<Message, Error>> + Unpin),
 ) -> Result<Utf8Bytes, Goodbye> {
-    loop {
-        let message = tokio::time::timeout(SILENCE, stream.next()).await.map_err(|_| Goodbye::Gone)?;
-        match message {
-            Some(Ok(Message::Text(text))) => return Ok(text),
-            Some(Ok(Message::Close(_))) | None => return Err(Goodbye::Gone),
-            Some(Ok(_)) => {}
-            Some(Err(error)) => return Err(goodbye(&error)),
+    let mut unanswered = 0;
+    while unanswered < UNANSWERED {
+        match tokio::time::timeout(PING, stream.next()).await {
+            Ok(Some(Ok(Message::Text(text)))) => return Ok(text),
+            Ok(Some(Ok(Message::Close(_))) | None) => return Err(Goodbye::Gone),
+            Ok(Some(Ok(_))) => unanswered = 0,
+            Ok(Some(Err(error))) => return Err(goodbye(&error)),
+            Err(_) => unanswered += 1,
         }
     }
+    Err(Goodbye::Gone)
 }
 
 fn goodbye(error: &Error) -> Goodbye {
@@ -125,7 +126,10 @@ fn goodbye(error: &Error) -> Goodbye {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures_util::SinkExt as _;
+    use tokio::time::Instant;
     use tokio_tungstenite::WebSocketStream;
     use tokio_tungstenite::tungstenite::protocol::Role;
 
@@ -141,6 +145,29 @@ mod tests {
         client.send(sent).await.unwrap();
         assert_eq!(next_text(&mut server).await.unwrap(), "fits");
         next_text(&mut server).await.unwrap_err()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_answers_no_ping_is_gone_and_one_that_was_asked_none_for_a_night_is_not() {
+        let (client, mut server) = messages();
+        let began = Instant::now();
+        assert_eq!(next_text(&mut server).await, Err(Goodbye::Gone));
+        assert_eq!(began.elapsed(), PING * UNANSWERED);
+        let night = async {
+            tokio::time::advance(Duration::from_secs(8 * 3600)).await;
+            tokio::time::sleep(PING).await;
+            client.send(Ok(Message::Text("here".into()))).unwrap();
+        };
+        let (heard, ()) = tokio::join!(next_text(&mut server), night);
+        assert_eq!(heard.unwrap(), "here");
+    }
+
+    /// A stream of messages and its other end.
+    fn messages()
+    -> (mpsc::UnboundedSender<Result<Message, Error>>, impl Stream<Item = Result<Message, Error>> + Unpin)
+    {
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        (sender, futures_util::stream::poll_fn(move |task| receiver.poll_recv(task)))
     }
 
     #[tokio::test]

@@ -10,6 +10,9 @@ use crate::{Job, JobId, Needs, Phase};
 pub struct Situation {
     /// Whether jobs are started at all now.
     pub is_open: bool,
+    /// Whether none is because the queue's owner still looks for what runs of an earlier life left. The queue itself
+    /// knows nothing of that.
+    pub is_looking_back: bool,
     /// How many bytes have to be free on the disk before another job starts, while less is.
     pub lacks_room: Option<u64>,
     /// What jobs may take in all.
@@ -29,6 +32,7 @@ impl Queue {
         let mut passed = self.waiting.iter().filter(|(_, waiting)| waiting.overtaken >= MOST_OVERTAKINGS);
         Situation {
             is_open: self.open,
+            is_looking_back: false,
             lacks_room: self.lacks_room,
             capacity: self.capacity.clone(),
             taken: self.taken.needs(),
@@ -43,6 +47,9 @@ impl Situation {
     pub fn why(&self, job: &Job, engine: Option<&str>) -> String {
         if let Some(trouble) = engine {
             return trouble.to_owned();
+        }
+        if self.is_looking_back {
+            return "Waits until what an earlier start left in the engine is cleared up".to_owned();
         }
         if !self.is_open {
             return "Deskgrid is stopped".to_owned();
@@ -132,6 +139,7 @@ mod tests {
     fn situation() -> Situation {
         Situation {
             is_open: true,
+            is_looking_back: false,
             lacks_room: None,
             capacity: Capacity { cpu_millis: 4000, memory: 8 << 30, gpus: ["0".to_owned()].into() },
             taken: Needs { cpu_millis: 3000, memory: 7 << 30, gpus: 1 },
@@ -163,6 +171,8 @@ mod tests {
             "The engine is not running"
         );
         assert_eq!(closed.why(&job(9000, 0, 0), None), "Deskgrid is stopped");
+        let looking = Situation { is_looking_back: true, ..closed };
+        assert!(looking.why(&job(9000, 0, 0), None).contains("cleared up"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod act;
 mod ask;
 mod describe;
+mod gate;
 mod kept;
 mod recover;
 mod room;
@@ -13,16 +14,18 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use deskgrid_docker::{Engine, EngineState, OurContainer};
+use deskgrid_docker::{Engine, EngineState};
 use deskgrid_fault::{Point, point};
-use deskgrid_job::queue::{Capacity, Effect, Event, LISTED_AFTER_END, Queue, Situation};
+use deskgrid_job::queue::{Effect, Event, LISTED_AFTER_END, Queue, Situation};
 use deskgrid_job::{Hold, JobId, Phase, Time};
 use deskgrid_store::{Change, PendingCall};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::gate::offer;
 use self::kept::Kept;
+use self::recover::Sweep;
 use self::room::RoomKnown;
 use crate::fetch::Fetcher;
 use crate::lists::Lists;
@@ -56,8 +59,7 @@ pub(crate) enum Request {
 enum Input {
     Request(Request),
     Report(Box<Report>),
-    /// The containers of this worker that the engine has.
-    Found(Vec<OurContainer>),
+    Sweep(Sweep),
     EngineChanged,
     LimitsChanged,
     SwitchedOnOrOff,
@@ -69,8 +71,10 @@ struct Owner {
     kit: Arc<Kit>,
     requests: mpsc::Receiver<Request>,
     reports: mpsc::Receiver<Report>,
-    found: mpsc::Receiver<Vec<OurContainer>>,
-    found_sender: mpsc::Sender<Vec<OurContainer>>,
+    sweeps: mpsc::Receiver<Sweep>,
+    sweep_sender: mpsc::Sender<Sweep>,
+    /// The engine in which nothing of an earlier life of ours or its own is left.
+    swept: Option<Engine>,
     engine: watch::Receiver<EngineState>,
     limits: watch::Receiver<Limits>,
     on: watch::Receiver<bool>,
@@ -97,7 +101,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
     let lists = Lists::default();
     let (request_sender, requests) = mpsc::channel(INBOX);
     let (report_sender, reports) = mpsc::channel(INBOX);
-    let (found_sender, found) = mpsc::channel(1);
+    let (sweep_sender, sweeps) = mpsc::channel(1);
     let (call_sender, call_receiver) = mpsc::unbounded_channel();
     let first_offer = offer(&limits.borrow(), &engine.borrow());
     let queue = Queue::new(first_offer.capacity.clone());
@@ -128,8 +132,9 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
         kit: kit.clone(),
         requests,
         reports,
-        found,
-        found_sender,
+        sweeps,
+        sweep_sender,
+        swept: None,
         engine: engine.clone(),
         limits,
         on,
@@ -162,24 +167,6 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
     let worker = Worker(Arc::new(shared));
     owner.tasks.spawn(cache::keep(worker.clone()));
     Ok(Running { worker, owner: tokio::spawn(owner.work()) })
-}
-
-/// What jobs may take: our limits, else most of what the engine has; before it answers, this computer's CPUs count.
-pub(crate) fn offer(limits: &Limits, engine: &EngineState) -> Offer {
-    let engine = engine.ready().map(Engine::info);
-    let cpus = engine.map_or_else(cpus_of_this_computer, |engine| engine.cpus);
-    let spared = cpus.saturating_sub(1).max(1).saturating_mul(1000);
-    let memory = engine.map(|engine| engine.memory / 5 * 4).filter(|bytes| *bytes > 0);
-    let capacity = Capacity {
-        cpu_millis: limits.cpu_millis.unwrap_or(spared),
-        memory: limits.memory.or(memory).unwrap_or(u64::MAX),
-        gpus: limits.gpus.clone().into(),
-    };
-    Offer { capacity, max_duration: limits.max_duration }
-}
-
-fn cpus_of_this_computer() -> u32 {
-    std::thread::available_parallelism().ok().and_then(|cpus| u32::try_from(cpus.get()).ok()).unwrap_or(1)
 }
 
 impl Owner {
@@ -253,7 +240,7 @@ impl Owner {
         tokio::select! {
             Some(report) = self.reports.recv() => Some(Input::Report(Box::new(report))),
             request = self.requests.recv() => request.map(Input::Request),
-            Some(found) = self.found.recv() => Some(Input::Found(found)),
+            Some(sweep) = self.sweeps.recv() => Some(Input::Sweep(sweep)),
             Ok(()) = self.engine.changed() => Some(Input::EngineChanged),
             Ok(()) = self.limits.changed() => Some(Input::LimitsChanged),
             Ok(()) = self.on.changed() => Some(Input::SwitchedOnOrOff),
@@ -281,7 +268,11 @@ impl Owner {
                     decided.replies.push(Reply::Released(reply, known));
                 }
                 Input::Report(report) => self.report(*report, &mut decided),
-                Input::Found(containers) => self.adopt(containers),
+                Input::Sweep(Sweep::Found(containers, strays)) => {
+                    // A sweep that ended meanwhile leaves them to the next one.
+                    let _ = strays.send(self.adopt(containers));
+                }
+                Input::Sweep(Sweep::Done(engine)) => self.engine_swept(engine, &mut decided),
                 Input::EngineChanged => self.engine_changed(&mut decided),
                 Input::LimitsChanged => self.resize(&mut decided),
                 Input::SwitchedOnOrOff => self.open_or_pause(&mut decided),
@@ -302,7 +293,7 @@ impl Owner {
         if !images.is_empty() {
             self.tasks.spawn(cache::remove_unused(self.kit.clone(), images));
         }
-        let situation = self.queue.situation();
+        let situation = self.situation();
         self.situation.send_if_modified(|old| std::mem::replace(old, situation.clone()) != situation);
         self.act(decided);
     }
@@ -325,7 +316,10 @@ impl Owner {
     }
 
     fn report(&mut self, report: Report, decided: &mut Decided) {
-        let Report { id, run, end, result, inputs, course, image, stored } = report;
+        let Report { id, run, end, lost_engine, result, inputs, course, image, stored } = report;
+        if lost_engine {
+            self.sweep_again();
+        }
         decided.ends.push(stored);
         decided.changes.extend(image.clone().map(|image| Change::ImageUsed(image, Time::now())));
         decided.has_ended_runs = true;
@@ -341,29 +335,6 @@ impl Owner {
             }
         }
         decided.note(effects, &self.queue);
-    }
-
-    fn engine_changed(&mut self, decided: &mut Decided) {
-        let state = self.engine.borrow_and_update().clone();
-        self.resize(decided);
-        if let EngineState::Ready(engine) = &state {
-            self.sweep(engine.clone());
-        }
-        self.open_or_pause(decided);
-    }
-
-    /// Jobs start while there is an engine and nobody has stopped us.
-    fn open_or_pause(&mut self, decided: &mut Decided) {
-        let is_open = *self.on.borrow_and_update() && self.engine.borrow().ready().is_some();
-        self.apply(Event::Open(is_open), decided);
-    }
-
-    fn resize(&mut self, decided: &mut Decided) {
-        let offer = offer(&self.limits.borrow_and_update(), &self.engine.borrow());
-        let capacity = offer.capacity.clone();
-        if self.offer.send_if_modified(|old| std::mem::replace(old, offer.clone()) != offer) {
-            self.apply(Event::Resize(capacity), decided);
-        }
     }
 }
 

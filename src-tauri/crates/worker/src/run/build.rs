@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use deskgrid_docker::joint::{Heard, Joint, Message, Next, Said, Share};
 use deskgrid_docker::{BuildOrder, BuildProgress, Built, Engine, Image, Network};
+use deskgrid_fault::{Point, point};
 use deskgrid_job::{BuildBlock, Failure, FailureCode, LogLine, StageName, Time};
 use deskgrid_store::{Change, Origin};
 use futures_util::FutureExt as _;
@@ -192,6 +193,7 @@ async fn note(kit: &Kit, block: &BuildBlock, built: &Built) -> Result<(), Interr
     let pulled = built.pulled.iter().map(|image| Change::ImageBrought(image.clone(), Origin::Pulled, now));
     let ours = Change::ImageBrought(block.image.clone(), Origin::Built, now);
     kit.store.commit(pulled.chain([ours]).collect()).await.map_err(disk)?;
+    point(Point::ImageNoted);
     kit.cache.changed();
     Ok(())
 }

@@ -13,6 +13,7 @@ use deskgrid_contexts::{
     Archive, Context, ContextError, Fetched, Interest, Recipe, Remote, Sink, Source, Terms, Waiter,
 };
 use deskgrid_docker::joint::Said;
+use deskgrid_fault::{Point, point};
 use deskgrid_job::{BlobHash, BuildBlock, Failure, FailureCode, Time};
 use deskgrid_store::{Change, ContextRecord, Incoming, StoreError};
 use futures_util::Stream;
@@ -116,6 +117,7 @@ async fn download(
             let (hash, is_pinned, used_at) = (stored.hash, remote.is_pinned(), Time::now());
             let record = ContextRecord { key, etag, is_pinned, hash, used_at };
             kit.store.commit(vec![Change::Context(record)]).await.map_err(disk)?;
+            point(Point::ContextNoted);
             Ok(hash)
         }
         (Fetched::NotModified, Some(known)) => {

@@ -1,42 +1,46 @@
 //! The steps of a run in their order, and what it holds in its hands between them.
 
+mod collect;
+
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use deskgrid_docker::{
-    ContainerId, Delivery, Engine, EngineError, Exit, Image, ImageProblem, OurContainer, Start,
-};
+use deskgrid_docker::{ContainerId, Engine, EngineError, Exit, Image, ImageProblem, OurContainer, Start};
 use deskgrid_fault::{Point, point};
 use deskgrid_job::{
     BlobHash, Definition, Failure, FailureCode, FilePath, LogLine, RunResult, StageName, Time,
 };
-use deskgrid_outputs::Outputs;
-use deskgrid_outputs::archive::ArchiveError;
 use deskgrid_store::Scratch;
-use futures_util::TryStreamExt as _;
 use futures_util::future::try_join;
-use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::container::{self, Bounds, Purpose};
-use super::counter::Counter;
 use super::emulation::Emulation;
 use super::follow::{self, Over};
 use super::inputs::{self, Files};
 use super::journal::{self, Journal};
-use super::run_time::{self, Note, RunTime};
-use super::{Interruption, Run, disk, image, line, outputs};
+use super::run_time::{self, Known, Note, RunTime};
+use super::{Interruption, Run, disk, image, line};
 use crate::{cache, owner};
 
-/// Noted before a container is started. It tells no time: the start itself takes some, which is not the job's.
-const ABOUT_TO_RUN: &str = "about to run";
 /// The exit code of a container whose main process was killed outright.
 const KILLED: i64 = 137;
+
+/// Whether the container may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begun {
+    /// It was not started, or is over.
+    No,
+    /// The engine was asked to, and may come to it yet.
+    Perhaps,
+    /// It was started.
+    Yes,
+}
 
 /// A run on its way.
 pub(super) struct Course<'a> {
     run: &'a Run,
     container: Option<ContainerId>,
+    begun: Begun,
     scratch: Option<Scratch>,
     inputs: BTreeMap<FilePath, BlobHash>,
     /// The limit of the container's memory in bytes, as far as we know.
@@ -50,7 +54,16 @@ pub(super) struct Course<'a> {
 impl<'a> Course<'a> {
     pub(super) fn new(run: &'a Run) -> Self {
         let inputs = BTreeMap::new();
-        Self { run, container: None, scratch: None, inputs, memory: None, image: None, emulation: None }
+        Self {
+            run,
+            container: None,
+            begun: Begun::No,
+            scratch: None,
+            inputs,
+            memory: None,
+            image: None,
+            emulation: None,
+        }
     }
 
     /// From the definition to the result.
@@ -85,7 +98,7 @@ impl<'a> Course<'a> {
         let container = self.create(&engine, &definition, &image, files).await?;
         let output = engine.attach(&container).await?;
         self.note_begin().await?;
-        let output = match engine.start(&container).await? {
+        let output = match self.start(&engine, &container).await? {
             Start::AtOnce => Some(output),
             Start::Again => None,
         };
@@ -93,6 +106,7 @@ impl<'a> Course<'a> {
         run.pulse.leave(StageName::Create);
         run.pulse.enter(StageName::Run);
         let end = follow::follow(run, &mut engine, &container, output, &mut time).await?;
+        self.begun = Begun::No;
         self.finish(engine, &container, end, time.read()).await
     }
 
@@ -102,15 +116,15 @@ impl<'a> Course<'a> {
         let mut engine = run.engine()?;
         let container = found.id.clone();
         self.container = Some(container.clone());
+        self.begun = if found.started_at.is_some() { Begun::Yes } else { Begun::Perhaps };
         self.scratch = Some(run.kit.store.scratch(&run.id, run.number).map_err(disk)?);
         let Some(started_at) = found.started_at else { return Err(Interruption::NotBegun) };
         if !found.running && found.was_taken_down(engine.began_at().await?) {
             return Err(Interruption::ContainerLost);
         }
-        let note = self.note().await;
-        let (noted, ran) = note.unwrap_or_else(|| (Duration::ZERO, Time::now().since(started_at)));
+        let known = self.time_known(started_at).await;
         let by_wall = found.finished_at.map(|ended_at| ended_at.since(started_at));
-        let ran = if found.running { ran } else { run_time::of_ended(by_wall, noted, ran) };
+        let ran = if found.running { known.until_now } else { run_time::of_ended(by_wall, known) };
         run.pulse.take_up(ran);
         let definition = self.definition().await?;
         self.image = Some(definition.image.image().to_owned());
@@ -119,7 +133,9 @@ impl<'a> Course<'a> {
         let may_be_up = found.exit.as_ref().is_none_or(|exit| exit.code == KILLED && !exit.oom_killed);
         let limit = may_be_up.then(|| self.time_limit(&definition));
         let mut time = RunTime::from(ran, limit, self.scratch.clone());
+        point(Point::RunTakenOver);
         let end = follow::follow(run, &mut engine, &container, None, &mut time).await?;
+        self.begun = Begun::No;
         let duration = if found.running { time.read() } else { ran };
         self.finish(engine, &container, end, duration).await
     }
@@ -133,18 +149,30 @@ impl<'a> Course<'a> {
         Err(if had_begun { Interruption::ContainerLost } else { Interruption::NotBegun })
     }
 
+    async fn start(&mut self, engine: &Engine, container: &ContainerId) -> Result<Start, EngineError> {
+        self.begun = Begun::Perhaps;
+        let started = engine.start(container).await;
+        self.begun = match &started {
+            Ok(_) => Begun::Yes,
+            Err(error) if error.is_engine_lost() => Begun::Perhaps,
+            Err(_) => Begun::No,
+        };
+        started
+    }
+
     /// Notes that the container is about to run. Where there is no such note, no run was lost.
     async fn note_begin(&self) -> Result<(), Interruption> {
         let Some(scratch) = self.scratch.clone() else { return Ok(()) };
-        let write = move || scratch.note(ABOUT_TO_RUN);
+        let write = move || Note::before_start().keep_in(&scratch);
         tokio::task::spawn_blocking(write).await.map_err(disk)?.map_err(disk)
     }
 
-    /// How long the container had run when an earlier life noted it, and how long it has now if it still does.
-    async fn note(&self) -> Option<(Duration, Duration)> {
-        let scratch = self.scratch.clone()?;
-        let read = move || Note::of(&scratch).map(|note| (note.ran(), note.ran_until_now()));
-        tokio::task::spawn_blocking(read).await.ok().flatten()
+    /// How long the container has run, as far as an earlier life noted it.
+    async fn time_known(&self, started_at: Time) -> Known {
+        let scratch = self.scratch.clone();
+        let read = move || Some(Note::of(&scratch?)?.known(started_at));
+        let known = tokio::task::spawn_blocking(read).await.ok().flatten();
+        known.unwrap_or_else(|| Known::by_wall(started_at))
     }
 
     async fn definition(&self) -> Result<Definition, Interruption> {
@@ -189,12 +217,14 @@ impl<'a> Course<'a> {
             (run.kit.store.clone(), run.id.clone(), run.number, engine.delivery());
         let placed = tokio::task::spawn_blocking(move || {
             let scratch = store.scratch(&id, number).map_err(disk)?;
-            let placement = inputs::place(files, delivery, &scratch)?;
+            let placement = inputs::place(files, delivery, &scratch);
             Ok::<_, Interruption>((scratch, placement))
         });
         let (scratch, placement) = placed.await.map_err(disk)??;
-        point(Point::InputsPlaced);
+        // What could be placed goes with the rest of the folder, also where the disk had no room for all.
         self.scratch = Some(scratch);
+        let placement = placement?;
+        point(Point::InputsPlaced);
         let base_url = run.kit.base_url.borrow().clone();
         let purpose = Purpose {
             id: &run.id,
@@ -288,78 +318,29 @@ impl<'a> Course<'a> {
         })
     }
 
-    /// Stores what is in `/outputs`. An engine that goes away meanwhile is waited for: the files stay in the container.
-    async fn collect(&self, mut engine: Engine, container: &ContainerId) -> Result<Outputs, Interruption> {
-        loop {
-            let collected = match (engine.delivery(), &self.scratch) {
-                (Delivery::Bind, Some(scratch)) => self.collect_folder(scratch).await,
-                _ => self.collect_archive(&engine, container).await,
-            };
-            match collected {
-                Err(Interruption::EngineLost) => engine = follow::engine_again(self.run).await?,
-                collected => return collected,
-            }
-        }
-    }
-
-    async fn collect_folder(&self, scratch: &Scratch) -> Result<Outputs, Interruption> {
-        let (store, folder) = (self.run.kit.store.clone(), scratch.outputs());
-        let counter = Counter::default();
-        let count = counter.clone();
-        let collected = tokio::task::spawn_blocking(move || {
-            let mut batch = store.blobs().batch();
-            let tree = outputs::of_folder(&folder, &mut batch, &count)?;
-            point(Point::OutputsHashed);
-            batch.commit()?;
-            point(Point::OutputsStored);
-            Ok::<_, deskgrid_store::StoreError>(tree.into_outputs())
-        });
-        counter.shown(&self.run.pulse, collected).await.map_err(disk)?.map_err(disk)
-    }
-
-    async fn collect_archive(
-        &self,
-        engine: &Engine,
-        container: &ContainerId,
-    ) -> Result<Outputs, Interruption> {
-        // The reader of the archive sees a broken stream only; what the engine said is kept beside it.
-        let problem = Arc::new(OnceLock::new());
-        let noted = problem.clone();
-        let download = engine.download(container, "/outputs").map_err(move |error| {
-            let _ = noted.set(error.clone());
-            std::io::Error::other(error)
-        });
-        let reader = SyncIoBridge::new(StreamReader::new(download));
-        let store = self.run.kit.store.clone();
-        let counter = Counter::default();
-        let count = counter.clone();
-        let collected = tokio::task::spawn_blocking(move || {
-            let mut batch = store.blobs().batch();
-            let tree = outputs::of_archive(reader, &mut batch, &count)?;
-            batch.commit().map_err(ArchiveError::NotKept)?;
-            Ok::<_, ArchiveError<deskgrid_store::StoreError>>(tree.into_outputs())
-        });
-        let collected = counter.shown(&self.run.pulse, collected).await.map_err(disk)?;
-        match (collected, problem.get()) {
-            // The job removed the folder.
-            (_, Some(EngineError::NoSuchFile { .. })) => Ok(Outputs::default()),
-            (_, Some(error)) => Err(error.clone().into()),
-            (Ok(outputs), None) => Ok(outputs),
-            (Err(ArchiveError::NotKept(error)), None) => Err(disk(error)),
-            (Err(ArchiveError::Broken(error)), None) => {
-                let words =
-                    format!("The outputs could not be fetched from the engine: {error}. Run the job again.");
-                Err(Failure::new(FailureCode::EngineRefused, words).into())
-            }
-        }
-    }
-
-    /// Ends the container of a run that has no result, so that what it took is free when the run is reported over.
+    /// Ends the container of a run that has no result, so that what it took is free when the run is reported over, and
+    /// the job's next run never has it beside itself. An engine that does not answer is waited for, as the container
+    /// may run there; it may even come only later to a start that it was asked for.
+    ///
+    /// A next start would take the signal for the job's own end, so that the container is removed, and the job run
+    /// again, where it is wanted still and its end is not on the disk by then.
     pub(super) async fn stop_container(&self) {
-        if let (Some(container), Ok(engine)) = (&self.container, self.run.engine())
-            && let Err(error) = engine.kill(container).await
-        {
-            tracing::warn!(job = %self.run.id, %error, "could not stop the container; the next sweep removes it");
+        let Some(container) = self.container.as_ref().filter(|_| self.begun != Begun::No) else { return };
+        while let Some(engine) = self.run.next_engine().await {
+            let stopped = if self.begun == Begun::Yes && self.run.stop.is_asked() {
+                engine.kill(container).await
+            } else {
+                // One that is gone cannot be started any more either.
+                engine.remove(container).await
+            };
+            match stopped {
+                Err(error) if error.is_engine_lost() => self.run.until_loss_is_known().await,
+                Err(error) => {
+                    tracing::warn!(job = %self.run.id, %error, "could not stop the container; the next sweep removes it");
+                    return;
+                }
+                Ok(()) => return,
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use deskgrid_docker::{ContainerId, Engine, EngineState, Exit, LogStream};
+use deskgrid_docker::{ContainerId, Engine, Exit, LogStream};
 use deskgrid_job::Time;
 use futures_util::StreamExt as _;
 use futures_util::future::{Either, select, try_join};
@@ -105,13 +105,7 @@ async fn measure(run: &Run, engine: &Engine, container: &ContainerId) {
 
 /// Waits until the engine answers again.
 pub(super) async fn engine_again(run: &Run) -> Result<Engine, Interruption> {
-    let mut state = run.kit.engine.clone();
-    let alive = |state: &EngineState| state.ready().is_some_and(|engine| !engine.is_over());
-    run.unless_stopped(async {
-        let state = state.wait_for(alive).await.map_err(|_| Interruption::EngineLost)?;
-        state.ready().cloned().ok_or(Interruption::EngineLost)
-    })
-    .await
+    run.unless_stopped(async { run.next_engine().await.ok_or(Interruption::EngineLost) }).await
 }
 
 /// Whether the engine took the container down with it. Had it ended by itself before, we had been told; and of its end

@@ -83,6 +83,8 @@ pub(crate) struct Report {
     pub(crate) run: u32,
     pub(crate) end: RunEnd,
     pub(crate) result: RunResult,
+    /// It ended since a call to the engine did, which may come to what it was asked for later.
+    pub(crate) lost_engine: bool,
     /// The stored files among its inputs.
     pub(crate) inputs: BTreeMap<FilePath, BlobHash>,
     /// Its stages and what it used.
@@ -118,6 +120,13 @@ pub(crate) enum Interruption {
     NotBegun,
     /// There will be no container result.
     Failed(Failure),
+}
+
+impl Interruption {
+    /// Whether the container may be there and running after it.
+    fn leaves_container(&self) -> bool {
+        !matches!(self, Self::TakenDown | Self::ContainerLost)
+    }
 }
 
 impl From<EngineError> for Interruption {
@@ -195,12 +204,16 @@ impl Run {
         };
         let outcome = outcome.map_err(|interruption| course.explain(interruption));
         if matches!(outcome, Err(Interruption::EngineLost | Interruption::TakenDown)) {
-            self.until_loss_is_known().await;
+            tokio::select! {
+                () = self.stop.asked() => {}
+                () = self.until_loss_is_known() => {}
+            }
         }
-        if outcome.is_err() {
+        if outcome.as_ref().is_err_and(Interruption::leaves_container) {
             course.stop_container().await;
         }
         let inputs = course.take_inputs();
+        let lost_engine = matches!(outcome, Err(Interruption::EngineLost));
         let (end, result) = ending(outcome);
         let course_of_run = self.pulse.finish();
         let (stored, is_stored) = oneshot::channel();
@@ -208,6 +221,7 @@ impl Run {
             id: self.id.clone(),
             run: self.number,
             end,
+            lost_engine,
             result,
             inputs,
             course: course_of_run,
@@ -239,10 +253,16 @@ impl Run {
     /// would be started again in vain.
     async fn until_loss_is_known(&self) {
         let mut state = self.kit.engine.clone();
-        let known = async { state.wait_for(|state| state.ready().is_none()).await.map(drop) };
-        let known = async { known.await.map_err(|_| Interruption::EngineLost) };
-        // Whatever comes of it, the run is over.
-        let _ = tokio::time::timeout(FALSE_ALARM, self.unless_stopped(known)).await;
+        // Whatever comes of it, the call has failed.
+        let _ = tokio::time::timeout(FALSE_ALARM, state.wait_for(|state| state.ready().is_none())).await;
+    }
+
+    /// The engine, as soon as one answers; none when nobody looks for one any more.
+    async fn next_engine(&self) -> Option<Engine> {
+        let mut state = self.kit.engine.clone();
+        let is_alive = |state: &EngineState| state.ready().is_some_and(|engine| !engine.is_over());
+        let state = state.wait_for(is_alive).await.ok()?;
+        state.ready().cloned()
     }
 
     /// Waits for `work`, unless the run is stopped first.

@@ -55,7 +55,9 @@ impl RunTime {
         loop {
             let ran = self.read();
             if ran >= limit {
-                return;
+                // Whoever finds the container after us, killed, shall know by whom.
+                self.is_noted = false;
+                return self.note(ran).await;
             }
             self.note(ran).await;
             tokio::time::sleep(TICK.min(limit.saturating_sub(ran))).await;
@@ -86,21 +88,39 @@ fn counted(gap: Duration, goes_on_asleep: bool) -> Duration {
     if goes_on_asleep && gap > ASLEEP { TICK } else { gap }
 }
 
-/// How long a container had run at a moment.
+/// How long a container had run at a moment; or that it was about to be started then, and cannot have run longer
+/// than since.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Note {
-    ran: Duration,
+    ran: Option<Duration>,
     wall: Time,
     steady: Option<Reading>,
 }
 
+/// In place of a number of milliseconds.
+const NOT_STARTED: &str = "start";
+
+/// What is known of the time that a container had run when an earlier life of this program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    /// It ran so long at least.
+    pub(super) noted: Duration,
+    /// It has run so long, if it still does.
+    pub(super) until_now: Duration,
+}
+
 impl Note {
     fn now(ran: Duration) -> Self {
-        Self { ran, wall: Time::now(), steady: steady::read() }
+        Self { ran: Some(ran), ..Self::before_start() }
+    }
+
+    /// Of a container that is started next. The start takes time that is not the job's.
+    pub(super) fn before_start() -> Self {
+        Self { ran: None, wall: Time::now(), steady: steady::read() }
     }
 
     /// Writes it down for the next start. This blocks.
-    fn keep_in(&self, scratch: &Scratch) -> Result<(), StoreError> {
+    pub(super) fn keep_in(&self, scratch: &Scratch) -> Result<(), StoreError> {
         scratch.note(&self.to_string())
     }
 
@@ -111,7 +131,10 @@ impl Note {
 
     fn parse(text: &str) -> Option<Self> {
         let mut words = text.split_ascii_whitespace();
-        let ran = Duration::from_millis(words.next()?.parse().ok()?);
+        let ran = match words.next()? {
+            NOT_STARTED => None,
+            millis => Some(Duration::from_millis(millis.parse().ok()?)),
+        };
         let wall = Time(words.next()?.parse().ok()?);
         let steady = words.next().zip(words.next());
         let steady = steady
@@ -119,37 +142,51 @@ impl Note {
         Some(Self { ran, wall, steady })
     }
 
-    /// How long it had run when this was noted.
-    pub(super) fn ran(&self) -> Duration {
-        self.ran
+    /// What this tells of a container that the engine says started at `started`. This blocks.
+    pub(super) fn known(&self, started: Time) -> Known {
+        self.known_at(started, &Self::before_start())
     }
 
-    /// How long it has run now, if it still does. This blocks.
-    pub(super) fn ran_until_now(&self) -> Duration {
-        self.ran_until(&Self::now(Duration::ZERO))
+    fn known_at(&self, started: Time, now: &Self) -> Known {
+        let since = self.since(now);
+        match self.ran {
+            Some(ran) => Known { noted: ran, until_now: ran + since },
+            None => Known { noted: Duration::ZERO, until_now: now.wall.since(started).min(since) },
+        }
     }
 
-    fn ran_until(&self, now: &Self) -> Duration {
-        let unseen = match (&self.steady, &now.steady) {
+    /// The time from this note until `now`.
+    fn since(&self, now: &Self) -> Duration {
+        match (&self.steady, &now.steady) {
             (Some(then), Some(now)) if then.boot == now.boot => {
                 Duration::from_millis(now.millis.saturating_sub(then.millis))
             }
             _ => now.wall.since(self.wall).min(MOST_UNSEEN),
-        };
-        self.ran + unseen
+        }
     }
 }
 
 impl std::fmt::Display for Note {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(to, "{} {}", self.ran.as_millis(), self.wall.0)?;
+        match self.ran {
+            Some(ran) => write!(to, "{} {}", ran.as_millis(), self.wall.0)?,
+            None => write!(to, "{NOT_STARTED} {}", self.wall.0)?,
+        }
         self.steady.as_ref().map_or(Ok(()), |steady| write!(to, " {} {}", steady.millis, steady.boot))
     }
 }
 
+impl Known {
+    /// Of a container that was started at `started` and of which nothing is noted.
+    pub(super) fn by_wall(started: Time) -> Self {
+        let until_now = Time::now().since(started).min(MOST_UNSEEN);
+        Self { noted: Duration::ZERO, until_now }
+    }
+}
+
 /// How long a container ran that ended while we were away: by the engine's wall clock as far as that is possible.
-/// It ran at least as long as was `noted`, and not longer than `until_now`.
-pub(super) fn of_ended(by_wall: Option<Duration>, noted: Duration, until_now: Duration) -> Duration {
+pub(super) fn of_ended(by_wall: Option<Duration>, known: Known) -> Duration {
+    let Known { noted, until_now } = known;
     by_wall.unwrap_or(noted).clamp(noted, until_now.max(noted))
 }
 
@@ -161,12 +198,32 @@ mod tests {
 
     fn note(ran: u64, wall: u64, steady: Option<(u64, &str)>) -> Note {
         let steady = steady.map(|(millis, boot)| Reading { millis, boot: boot.to_owned() });
-        Note { ran: Duration::from_millis(ran), wall: Time(wall), steady }
+        Note { ran: Some(Duration::from_millis(ran)), wall: Time(wall), steady }
+    }
+
+    fn ran_until(note: &Note, now: &Note) -> Duration {
+        note.known_at(note.wall, now).until_now
+    }
+
+    #[test]
+    fn a_container_of_which_only_the_start_was_noted_ran_no_longer_than_since_wherever_the_wall_clock_was_set_to()
+     {
+        let before = Note { ran: None, ..note(0, 9 * HOUR, Some((50_000, "boot"))) };
+        let started = Time(9 * HOUR + 400);
+        for (wall, ran) in [(9 * HOUR + 7000, 6600), (0, 0), (99 * HOUR, 7000)] {
+            let known = before.known_at(started, &note(0, wall, Some((57_000, "boot"))));
+            assert_eq!(
+                known,
+                Known { noted: Duration::ZERO, until_now: Duration::from_millis(ran) },
+                "{wall}"
+            );
+        }
     }
 
     #[test]
     fn a_note_reads_back_as_it_was_written() {
-        for note in [note(5, 9 * HOUR, Some((77, "boot"))), note(0, 1, None), Note::now(Duration::ZERO)] {
+        let first = note(5, 9 * HOUR, Some((77, "boot")));
+        for note in [first, note(0, 1, None), Note::now(Duration::ZERO), Note::before_start()] {
             assert_eq!(Note::parse(&note.to_string()), Some(note));
         }
         for damaged in ["", "x", "5", "5 y", "-1 2"] {
@@ -179,7 +236,7 @@ mod tests {
         let then = note(1000, 9 * HOUR, Some((50_000, "boot")));
         for wall in [0, 9 * HOUR, 99 * HOUR] {
             let now = note(0, wall, Some((57_000, "boot")));
-            assert_eq!(then.ran_until(&now), Duration::from_secs(8), "{wall}");
+            assert_eq!(ran_until(&then, &now), Duration::from_secs(8), "{wall}");
         }
     }
 
@@ -188,7 +245,7 @@ mod tests {
         let then = note(1000, 9 * HOUR, Some((50_000, "boot")));
         for (wall, ran) in [(9 * HOUR + 7000, 8), (0, 1), (99 * HOUR, 601)] {
             for steady in [None, Some((60_000, "another boot"))] {
-                assert_eq!(then.ran_until(&note(0, wall, steady)), Duration::from_secs(ran), "{wall}");
+                assert_eq!(ran_until(&then, &note(0, wall, steady)), Duration::from_secs(ran), "{wall}");
             }
         }
     }
@@ -204,12 +261,13 @@ mod tests {
     #[test]
     fn a_container_that_ended_without_us_ran_no_longer_than_was_possible() {
         let seconds = Duration::from_secs;
-        let ran = |by_wall| of_ended(by_wall, seconds(10), seconds(60));
+        let known = |noted, until_now| Known { noted: seconds(noted), until_now: seconds(until_now) };
+        let ran = |by_wall| of_ended(by_wall, known(10, 60));
         assert_eq!(ran(Some(seconds(30))), seconds(30));
         assert_eq!(ran(Some(seconds(7200))), seconds(60), "the clock was set forward");
         assert_eq!(ran(Some(seconds(0))), seconds(10), "the clock was set back");
         assert_eq!(ran(None), seconds(10));
-        assert_eq!(of_ended(None, seconds(10), seconds(5)), seconds(10));
+        assert_eq!(of_ended(None, known(10, 5)), seconds(10));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,0 +1,88 @@
+//! Stores what a container that has ended left in `/outputs`, by the way that files travel in its engine.
+
+use std::sync::{Arc, OnceLock};
+
+use deskgrid_docker::{ContainerId, Delivery, Engine, EngineError};
+use deskgrid_fault::{Point, point};
+use deskgrid_job::{Failure, FailureCode};
+use deskgrid_outputs::Outputs;
+use deskgrid_outputs::archive::ArchiveError;
+use deskgrid_store::Scratch;
+use futures_util::TryStreamExt as _;
+use tokio_util::io::{StreamReader, SyncIoBridge};
+
+use super::Course;
+use crate::run::counter::Counter;
+use crate::run::{Interruption, disk, follow, outputs};
+
+impl Course<'_> {
+    /// Stores what is in `/outputs`. An engine that goes away meanwhile is waited for: the files stay in the container.
+    pub(super) async fn collect(
+        &self,
+        mut engine: Engine,
+        container: &ContainerId,
+    ) -> Result<Outputs, Interruption> {
+        loop {
+            let collected = match (engine.delivery(), &self.scratch) {
+                (Delivery::Bind, Some(scratch)) => self.collect_folder(scratch).await,
+                _ => self.collect_archive(&engine, container).await,
+            };
+            match collected {
+                Err(Interruption::EngineLost) => engine = follow::engine_again(self.run).await?,
+                collected => return collected,
+            }
+        }
+    }
+
+    async fn collect_folder(&self, scratch: &Scratch) -> Result<Outputs, Interruption> {
+        let (store, folder) = (self.run.kit.store.clone(), scratch.outputs());
+        let counter = Counter::default();
+        let count = counter.clone();
+        let collected = tokio::task::spawn_blocking(move || {
+            let mut batch = store.blobs().batch();
+            let tree = outputs::of_folder(&folder, &mut batch, &count)?;
+            point(Point::OutputsHashed);
+            batch.commit()?;
+            point(Point::OutputsStored);
+            Ok::<_, deskgrid_store::StoreError>(tree.into_outputs())
+        });
+        counter.shown(&self.run.pulse, collected).await.map_err(disk)?.map_err(disk)
+    }
+
+    async fn collect_archive(
+        &self,
+        engine: &Engine,
+        container: &ContainerId,
+    ) -> Result<Outputs, Interruption> {
+        // The reader of the archive sees a broken stream only; what the engine said is kept beside it.
+        let problem = Arc::new(OnceLock::new());
+        let noted = problem.clone();
+        let download = engine.download(container, "/outputs").map_err(move |error| {
+            let _ = noted.set(error.clone());
+            std::io::Error::other(error)
+        });
+        let reader = SyncIoBridge::new(StreamReader::new(download));
+        let store = self.run.kit.store.clone();
+        let counter = Counter::default();
+        let count = counter.clone();
+        let collected = tokio::task::spawn_blocking(move || {
+            let mut batch = store.blobs().batch();
+            let tree = outputs::of_archive(reader, &mut batch, &count)?;
+            batch.commit().map_err(ArchiveError::NotKept)?;
+            Ok::<_, ArchiveError<deskgrid_store::StoreError>>(tree.into_outputs())
+        });
+        let collected = counter.shown(&self.run.pulse, collected).await.map_err(disk)?;
+        match (collected, problem.get()) {
+            // The job removed the folder.
+            (_, Some(EngineError::NoSuchFile { .. })) => Ok(Outputs::default()),
+            (_, Some(error)) => Err(error.clone().into()),
+            (Ok(outputs), None) => Ok(outputs),
+            (Err(ArchiveError::NotKept(error)), None) => Err(disk(error)),
+            (Err(ArchiveError::Broken(error)), None) => {
+                let words =
+                    format!("The outputs could not be fetched from the engine: {error}. Run the job again.");
+                Err(Failure::new(FailureCode::EngineRefused, words).into())
+            }
+        }
+    }
+}
