@@ -60,6 +60,7 @@ async fn tell(run: &Run, mut progress: mpsc::UnboundedReceiver<PullProgress>) ->
         }
         let total = Some(progress.total).filter(|total| *total > 0);
         run.pulse.progress(StageName::Image, Some(&progress.line), progress.done, total);
+        run.pulse.layers(progress.layers.0, progress.layers.1);
         run.kit.lists.tell(&run.id, &News::Pull(run.id.clone(), progress.into()));
     }
     Ok(was_pulled)
