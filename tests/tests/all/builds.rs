@@ -4,6 +4,7 @@ mod contexts;
 mod deleting;
 mod failing;
 mod fields;
+mod private;
 mod sharing;
 
 use deskgrid_tests::{Deskgrid, EngineClient, Options};

@@ -94,7 +94,7 @@ async fn with_large_output(server: &Deskgrid, megabytes: usize) -> String {
 }
 
 /// Has a job end so long ago, and its outputs read never since, which the stopped server then knows no better.
-fn age(server: &Deskgrid, id: &str, hours: u32) {
+pub(crate) fn age(server: &Deskgrid, id: &str, hours: u32) {
     let records = rusqlite::Connection::open(server.data().join("deskgrid.sqlite3")).unwrap();
     let sql = "UPDATE job SET changed_at = changed_at - 3600000 * ?1 WHERE id = ?2";
     assert_eq!(records.execute(sql, rusqlite::params![hours, id]).unwrap(), 1);

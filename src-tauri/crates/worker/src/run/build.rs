@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use deskgrid_docker::joint::{Joint, Said};
 use deskgrid_docker::{BuildOrder, BuildProgress, Built, Engine, Image, Network};
-use deskgrid_job::{BuildBlock, Failure, FailureCode, LogLine, StageName, Time};
+use deskgrid_job::{BuildBlock, Failure, FailureCode, LogLine, StageName};
 use deskgrid_store::{Change, Origin};
 use futures_util::FutureExt as _;
 use futures_util::future::join;
@@ -15,6 +15,7 @@ use super::context::{self, Prepared};
 use super::image::FOUND;
 use super::journal::Journal;
 use super::{Interruption, Kit, Run, disk, line};
+use crate::cache;
 use crate::lists::Step;
 
 /// Lines that are written at once.
@@ -145,16 +146,22 @@ async fn build(
             return Err(Failure::new(FailureCode::BuildFailed, words).into());
         }
     };
-    note(kit, block, &built).await?;
+    note(kit, engine, block, &built).await?;
     Ok(built.image)
 }
 
 /// The images are ours from now on.
-async fn note(kit: &Kit, block: &BuildBlock, built: &Built) -> Result<(), Interruption> {
-    let now = Time::now();
-    let pulled = built.pulled.iter().map(|image| Change::ImageBrought(image.clone(), Origin::Pulled, now));
-    let ours = Change::ImageBrought(block.image.clone(), Origin::Built, now);
-    kit.store.commit(pulled.chain([ours]).collect()).await.map_err(disk)?;
+async fn note(kit: &Kit, engine: &Engine, block: &BuildBlock, built: &Built) -> Result<(), Interruption> {
+    let ours = cache::record(engine, &block.image, Some(&built.image.id), Origin::Built);
+    let mut brought = vec![Change::ImageBrought(ours)];
+    for name in &built.pulled {
+        // One that cannot be found any more is nobody's.
+        if let Ok(Some(image)) = engine.image(name).await {
+            let pulled = cache::record(engine, name, Some(&image.id), Origin::Pulled);
+            brought.push(Change::ImageBrought(pulled));
+        }
+    }
+    kit.store.commit(brought).await.map_err(disk)?;
     kit.cache.changed();
     Ok(())
 }

@@ -1,14 +1,15 @@
 //! Has the image of a run in the engine: found there, pulled, or built. What is said meanwhile goes to the build log.
 
 use deskgrid_docker::{Engine, Image, Pace, PullProgress};
-use deskgrid_job::{ImageSource, StageName, Time};
-use deskgrid_store::{Change, Origin};
+use deskgrid_job::{ImageSource, StageName};
+use deskgrid_store::{Change, ImageRecord, Origin};
 use futures_util::future::try_join;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::journal::Journal;
 use super::{Interruption, Run, build, disk, line};
+use crate::cache;
 use crate::lists::{News, Step};
 
 /// What is noted of an image that was there already.
@@ -28,10 +29,17 @@ async fn pulled(run: &Run, engine: &Engine, reference: &str) -> Result<Image, In
         let image = engine.ensure_image(reference, None, move |progress| drop(sender.send(progress))).await;
         image.map_err(Interruption::from)
     };
-    let (image, was_pulled) = try_join(pull, tell(run, receiver)).await?;
+    let coming = cache::record(engine, reference, None, Origin::Pulled);
+    let had = try_join(pull, tell(run, &coming, receiver)).await;
+    if had.is_err()
+        && let Err(error) = run.kit.store.commit(vec![Change::ImageGone(coming.clone())]).await
+    {
+        tracing::warn!(image = reference, %error, "could not note that an image did not come");
+    }
+    let (image, was_pulled) = had?;
     if was_pulled {
-        let brought = Change::ImageBrought(reference.to_owned(), Origin::Pulled, Time::now());
-        run.kit.store.commit(vec![brought]).await.map_err(disk)?;
+        let here = ImageRecord { id: Some(image.id.clone()), ..coming };
+        run.kit.store.commit(vec![Change::ImageBrought(here)]).await.map_err(disk)?;
     } else {
         run.pulse.note(StageName::Image, FOUND);
     }
@@ -39,8 +47,13 @@ async fn pulled(run: &Run, engine: &Engine, reference: &str) -> Result<Image, In
 }
 
 /// Writes down and tells what the engine says of a pull, and returns whether it said anything: of an image that is
-/// there already it says nothing.
-async fn tell(run: &Run, mut progress: mpsc::UnboundedReceiver<PullProgress>) -> Result<bool, Interruption> {
+/// there already it says nothing. With its first word the image is on record as `coming`: should we die before it is as
+/// one that is here, the person still hears of it.
+async fn tell(
+    run: &Run,
+    coming: &ImageRecord,
+    mut progress: mpsc::UnboundedReceiver<PullProgress>,
+) -> Result<bool, Interruption> {
     let mut journal = Journal::new(run, Step::Pull);
     let (mut was_pulled, mut pace) = (false, Pace::default());
     loop {
@@ -54,7 +67,10 @@ async fn tell(run: &Run, mut progress: mpsc::UnboundedReceiver<PullProgress>) ->
             }
         };
         let Some(progress) = next else { break };
-        was_pulled = true;
+        if !was_pulled {
+            was_pulled = true;
+            run.kit.store.commit(vec![Change::ImageBrought(coming.clone())]).await.map_err(disk)?;
+        }
         if let Some(text) = pace.take(&progress, Instant::now()) {
             journal.write(vec![line(text, false)]).await?;
         }
