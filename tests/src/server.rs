@@ -35,6 +35,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// No engine.
+    pub fn without_engine() -> Self {
+        Self { docker_host: Some("unix:///nonexistent/engine.sock".to_owned()), ..Self::default() }
+    }
+
     fn with(&self, variables: &[(&str, &str)]) -> Self {
         let further = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let env = self.env.iter().cloned().chain(further).collect();
@@ -87,8 +92,7 @@ impl Deskgrid {
 
     /// Starts a server whose jobs stay queued, since it finds no engine.
     pub async fn start_without_engine() -> Self {
-        let docker_host = Some("unix:///nonexistent/engine.sock".to_owned());
-        Self::start_with(Options { docker_host, ..Options::default() }).await
+        Self::start_with(Options::without_engine()).await
     }
 
     /// Starts a server as `options` say.

@@ -21,10 +21,16 @@ pub struct OnSmallDisk {
 impl OnSmallDisk {
     /// Starts a server with further arguments of `deskgrid serve`.
     pub async fn start(args: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let disk = SmallDisk::mount(&folder.path().join("data"));
         let args = args.iter().map(|arg| (*arg).to_owned()).collect();
-        let server = Deskgrid::start_over(folder, Options { args, ..Options::default() }).await;
+        Self::start_with(SIZE, Options { args, ..Options::default() }).await
+    }
+
+    /// Starts a server on a disk that says to have so many megabytes. It takes no more than is written to it, so it may
+    /// be larger than what this computer has.
+    pub async fn start_with(megabytes: u64, options: Options) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let disk = SmallDisk::mount_of(&folder.path().join("data"), megabytes);
+        let server = Deskgrid::start_over(folder, options).await;
         Self { disk, server }
     }
 }
@@ -40,9 +46,13 @@ impl SmallDisk {
     /// # Panics
     /// When the tests may not mount anything: run them as root, or with sudo that asks for no password.
     pub fn mount(path: &Path) -> Self {
+        Self::mount_of(path, SIZE)
+    }
+
+    fn mount_of(path: &Path, megabytes: u64) -> Self {
         std::fs::create_dir_all(path).expect("a folder");
         let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(path).expect("a folder"));
-        let options = format!("size={SIZE}m,mode=0700,uid={owner}");
+        let options = format!("size={megabytes}m,mode=0700,uid={owner}");
         as_root(&["mount", "-t", "tmpfs", "-o", &options, "deskgrid-test", &path.to_string_lossy()]);
         Self { path: path.to_owned() }
     }

@@ -150,17 +150,8 @@ fn log_length(server: &Deskgrid, job: &str) -> u64 {
 async fn asked_while<T>(server: &Arc<Deskgrid>, work: impl Future<Output = T>) -> (Asked, T) {
     let is_over = Arc::new(AtomicBool::new(false));
     let ask = |path: &'static str, keeps: bool| {
-        let (server, is_over, client) = (server.clone(), is_over.clone(), client(keeps));
-        tokio::spawn(async move {
-            let mut samples = Samples::default();
-            while !is_over.load(Ordering::Relaxed) {
-                let (took, status) = timed(answered(&client, server.url(path))).await;
-                assert_eq!(status, 200);
-                samples.push(took);
-                tokio::time::sleep(BETWEEN).await;
-            }
-            samples
-        })
+        let (server, is_over) = (server.clone(), is_over.clone());
+        tokio::task::spawn_blocking(move || asked(&server, path, keeps, &is_over))
     };
     let all = future::join3(ask("/health", true), ask("/health", false), ask("/q/local", true));
     let work = async {
@@ -176,6 +167,22 @@ async fn asked_while<T>(server: &Arc<Deskgrid>, work: impl Future<Output = T>) -
         list: list.expect(whole),
     };
     (asked, done)
+}
+
+/// Asks from a thread of its own, as another program does: on the threads of those who upload and listen, the time
+/// until an answer is looked at would be counted too.
+fn asked(server: &Deskgrid, path: &str, keeps: bool, is_over: &AtomicBool) -> Samples {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let (client, mut samples) = (client(keeps), Samples::default());
+        while !is_over.load(Ordering::Relaxed) {
+            let (took, status) = timed(answered(&client, server.url(path))).await;
+            assert_eq!(status, 200);
+            samples.push(took);
+            tokio::time::sleep(BETWEEN).await;
+        }
+        samples
+    })
 }
 
 /// Reads the whole answer.

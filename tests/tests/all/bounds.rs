@@ -1,6 +1,6 @@
 //! How much one client may have: each bound at its limit and over it, and the headers that guard every answer.
 
-use deskgrid_tests::{Deskgrid, Page, Raw, eventually, sha256};
+use deskgrid_tests::{Deskgrid, OnSmallDisk, Options, Page, Raw, eventually, sha256};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 
@@ -132,32 +132,39 @@ async fn announced(server: &Deskgrid, origin: Option<&str>, length: u64) -> Opti
     Some(status).filter(|status| *status != 100)
 }
 
+/// A server that has more room than any quota, wherever the tests run.
+async fn with_much_room() -> OnSmallDisk {
+    OnSmallDisk::start_with(64_000, Options::without_engine()).await
+}
+
 #[tokio::test]
 async fn a_page_may_upload_20_gibibytes_and_a_program_as_much_as_fits() {
-    let server = Deskgrid::start_without_engine().await;
-    assert_eq!(announced(&server, Some(PAGE), QUOTA).await, None);
-    assert_eq!(announced(&server, Some(PAGE), QUOTA + 1).await, Some(507));
-    assert_eq!(announced(&server, None, QUOTA + 1).await, None);
+    let on = with_much_room().await;
+    let server = &on.server;
+    assert_eq!(announced(server, Some(PAGE), QUOTA).await, None);
+    assert_eq!(announced(server, Some(PAGE), QUOTA + 1).await, Some(507));
+    assert_eq!(announced(server, None, QUOTA + 1).await, None);
     let put = |name: &str| Raw::new("PUT", &format!("/f/{name}")).header("Origin", PAGE).body("x");
-    assert_eq!(put("small").send(&server).await.status, 200);
+    assert_eq!(put("small").send(server).await.status, 200);
     // The byte that was stored counts.
-    assert_eq!(announced(&server, Some(PAGE), QUOTA).await, Some(507));
+    assert_eq!(announced(server, Some(PAGE), QUOTA).await, Some(507));
     let refused = Raw::new("PUT", "/f/large").header("Origin", PAGE).header("Content-Length", QUOTA);
-    let answer = refused.send(&server).await;
+    let answer = refused.send(server).await;
     assert_eq!((answer.status, &answer.json()["code"]), (507, &json!("upload-quota")), "{}", answer.text());
-    assert_eq!(announced(&server, Some("https://metapage.io"), QUOTA).await, None);
+    assert_eq!(announced(server, Some("https://metapage.io"), QUOTA).await, None);
 }
 
 #[tokio::test]
 async fn the_same_file_uploaded_again_counts_once() {
-    let server = Deskgrid::start_without_engine().await;
+    let on = with_much_room().await;
+    let server = &on.server;
     let hash = sha256("again");
     for _ in 0..3 {
         let put = Raw::new("PUT", &format!("/f/{hash}")).header("Origin", PAGE).body("again");
-        assert_eq!(put.send(&server).await.status, 200);
+        assert_eq!(put.send(server).await.status, 200);
     }
-    assert_eq!(announced(&server, Some(PAGE), QUOTA - 5).await, None);
-    assert_eq!(announced(&server, Some(PAGE), QUOTA - 4).await, Some(507));
+    assert_eq!(announced(server, Some(PAGE), QUOTA - 5).await, None);
+    assert_eq!(announced(server, Some(PAGE), QUOTA - 4).await, Some(507));
 }
 
 #[tokio::test]

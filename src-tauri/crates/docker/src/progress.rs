@@ -99,7 +99,7 @@ impl Meter {
         match (status, amounts) {
             ("Downloading", Some(amounts)) => layer.bytes = amounts,
             ("Verifying Checksum" | "Download complete" | "Pull complete", _) => {
-                layer.bytes.0 = layer.bytes.1
+                layer.bytes.0 = layer.bytes.1;
             }
             _ => {}
         }

@@ -18,6 +18,7 @@ use crate::doctor::{self, Heard};
 use crate::error::HttpError;
 use crate::gauges::Gauges;
 use crate::invitations::Invitations;
+use crate::socket::WholeLists;
 use crate::{dashboard, files, job_files, jobs, logs, metrics, page, protect, socket, status, stream};
 
 /// What the server tells about itself.
@@ -76,6 +77,7 @@ struct Shared {
     removals: Removals,
     verification: Verification,
     read_notices: ReadNotices,
+    whole_lists: WholeLists,
 }
 
 impl Site {
@@ -100,6 +102,7 @@ impl Site {
             removals: Removals::default(),
             verification: Verification::default(),
             read_notices: ReadNotices::default(),
+            whole_lists: WholeLists::default(),
         };
         Self { shared: Arc::new(shared), door: Arc::default() }
     }
@@ -135,6 +138,10 @@ impl Site {
 
     pub(crate) fn worker(&self) -> &Worker {
         &self.shared.worker
+    }
+
+    pub(crate) fn whole_lists(&self) -> &WholeLists {
+        &self.shared.whole_lists
     }
 
     pub(crate) fn store(&self) -> &Store {

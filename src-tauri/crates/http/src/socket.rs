@@ -9,6 +9,7 @@ mod listen;
 mod live;
 mod speak;
 mod submitted;
+mod whole_lists;
 
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use crate::{Site, bounds};
 use handshake::Socket;
 use listen::Listener;
 use speak::Speaker;
+pub(crate) use whole_lists::WholeLists;
 
 /// Answers that may wait for a client to read them.
 const WAITING_REPLIES: usize = 16;

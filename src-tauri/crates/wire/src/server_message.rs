@@ -72,13 +72,22 @@ pub fn job_state_updates<'a>(jobs: impl IntoIterator<Item = &'a Job>, view: View
     states(r#"{"type":"JobStateUpdates","payload":{"isSubset":true,"state":{"jobs":"#, jobs, view)
 }
 
-/// `JobStatusPayload`: live lines of one job.
-pub fn job_status<L: Borrow<LogLine>>(job: &JobId, step: Step, lines: impl IntoIterator<Item = L>) -> String {
+/// `JobStatusPayload`, live lines of one job, up to its lines. Those follow as [`live_lines`] writes them, with commas
+/// between; then [`JOB_STATUS_END`]. So lines that go to many clients are written once.
+pub fn job_status_begin(job: &JobId, step: Step) -> String {
     let mut out = String::from(r#"{"type":"JobStatusPayload","payload":{"jobId":"#);
     push_text(&mut out, job.as_str());
-    push(&mut out, format_args!(r#","step":"{}","logs":"#, step.as_str()));
-    log::append_list(&mut out, lines);
-    out.push_str("}}");
+    push(&mut out, format_args!(r#","step":"{}","logs":["#, step.as_str()));
+    out
+}
+
+/// What follows the lines.
+pub const JOB_STATUS_END: &str = "]}}";
+
+/// Lines with commas between.
+pub fn live_lines<L: Borrow<LogLine>>(lines: impl IntoIterator<Item = L>) -> String {
+    let mut out = String::new();
+    push_each(&mut out, lines, |out, line: L| log::append(out, line.borrow()));
     out
 }
 
@@ -162,10 +171,13 @@ pub(crate) mod tests {
     #[test]
     fn live_lines_name_job_and_step() {
         let line = LogLine { text: "x\n".into(), time: Time(1), is_stderr: true };
+        let begin = job_status_begin(&JobId::new("j").unwrap(), Step::Pull);
+        let (one, two) = (live_lines([&line]), live_lines([&line, &line]));
         assert_eq!(
-            read(&job_status(&JobId::new("j").unwrap(), Step::Pull, [line])),
+            read(&format!("{begin}{one},{two}{JOB_STATUS_END}")),
             json!({"type": "JobStatusPayload",
-                "payload": {"jobId": "j", "step": "docker image pull", "logs": [["x\n", 1, true]]}})
+                "payload": {"jobId": "j", "step": "docker image pull", "logs": vec![json!(["x\n", 1, true]); 3]}})
         );
+        assert_eq!(read(&format!("{begin}{JOB_STATUS_END}"))["payload"]["logs"], json!([]));
     }
 }

@@ -20,7 +20,7 @@ pub use deskgrid_docker::Certainty;
 use deskgrid_docker::HeldImage;
 use deskgrid_job::{BlobHash, JobId, Time};
 use deskgrid_store::ImageRecord;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 pub(crate) use built::{images_of, remove_if_deleted, remove_unused};
 pub(crate) use keeper::keep;
@@ -209,6 +209,8 @@ pub(crate) struct Control {
     left: Mutex<HashSet<BlobHash>>,
     /// Whether images are to go that could not be removed at once.
     owes_images: AtomicBool,
+    /// One at a time decides what goes: another would count on what the first is about to remove.
+    turn: Semaphore,
 }
 
 impl Default for Control {
@@ -220,6 +222,7 @@ impl Default for Control {
             uses: uses::Uses::default(),
             left: Mutex::default(),
             owes_images: AtomicBool::default(),
+            turn: Semaphore::new(1),
         }
     }
 }

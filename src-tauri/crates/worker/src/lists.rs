@@ -6,9 +6,10 @@
 mod chronicle;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use deskgrid_job::{Caller, Job, JobId, LogLine, Outlook, Phase};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
@@ -82,13 +83,31 @@ pub struct LiveLines {
     pub lines: Vec<LogLine>,
     /// How many more came; they are in the log only, so that news which wait for slow readers stay small.
     pub left_out: u64,
+    text: OnceLock<Bytes>,
+}
+
+impl LiveLines {
+    /// Lines that `step` of a job wrote, and how many more there were.
+    pub fn new(id: JobId, step: Step, lines: Vec<LogLine>, left_out: u64) -> Self {
+        Self { id, step, lines, left_out, text: OnceLock::new() }
+    }
+
+    /// The lines as all readers send them: the first one's `write` makes the text for all.
+    pub fn text(&self, write: impl FnOnce(&[LogLine]) -> String) -> Bytes {
+        self.text.get_or_init(|| write(&self.lines).into()).clone()
+    }
 }
 
 /// What a reader of a list gets next.
 #[derive(Debug)]
 pub enum Listing {
     /// The whole list; forget what was known.
-    Whole(Vec<Arc<Job>>),
+    Whole {
+        /// Of the list. Readers of the same list at the same version get the same jobs.
+        version: u64,
+        /// In no order.
+        jobs: Vec<Arc<Job>>,
+    },
     /// Changes in order; a job may be among them several times, once for each state it went through.
     Changes(Vec<Arc<Job>>),
 }
@@ -314,7 +333,7 @@ impl Feed {
         self.seen = list.version;
         self.whole_seen = list.version;
         self.whole_at = Some((Instant::now(), list.jobs.len()));
-        Listing::Whole(list.whole())
+        Listing::Whole { version: list.version, jobs: list.whole() }
     }
 
     /// Whole lists because of jobs that left come the rarer the longer the list is.

@@ -55,20 +55,28 @@ pub(super) fn config(most: usize) -> WebSocketConfig {
         .max_frame_size(Some(most))
 }
 
-/// A text as messages that are sent one after the other without another between them.
-pub(super) fn text(text: String) -> impl Iterator<Item = Message> {
-    let whole = Bytes::from(text);
-    let count = whole.len().div_ceil(FRAME).max(1);
-    (0..count).map(move |number| {
-        if count == 1 {
-            // Whole, it is the text that it was.
-            let text = Utf8Bytes::try_from(whole.clone()).unwrap_or_default();
-            return Message::Text(text);
-        }
-        let part = whole.slice(number * FRAME..whole.len().min((number + 1) * FRAME));
+/// A text in pieces, as messages that are sent one after the other without another between them. Pieces that several
+/// sockets share are not copied, unless the whole is short.
+pub(super) fn text(pieces: &[Bytes]) -> impl Iterator<Item = Message> {
+    let length: usize = pieces.iter().map(Bytes::len).sum();
+    let (whole, parts) = if length <= FRAME {
+        // A text stays one.
+        let text = Utf8Bytes::try_from(Bytes::from(pieces.concat())).unwrap_or_default();
+        (Some(Message::Text(text)), Vec::new())
+    } else {
+        (None, pieces.iter().flat_map(frames).collect())
+    };
+    let count = parts.len();
+    let parts = parts.into_iter().enumerate().map(move |(number, part)| {
         let kind = if number == 0 { Data::Text } else { Data::Continue };
         Message::Frame(Frame::message(part, OpCode::Data(kind), number + 1 == count))
-    })
+    });
+    whole.into_iter().chain(parts)
+}
+
+/// Cuts a piece into what fits into a frame.
+fn frames(piece: &Bytes) -> impl Iterator<Item = Bytes> {
+    (0..piece.len()).step_by(FRAME).map(|from| piece.slice(from..piece.len().min(from + FRAME)))
 }
 
 #[cfg(test)]
@@ -85,10 +93,15 @@ mod tests {
             let mut client = WebSocketStream::from_raw_socket(there, Role::Client, None).await;
             // Letters of two bytes, so that some are cut.
             let sent = "x".repeat(length % 2) + &"é".repeat(length / 2);
-            for message in text(sent.clone()) {
-                server.send(message).await.unwrap();
+            let whole = Bytes::from(sent.clone());
+            let cut = length / 3;
+            for pieces in [vec![whole.clone()], vec![whole.slice(..cut), Bytes::new(), whole.slice(cut..)]] {
+                for message in text(&pieces) {
+                    server.send(message).await.unwrap();
+                }
+                let came = client.next().await.unwrap().unwrap();
+                assert_eq!(came, Message::Text(sent.clone().into()), "{length}");
             }
-            assert_eq!(client.next().await.unwrap().unwrap(), Message::Text(sent.into()), "{length}");
         }
     }
 }

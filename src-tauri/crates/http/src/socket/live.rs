@@ -1,19 +1,26 @@
 //! Live lines on their way to one client: gathered, limited, and held until the client knows that their job runs.
+//!
+//! The same lines go to every client of a queue, so that all hold the same, and their text is made once.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use deskgrid_job::{JobId, LogLine, Time};
 use deskgrid_wire::{Step, server_message};
 use deskgrid_worker::LiveLines;
 use tokio::time::Instant;
 
-/// Lines are sent to one client at most this often; the limits below count within this.
+/// Lines are sent to one client at most this often.
 pub(super) const TICK: Duration = Duration::from_millis(100);
-/// Lines of one job within a tick.
-const MOST_LINES: usize = 1000;
-/// Their bytes.
-const MOST_BYTES: usize = 256 * 1024;
+/// A client is sent so many lines of a job at once, and then as many again as it earned by waiting: more than anybody
+/// reads, and little enough for hundreds of pages that look at a job which writes without end.
+const MOST_LINES: u64 = 5000;
+/// What a tick of waiting earns.
+const LINES_PER_TICK: u64 = 200;
+/// Long lines count for several: one for each of so many bytes.
+const BYTES_OF_LINE: usize = 256;
 
 /// The lines that one client has not been sent yet.
 #[derive(Default)]
@@ -22,12 +29,16 @@ pub(super) struct Live(HashMap<JobId, Recent>);
 /// What came of one job lately.
 struct Recent {
     /// Lines that wait, by the step that wrote them.
-    waiting: Vec<(Step, Vec<LogLine>)>,
+    waiting: Vec<(Step, Vec<Arc<LiveLines>>)>,
     left_out: LeftOut,
-    /// When the present tick began, and what it let through.
+    allowance: Allowance,
+}
+
+/// How many lines may be sent.
+struct Allowance {
+    lines: u64,
+    /// Waiting counts from here.
     since: Instant,
-    lines: usize,
-    bytes: usize,
 }
 
 /// What the client will not see live.
@@ -41,10 +52,9 @@ enum LeftOut {
 
 impl Live {
     /// Takes in what a job wrote.
-    pub(super) fn take(&mut self, written: &LiveLines, now: Instant) {
+    pub(super) fn take(&mut self, written: &Arc<LiveLines>, now: Instant) {
         let recent = self.0.entry(written.id.clone()).or_insert_with(|| Recent::new(now));
-        recent.take(step(written.step), &written.lines, now);
-        recent.leave_out(written.left_out);
+        recent.take(written, now);
     }
 
     /// Notes that news were lost on the way here. It is not known whose: those who wrote lately are the ones.
@@ -64,37 +74,51 @@ impl Live {
         self.0.values().any(Recent::is_waiting)
     }
 
-    /// The frames with all that waits of jobs that the client knows as running.
-    pub(super) fn frames(&mut self, running: &HashSet<JobId>) -> Vec<String> {
+    /// The frames with all that waits of jobs that the client knows as running, each in pieces.
+    pub(super) fn frames(&mut self, running: &HashSet<JobId>) -> Vec<Vec<Bytes>> {
         let known = self.0.iter_mut().filter(|(id, _)| running.contains(*id));
         known.flat_map(|(id, recent)| recent.frames(id)).collect()
     }
 }
 
+impl Allowance {
+    /// Whether lines may be sent, which is then noted. What is begun goes as a whole.
+    fn spend(&mut self, lines: &[LogLine], now: Instant) -> bool {
+        let ticks = now.saturating_duration_since(self.since).div_duration_f64(TICK) as u64;
+        self.since += TICK * u32::try_from(ticks).unwrap_or(u32::MAX);
+        self.lines = MOST_LINES.min(self.lines.saturating_add(ticks.saturating_mul(LINES_PER_TICK)));
+        let cost: usize = lines.iter().map(|line| 1 + line.text.len() / BYTES_OF_LINE).sum();
+        let may_be = self.lines > 0;
+        if may_be {
+            self.lines = self.lines.saturating_sub(cost as u64);
+        }
+        may_be
+    }
+}
+
 impl Recent {
     fn new(now: Instant) -> Self {
-        Self { waiting: Vec::new(), left_out: LeftOut::Nothing, since: now, lines: 0, bytes: 0 }
+        let allowance = Allowance { lines: MOST_LINES, since: now };
+        Self { waiting: Vec::new(), left_out: LeftOut::Nothing, allowance }
     }
 
     fn is_waiting(&self) -> bool {
         !self.waiting.is_empty() || self.left_out != LeftOut::Nothing
     }
 
-    fn take(&mut self, step: Step, lines: &[LogLine], now: Instant) {
-        if now >= self.since + TICK {
-            (self.since, self.lines, self.bytes) = (now, 0, 0);
+    fn take(&mut self, written: &Arc<LiveLines>, now: Instant) {
+        self.leave_out(written.left_out);
+        if self.allowance.spend(&written.lines, now) {
+            self.add(step(written.step), written.clone());
+        } else {
+            self.leave_out(written.lines.len() as u64);
         }
-        let fit = lines.iter().take_while(|line| {
-            self.lines += 1;
-            self.bytes += line.text.len();
-            self.lines <= MOST_LINES && self.bytes <= MOST_BYTES
-        });
-        let fit: Vec<_> = fit.cloned().collect();
-        self.leave_out((lines.len() - fit.len()) as u64);
+    }
+
+    fn add(&mut self, step: Step, lines: Arc<LiveLines>) {
         match self.waiting.last_mut() {
-            _ if fit.is_empty() => {}
-            Some((last, waiting)) if *last == step => waiting.extend(fit),
-            _ => self.waiting.push((step, fit)),
+            Some((last, waiting)) if *last == step => waiting.push(lines),
+            _ => self.waiting.push((step, vec![lines])),
         }
     }
 
@@ -107,23 +131,38 @@ impl Recent {
         };
     }
 
-    fn frames(&mut self, id: &JobId) -> Vec<String> {
-        let note = match std::mem::replace(&mut self.left_out, LeftOut::Nothing) {
-            LeftOut::Nothing => None,
-            LeftOut::Lines(1) => Some("… 1 line not shown live; the full log is kept\n".to_owned()),
-            LeftOut::Lines(count) => Some(format!("… {count} lines not shown live; the full log is kept\n")),
-            LeftOut::Some => Some("… some lines not shown live; the full log is kept\n".to_owned()),
-        };
-        if let Some(text) = note {
-            let line = LogLine { text, time: Time::now(), is_stderr: true };
-            match self.waiting.last_mut() {
-                Some((_, lines)) => lines.push(line),
-                None => self.waiting.push((Step::Run, vec![line])),
-            }
+    fn frames(&mut self, id: &JobId) -> Vec<Vec<Bytes>> {
+        if let Some(text) = std::mem::replace(&mut self.left_out, LeftOut::Nothing).note() {
+            let note = LogLine { text, time: Time::now(), is_stderr: true };
+            let step = self.waiting.last().map_or(Step::Run, |(step, _)| *step);
+            let note = LiveLines::new(id.clone(), deskgrid_worker::Step::Run, vec![note], 0);
+            self.add(step, Arc::new(note));
         }
-        let waiting = std::mem::take(&mut self.waiting);
-        waiting.into_iter().map(|(step, lines)| server_message::job_status(id, step, &lines)).collect()
+        std::mem::take(&mut self.waiting).iter().map(|(step, lines)| frame(id, *step, lines)).collect()
     }
+}
+
+impl LeftOut {
+    fn note(self) -> Option<String> {
+        match self {
+            Self::Nothing => None,
+            Self::Lines(1) => Some("… 1 line not shown live; the full log is kept\n".to_owned()),
+            Self::Lines(count) => Some(format!("… {count} lines not shown live; the full log is kept\n")),
+            Self::Some => Some("… some lines not shown live; the full log is kept\n".to_owned()),
+        }
+    }
+}
+
+fn frame(id: &JobId, step: Step, lines: &[Arc<LiveLines>]) -> Vec<Bytes> {
+    let mut pieces = vec![Bytes::from(server_message::job_status_begin(id, step))];
+    for (place, lines) in lines.iter().enumerate() {
+        if place > 0 {
+            pieces.push(Bytes::from_static(b","));
+        }
+        pieces.push(lines.text(|lines| server_message::live_lines(lines)));
+    }
+    pieces.push(Bytes::from_static(server_message::JOB_STATUS_END.as_bytes()));
+    pieces
 }
 
 fn step(step: deskgrid_worker::Step) -> Step {
@@ -143,13 +182,15 @@ mod tests {
         JobId::new("a").unwrap()
     }
 
-    fn written(step: deskgrid_worker::Step, count: usize, length: usize) -> LiveLines {
+    fn written(step: deskgrid_worker::Step, count: u64, length: usize) -> Arc<LiveLines> {
         let line = LogLine { text: "x".repeat(length), time: Time(1), is_stderr: false };
-        LiveLines { id: id(), step, lines: vec![line; count], left_out: 0 }
+        Arc::new(LiveLines::new(id(), step, vec![line; usize::try_from(count).unwrap()], 0))
     }
 
-    fn running() -> HashSet<JobId> {
-        [id()].into()
+    /// The frames that are there, each as the client reads it.
+    fn sent(live: &mut Live) -> Vec<String> {
+        let frames = live.frames(&[id()].into());
+        frames.iter().map(|pieces| String::from_utf8(pieces.concat()).unwrap()).collect()
     }
 
     const RUN: deskgrid_worker::Step = deskgrid_worker::Step::Run;
@@ -160,37 +201,61 @@ mod tests {
         live.take(&written(deskgrid_worker::Step::Pull, 1, 1), Instant::now());
         live.take(&written(RUN, 2, 1), Instant::now());
         assert!(live.frames(&HashSet::new()).is_empty() && live.is_waiting());
-        let frames = live.frames(&running());
+        let frames = sent(&mut live);
         assert!(frames[0].contains("docker image pull") && frames[1].contains("Running"), "{frames:?}");
         assert!(!live.is_waiting());
     }
 
     #[test]
-    fn too_many_lines_in_a_tick_are_counted_in_one_line() {
+    fn what_came_at_several_times_goes_in_one_frame_with_every_line_in_its_place() {
+        let mut live = Live::default();
+        live.take(&written(RUN, 2, 1), Instant::now());
+        live.take(&written(RUN, 1, 3), Instant::now());
+        let frame: serde_json::Value = serde_json::from_str(&sent(&mut live)[0]).unwrap();
+        assert_eq!(frame["payload"]["logs"], serde_json::json!([["x", 1], ["x", 1], ["xxx", 1]]));
+    }
+
+    #[test]
+    fn many_lines_go_at_once_and_of_a_job_that_writes_without_end_the_rest_is_counted_in_one_line() {
         let mut live = Live::default();
         let now = Instant::now();
+        live.take(&written(RUN, MOST_LINES, 1), now);
         live.take(&written(RUN, 900, 1), now);
-        live.take(&written(RUN, 900, 1), now);
-        let frames = live.frames(&running());
-        assert!(frames.len() == 1 && frames[0].contains("… 800 lines not shown live"), "{}", frames.len());
+        let frames = sent(&mut live);
+        assert!(frames.len() == 1 && frames[0].contains("… 900 lines not shown live"), "{}", frames.len());
         live.take(&written(RUN, 5, 1), now);
-        assert!(live.frames(&running())[0].contains("… 5 lines not shown live"));
-        live.take(&written(RUN, 5, 1), now + TICK);
-        assert!(!live.frames(&running())[0].contains("not shown"));
+        assert!(sent(&mut live)[0].contains("… 5 lines not shown live"));
+        live.take(&written(RUN, LINES_PER_TICK, 1), now + TICK);
+        live.take(&written(RUN, 1, 1), now + TICK);
+        assert!(sent(&mut live)[0].contains("… 1 line not shown"));
+    }
+
+    #[test]
+    fn who_waited_for_an_hour_may_send_no_more_at_once_than_at_first() {
+        let mut live = Live::default();
+        let now = Instant::now();
+        live.take(&written(RUN, 1, 1), now);
+        let later = now + Duration::from_secs(3600);
+        live.take(&written(RUN, MOST_LINES, 1), later);
+        live.take(&written(RUN, 7, 1), later);
+        assert!(sent(&mut live)[0].contains("… 7 lines not shown live"));
     }
 
     #[test]
     fn lines_that_were_left_out_on_the_way_here_are_counted() {
         let mut live = Live::default();
-        live.take(&LiveLines { left_out: 7, ..written(RUN, 5, 1) }, Instant::now());
-        assert!(live.frames(&running())[0].contains("… 7 lines not shown live"));
+        let lines = vec![LogLine { text: "x".into(), time: Time(1), is_stderr: false }];
+        live.take(&Arc::new(LiveLines::new(id(), RUN, lines, 7)), Instant::now());
+        assert!(sent(&mut live)[0].contains("… 7 lines not shown live"));
     }
 
     #[test]
     fn bytes_are_limited_too() {
         let mut live = Live::default();
-        live.take(&written(RUN, 10, 100_000), Instant::now());
-        assert!(live.frames(&running())[0].contains("… 8 lines not shown live"));
+        let now = Instant::now();
+        live.take(&written(RUN, MOST_LINES / 100, 100 * BYTES_OF_LINE), now);
+        live.take(&written(RUN, 8, 1), now);
+        assert!(sent(&mut live)[0].contains("… 8 lines not shown live"));
     }
 
     #[test]
@@ -199,9 +264,9 @@ mod tests {
         live.missed_some();
         assert!(!live.is_waiting());
         live.take(&written(RUN, 1, 1), Instant::now());
-        live.frames(&running());
+        sent(&mut live);
         live.missed_some();
-        assert!(live.frames(&running())[0].contains("… some lines not shown live"));
+        assert!(sent(&mut live)[0].contains("… some lines not shown live"));
         live.forget(&id());
         live.missed_some();
         assert!(!live.is_waiting());

@@ -92,7 +92,12 @@ impl<'a> Speaker<'a> {
     }
 
     async fn send_text(&mut self, text: String) -> Result<(), Unreachable> {
-        for message in handshake::text(text) {
+        self.send_pieces(&[text.into()]).await
+    }
+
+    /// Sends one text.
+    async fn send_pieces(&mut self, pieces: &[Bytes]) -> Result<(), Unreachable> {
+        for message in handshake::text(pieces) {
             self.send(message).await?;
         }
         Ok(())
@@ -122,14 +127,15 @@ impl<'a> Speaker<'a> {
     /// Lines go out before and after each frame of states: those of a job's run between its start and its end.
     async fn send_listing(&mut self, listing: Listing) -> Result<(), Unreachable> {
         match listing {
-            Listing::Whole(jobs) => {
-                let jobs: Vec<_> = jobs.into_iter().filter(|job| is_shown(job.phase)).collect();
+            Listing::Whole { version, jobs } => {
                 self.flush().await?;
-                let frame =
-                    server_message::job_states(jobs.iter().map(Arc::as_ref), view(&self.site, &self.outlook));
-                self.send_text(frame).await?;
-                self.running.clear();
-                self.note(&jobs);
+                let frame = self.whole(version, &jobs);
+                let is_running = |job: &&Arc<Job>| job.phase == Phase::Running;
+                let running = jobs.iter().filter(is_running).map(|job| job.id.clone()).collect();
+                // A long list is not kept while a slow client reads it.
+                drop(jobs);
+                self.send_pieces(std::slice::from_ref(&*frame)).await?;
+                self.running = running;
             }
             Listing::Changes(changes) => {
                 for jobs in frames(changes) {
@@ -142,6 +148,14 @@ impl<'a> Speaker<'a> {
             }
         }
         self.flush().await
+    }
+
+    /// The frame with the whole list, as all who read it at this version are sent it.
+    fn whole(&self, version: u64, jobs: &[Arc<Job>]) -> Arc<Bytes> {
+        self.site.whole_lists().frame(&self.outlook, version, || {
+            let shown = jobs.iter().map(Arc::as_ref).filter(|job| is_shown(job.phase));
+            server_message::job_states(shown, view(&self.site, &self.outlook))
+        })
     }
 
     /// Notes what the client knows now.
@@ -184,7 +198,7 @@ impl<'a> Speaker<'a> {
             }
         }
         for frame in self.live.frames(&self.running) {
-            self.send_text(frame).await?;
+            self.send_pieces(&frame).await?;
         }
         self.flush_at = Instant::now() + TICK;
         Ok(())

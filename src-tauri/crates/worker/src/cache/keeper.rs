@@ -58,6 +58,7 @@ async fn settled(worker: &Worker) {
 
 async fn look(worker: &Worker) -> Result<(), WorkerError> {
     removal::remove_left(worker).await?;
+    let _turn = worker.0.kit.cache.turn.acquire().await;
     let room = worker.store().room().await?;
     let limit = worker.cache_limit().unwrap_or_else(|| usual_limit(room.total));
     let survey = worker.survey_cache(false).await?;
@@ -80,6 +81,8 @@ async fn look(worker: &Worker) -> Result<(), WorkerError> {
 /// not, nothing goes.
 pub(super) async fn make_room(worker: &Worker, bytes: u64) {
     let made = async {
+        let _turn = worker.0.kit.cache.turn.acquire().await;
+        // Who had the turn before may have made enough.
         let room = worker.store().room().await?;
         let lacking = room.reserve.saturating_add(bytes).saturating_sub(room.free);
         let survey = worker.survey_cache(false).await?;

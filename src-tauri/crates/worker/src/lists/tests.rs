@@ -27,7 +27,7 @@ fn job(name: &str, phase: Phase) -> Job {
 }
 
 fn phases(listing: &Listing) -> Vec<Phase> {
-    let (Listing::Whole(jobs) | Listing::Changes(jobs)) = listing;
+    let (Listing::Whole { jobs, .. } | Listing::Changes(jobs)) = listing;
     jobs.iter().map(|job| job.phase).collect()
 }
 
@@ -35,7 +35,7 @@ fn phases(listing: &Listing) -> Vec<Phase> {
 async fn a_reader_gets_the_whole_list_first_and_then_every_state_in_order() {
     let lists = Lists::default();
     let mut feed = lists.feed(&queue());
-    assert!(matches!(feed.next().await, Listing::Whole(jobs) if jobs.is_empty()));
+    assert!(matches!(feed.next().await, Listing::Whole { jobs, .. } if jobs.is_empty()));
     lists.show(job("a", Phase::Queued));
     lists.show(job("a", Phase::Running));
     let listing = feed.next().await;
@@ -51,7 +51,7 @@ async fn a_job_that_left_is_gone_from_the_next_whole_list() {
     let mut feed = lists.feed(&queue());
     feed.next().await;
     lists.hide(job("a", Phase::Queued), &[queue()]);
-    let Listing::Whole(jobs) = feed.next().await else { panic!("not whole") };
+    let Listing::Whole { jobs, .. } = feed.next().await else { panic!("not whole") };
     assert_eq!(jobs.len(), 1);
 }
 
@@ -63,7 +63,7 @@ async fn a_reader_that_missed_too_much_gets_the_whole_list() {
     for _ in 0..=KEPT_CHANGES {
         lists.show(job("a", Phase::Queued));
     }
-    assert!(matches!(feed.next().await, Listing::Whole(jobs) if jobs.len() == 1));
+    assert!(matches!(feed.next().await, Listing::Whole { jobs, .. } if jobs.len() == 1));
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn a_reader_can_ask_for_the_whole_list_again() {
     let mut feed = lists.feed(&queue());
     feed.next().await;
     feed.ask_for_whole();
-    assert!(matches!(feed.next().await, Listing::Whole(_)));
+    assert!(matches!(feed.next().await, Listing::Whole { .. }));
 }
 
 #[test]

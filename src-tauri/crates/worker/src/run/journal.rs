@@ -116,7 +116,7 @@ impl<'a> Journal<'a> {
         let told = told(&lines);
         let left_out = (lines.len() - told.len()) as u64;
         let last: Vec<_> = lines.iter().rev().take(LOOKED_AT).rev().cloned().collect();
-        let news = LiveLines { id: self.run.id.clone(), step: self.step, lines: told.to_vec(), left_out };
+        let news = LiveLines::new(self.run.id.clone(), self.step, told.to_vec(), left_out);
         self.settle().await?;
         let (store, id, kind, writer) =
             (self.run.kit.store.clone(), self.run.id.clone(), kind(self.step), self.writer.take());
