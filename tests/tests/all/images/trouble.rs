@@ -6,6 +6,8 @@ use deskgrid_tests::{Deskgrid, Line, Options, Picture, PrivateEngine, Registry, 
 
 use super::{failure_code, job, words};
 
+const MEGABYTE: usize = 1 << 20;
+
 #[tokio::test]
 async fn an_image_that_is_not_in_its_registry_is_told_as_that() {
     let (registry, server) = (Registry::open(), Deskgrid::start().await);
@@ -60,7 +62,6 @@ async fn an_image_that_does_not_fit_on_the_engine_s_disk_is_told_as_that_and_com
     if !is_root() {
         return;
     }
-    const MEGABYTE: usize = 1 << 20;
     let mut registry = Registry::own().await;
     let name = registry.push(Picture { bytes: 20 * MEGABYTE, ..Picture::new() }).await;
     let image = format!("{}/{name}:latest", registry.address);
