@@ -13,7 +13,6 @@ mod unwanted;
 mod uses;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use deskgrid_docker::Certainty;
@@ -208,7 +207,7 @@ pub(crate) struct Control {
     /// Files that were given up and were too fresh to be removed at once. Nobody is shown them any more.
     left: Mutex<HashSet<BlobHash>>,
     /// Whether images are to go that could not be removed at once.
-    owes_images: AtomicBool,
+    owes_images: watch::Sender<bool>,
     /// One at a time decides what goes: another would count on what the first is about to remove.
     turn: Semaphore,
 }
@@ -221,7 +220,7 @@ impl Default for Control {
             low: Notify::new(),
             uses: uses::Uses::default(),
             left: Mutex::default(),
-            owes_images: AtomicBool::default(),
+            owes_images: watch::Sender::new(false),
             turn: Semaphore::new(1),
         }
     }
@@ -237,12 +236,8 @@ impl Control {
         self.low.notify_one();
     }
 
-    fn owes_images(&self) -> bool {
-        self.owes_images.load(Ordering::Relaxed)
-    }
-
     fn owe_images(&self, owed: bool) {
-        self.owes_images.store(owed, Ordering::Relaxed);
+        self.owes_images.send_if_modified(|old| std::mem::replace(old, owed) != owed);
     }
 
     fn left(&self) -> MutexGuard<'_, HashSet<BlobHash>> {

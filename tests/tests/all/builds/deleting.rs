@@ -85,9 +85,8 @@ async fn delete(server: &Deskgrid, id: &str) {
     eventually("the job is gone", async || Desk::of(server).row(id).await == Value::Null).await;
 }
 
-#[tokio::test]
-async fn an_image_that_a_container_of_the_person_holds_goes_at_a_later_start() {
-    let mut server = Deskgrid::start().await;
+/// A built image that stays although its result is deleted, as a container of the person's has it; image and container.
+async fn held(server: &Deskgrid) -> (String, String) {
     let (engine, mark) = (server.engine(), unique());
     let build = json!({"dockerfile": format!("FROM {BUSYBOX}\nRUN echo {mark} > /id\n")});
     let id = server.submit(&job(&build, "cat /id")).await;
@@ -95,12 +94,29 @@ async fn an_image_that_a_container_of_the_person_holds_goes_at_a_later_start() {
     let container = json!({"Image": image_of(&build), "Cmd": ["/bin/sh"]});
     let (status, container) = engine.post(&format!("/containers/create?name=mine-{mark}"), &container).await;
     assert_eq!(status, 201, "{container}");
-    delete(&server, &id).await;
-    server.kill().await;
+    delete(server, &id).await;
+    eventually("its removal was tried", async || server.log().contains("the image stays for now")).await;
     assert!(has_image(&engine, &image_of(&build)).await, "nothing is removed by force");
-    engine.remove(container["Id"].as_str().unwrap()).await;
+    (image_of(&build), container["Id"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn an_image_that_a_container_of_the_person_holds_goes_soon_after_that() {
+    let server = Deskgrid::start().await;
+    let (engine, (image, container)) = (server.engine(), held(&server).await);
+    engine.remove(&container).await;
+    eventually("the image goes", async || !has_image(&engine, &image).await).await;
+}
+
+#[tokio::test]
+async fn an_image_that_a_container_of_the_person_holds_goes_at_a_later_start() {
+    let mut server = Deskgrid::start().await;
+    let (engine, (image, container)) = (server.engine(), held(&server).await);
+    server.kill().await;
+    engine.remove(&container).await;
+    assert!(has_image(&engine, &image).await);
     server.start_again().await;
-    eventually("the image goes", async || !has_image(&engine, &image_of(&build)).await).await;
+    eventually("the image goes", async || !has_image(&engine, &image).await).await;
 }
 
 #[tokio::test]

@@ -11,25 +11,29 @@ use deskgrid_store::{Change, ImageRecord, StoreError};
 use super::{Kind, ownership, survey};
 use crate::run::Kit;
 
-/// After something changed in the cache: a job that ended leaves its container for a moment, and many may end.
-const PAUSE: Duration = Duration::from_secs(30);
-/// Where nothing changed: a container of the person's may be gone.
-const AGAIN: Duration = Duration::from_secs(600);
+/// After a first try that failed: a run that ended leaves its container for a moment. Each further one waits twice as
+/// long.
+const SOON: Duration = Duration::from_secs(2);
+/// No longer than this: a container of the person's may be gone.
+const AT_MOST: Duration = Duration::from_secs(600);
 
 /// Works until it is dropped.
 pub(crate) async fn keep(kit: Arc<Kit>) {
-    let (mut engine, mut changes) = (kit.engine.clone(), kit.cache.version.subscribe());
+    let (mut engine, mut owed) = (kit.engine.clone(), kit.cache.owes_images.subscribe());
     engine.mark_changed();
+    let mut pause = SOON;
     loop {
-        let is_owed = kit.cache.owes_images();
+        let is_owed = *owed.borrow_and_update();
+        if !is_owed {
+            pause = SOON;
+        }
         tokio::select! {
             biased;
             Ok(()) = engine.changed() => find_again(&kit).await,
-            Ok(()) = changes.changed(), if is_owed => tokio::time::sleep(PAUSE).await,
-            () = tokio::time::sleep(AGAIN), if is_owed => {}
+            Ok(()) = owed.changed(), if !is_owed => continue,
+            () = tokio::time::sleep(pause), if is_owed => pause = AT_MOST.min(pause * 2),
             else => return,
         }
-        changes.mark_unchanged();
         remove(&kit).await;
     }
 }
