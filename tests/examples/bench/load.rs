@@ -149,6 +149,7 @@ fn log_length(server: &Deskgrid, job: &str) -> u64 {
 /// Asks all the time until `work` is done.
 async fn asked_while<T>(server: &Arc<Deskgrid>, work: impl Future<Output = T>) -> (Asked, T) {
     let is_over = Arc::new(AtomicBool::new(false));
+    let over = Over(is_over.clone());
     let ask = |path: &'static str, keeps: bool| {
         let (server, is_over) = (server.clone(), is_over.clone());
         tokio::task::spawn_blocking(move || asked(&server, path, keeps, &is_over))
@@ -156,7 +157,7 @@ async fn asked_while<T>(server: &Arc<Deskgrid>, work: impl Future<Output = T>) -
     let all = future::join3(ask("/health", true), ask("/health", false), ask("/q/local", true));
     let work = async {
         let done = work.await;
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         done
     };
     let ((health, fresh_health, list), done) = future::join(all, work).await;
@@ -167,6 +168,15 @@ async fn asked_while<T>(server: &Arc<Deskgrid>, work: impl Future<Output = T>) -
         list: list.expect(whole),
     };
     (asked, done)
+}
+
+/// Ends the asking, also when the work breaks off.
+struct Over(Arc<AtomicBool>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Asks from a thread of its own, as another program does: on the threads of those who upload and listen, the time

@@ -62,9 +62,10 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    /// What every client gets.
+    /// What every client gets. On a computer that jobs keep very busy a program that has just connected may not come to
+    /// its first word for many seconds.
     pub(crate) const USUAL: Self =
-        Self { first_head: Duration::from_secs(10), next_head: Duration::from_secs(60) };
+        Self { first_head: Duration::from_secs(30), next_head: Duration::from_secs(60) };
 }
 
 /// A body of which no byte came for so long is given up.
