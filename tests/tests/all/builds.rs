@@ -5,6 +5,7 @@ mod deleting;
 mod failing;
 mod fields;
 mod private;
+mod secrets;
 mod sharing;
 
 use deskgrid_tests::{Deskgrid, EngineClient, Options};

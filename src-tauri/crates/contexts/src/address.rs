@@ -64,6 +64,10 @@ impl Repository {
 impl GitPlace {
     /// Reads `#ref` and `#ref:folder` as the docker command line does.
     pub(crate) fn new(mut url: Url) -> Result<Self, &'static str> {
+        // git would put it into each address that it asks, at the wrong place and for everyone to read.
+        if url.query().is_some() {
+            return Err("a git repository has nothing after a '?'; its branch stands after a '#'");
+        }
         let fragment = url.fragment().unwrap_or_default().to_owned();
         url.set_fragment(None);
         let (reference, folder) = fragment.split_once(':').unwrap_or((&fragment, ""));

@@ -11,19 +11,19 @@ use reqwest::{Client, Response, StatusCode};
 use url::Url;
 
 use crate::address::Repository;
+use crate::archive::too_large_unpacked;
+use crate::error::Advice;
 use crate::secret::Secret;
 use crate::source::Place;
 use crate::{ContextError, Limits, Remote};
 
 /// A server that sends nothing for this long has failed.
 const SILENCE: Duration = Duration::from_secs(60);
+/// No download takes longer, however much of it comes now and then: 4 GiB at 200 kB/s.
+const LONGEST: Duration = Duration::from_secs(6 * 60 * 60);
 const CONNECT: Duration = Duration::from_secs(20);
 /// Times that an answer may say that the archive is elsewhere.
 const MOST_REDIRECTS: usize = 10;
-
-pub(crate) const CHECK_ADDRESS: &str = "Check the address and the network, then run the job again.";
-pub(crate) const CHECK_ACCESS: &str =
-    "Check the address. When it is private, put a token in it, as in https://TOKEN@github.com/owner/repo.";
 
 /// Where GitHub answers.
 #[derive(Clone, Debug)]
@@ -84,6 +84,8 @@ pub struct Downloads {
     github: GitHub,
     /// How long a server may send nothing.
     silence: Duration,
+    /// How long a download may take in all.
+    longest: Duration,
     client: OnceLock<Client>,
 }
 
@@ -96,7 +98,7 @@ impl Default for Downloads {
 impl Downloads {
     /// Asks GitHub where `github` says.
     pub fn new(github: GitHub) -> Self {
-        Self { github, silence: SILENCE, client: OnceLock::new() }
+        Self { github, silence: SILENCE, longest: LONGEST, client: OnceLock::new() }
     }
 
     /// Downloads `remote` into `sink`; `progress` is told after each piece. Dropping the future ends the download and
@@ -113,17 +115,30 @@ impl Downloads {
     ) -> Result<Fetched, ContextError> {
         let shown = remote.shown();
         let mut fetch = Fetch { shown: &shown, terms, sink, progress, done: 0 };
+        let fetched = tokio::time::timeout(self.longest, self.fetch_by(remote, &mut fetch)).await;
+        fetched.unwrap_or_else(|_| {
+            let why = format!("it was not here after {} s", self.longest.as_secs());
+            Err(fetch.unavailable(why, Advice::CheckAddress))
+        })
+    }
+
+    async fn fetch_by<S: Sink, P: FnMut(Progress) + Send>(
+        &self,
+        remote: &Remote,
+        fetch: &mut Fetch<'_, S, P>,
+    ) -> Result<Fetched, ContextError> {
         let secret = remote.secret.as_ref();
         match &remote.place {
-            Place::Git(place) => crate::git::fetch(place, secret, &mut fetch).await,
+            Place::Git(place) => crate::git::fetch(place, secret, fetch).await,
             Place::Archive(url) => {
                 let secret = secret.and_then(Secret::basic);
-                fetch.download(self.client(&shown)?, url.clone(), secret).await
+                fetch.download(self.client(fetch.shown)?, url.clone(), secret).await
             }
             Place::GitHub(repository) => {
                 let url = self.github.archive(repository, secret.is_some());
-                let url = url.map_err(|_| fetch.unavailable("GitHub's address is none", CHECK_ADDRESS))?;
-                fetch.download(self.client(&shown)?, url, secret.and_then(Secret::bearer)).await
+                let url =
+                    url.map_err(|_| fetch.unavailable("GitHub's address is none", Advice::CheckAddress))?;
+                fetch.download(self.client(fetch.shown)?, url, secret.and_then(Secret::bearer)).await
             }
         }
     }
@@ -142,7 +157,7 @@ impl Downloads {
         let unavailable = |error| ContextError::Unavailable {
             from: shown.to_owned(),
             why: reason(&error),
-            advice: CHECK_ADDRESS,
+            advice: Advice::CheckAddress,
         };
         let client = client.map_err(unavailable)?;
         Ok(self.client.get_or_init(|| client))
@@ -215,7 +230,7 @@ impl<S: Sink, P: FnMut(Progress) + Send> Fetch<'_, S, P> {
             }
             url = next;
         }
-        Err(self.unavailable("the server sends us from address to address", CHECK_ADDRESS))
+        Err(self.unavailable("the server sends us from address to address", Advice::CheckAddress))
     }
 
     /// Where an answer sends us, if it does.
@@ -223,7 +238,8 @@ impl<S: Sink, P: FnMut(Progress) + Send> Fetch<'_, S, P> {
         if !response.status().is_redirection() || response.status() == StatusCode::NOT_MODIFIED {
             return Ok(None);
         }
-        let unusable = || self.unavailable("the server sends us to an unusable address", CHECK_ADDRESS);
+        let unusable =
+            || self.unavailable("the server sends us to an unusable address", Advice::CheckAddress);
         let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
         let mut next = location.and_then(|location| url.join(location).ok()).ok_or_else(unusable)?;
         if !["http", "https"].contains(&next.scheme()) {
@@ -239,19 +255,31 @@ impl<S: Sink, P: FnMut(Progress) + Send> Fetch<'_, S, P> {
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
                 let why = format!("the server answered {status}, so it is not there or not for everybody");
-                Err(self.unavailable(why, CHECK_ACCESS))
+                Err(self.unavailable(why, Advice::CheckAccess))
             }
             status if status.is_success() => Ok(()),
-            status => Err(self.unavailable(format!("the server answered {status}"), CHECK_ADDRESS)),
+            status => Err(self.unavailable(format!("the server answered {status}"), Advice::CheckAddress)),
         }
     }
 
-    /// Hands on the next bytes, within the limit.
-    pub(crate) async fn push(&mut self, bytes: Bytes, total: Option<u64>) -> Result<(), ContextError> {
-        self.done = self.done.saturating_add(bytes.len() as u64);
-        if self.done > self.terms.limits.download {
+    /// Hands on the next bytes of a download, within its limit.
+    async fn push(&mut self, bytes: Bytes, total: Option<u64>) -> Result<(), ContextError> {
+        if self.done.saturating_add(bytes.len() as u64) > self.terms.limits.download {
             return Err(self.too_large());
         }
+        self.keep(bytes, total).await
+    }
+
+    /// Hands on the next bytes of a tar that was made here of what was downloaded, within the limit of what is unpacked.
+    pub(crate) async fn push_unpacked(&mut self, bytes: Bytes) -> Result<(), ContextError> {
+        if self.done.saturating_add(bytes.len() as u64) > self.terms.limits.unpacked {
+            return Err(too_large_unpacked(self.terms.limits.unpacked));
+        }
+        self.keep(bytes, None).await
+    }
+
+    async fn keep(&mut self, bytes: Bytes, total: Option<u64>) -> Result<(), ContextError> {
+        self.done += bytes.len() as u64;
         self.sink.push(bytes).await.map_err(ContextError::NotKept)?;
         self.tell(self.done, total);
         Ok(())
@@ -266,12 +294,12 @@ impl<S: Sink, P: FnMut(Progress) + Send> Fetch<'_, S, P> {
         ContextError::too_large("its download has too many bytes", self.terms.limits.download, "bytes")
     }
 
-    pub(crate) fn unavailable(&self, why: impl Into<String>, advice: &'static str) -> ContextError {
+    pub(crate) fn unavailable(&self, why: impl Into<String>, advice: Advice) -> ContextError {
         ContextError::Unavailable { from: self.shown.to_owned(), why: why.into(), advice }
     }
 
     fn failed(&self, error: reqwest::Error) -> ContextError {
-        self.unavailable(reason(&error.without_url()), CHECK_ADDRESS)
+        self.unavailable(reason(&error.without_url()), Advice::CheckAddress)
     }
 }
 
@@ -400,6 +428,21 @@ mod tests {
         })));
         let error = fetch(&server.await.url("/a"), None).await.unwrap_err();
         assert_eq!(error.code(), "context-unavailable");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_sends_a_little_for_ever_is_an_error_in_the_end() {
+        let drip = Served::Answer(Box::new(|_| {
+            let piece = || async {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                Some((Ok::<_, std::io::Error>(Bytes::from_static(b"1")), ()))
+            };
+            Response::new(Body::from_stream(futures_util::stream::unfold((), move |()| piece())))
+        }));
+        let server = Server::start(drip).await;
+        let downloads = Downloads { longest: Duration::from_millis(20), ..Downloads::default() };
+        let error = fetch_with(&downloads, &server.url("/a"), None, &Limits::default()).await.unwrap_err();
+        assert!(error.to_string().contains("was not here after"), "{error}");
     }
 
     #[tokio::test]

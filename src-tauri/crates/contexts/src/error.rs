@@ -1,5 +1,6 @@
 //! Why a build has no context, in words for the person and with codes for programs.
 
+use std::fmt;
 use std::io;
 
 /// Longest piece of a stranger's text that an error repeats, in characters.
@@ -28,7 +29,7 @@ pub enum ContextError {
         /// What happened, without secrets.
         why: String,
         /// What the person can do.
-        advice: &'static str,
+        advice: Advice,
     },
     /// The bytes are no archive that is known.
     #[error(
@@ -97,7 +98,7 @@ pub enum ContextError {
         problem: &'static str,
     },
     /// A line of a `.dockerignore` makes no sense.
-    #[error("{file} in the build context cannot be used: {problem}. Correct that line and build again.")]
+    #[error("{file} in the build context cannot be used: {problem}. Correct it and build again.")]
     BadIgnoreFile {
         /// Which file.
         file: String,
@@ -121,12 +122,40 @@ pub enum ContextError {
     /// The stored archive could not be read.
     #[error("The stored build context could not be read: {0}. Check the disk, then run the job again.")]
     NotRead(#[source] io::Error),
+    /// Nobody waits for it any more.
+    #[error("Nobody waits for the build context any more.")]
+    Unwanted,
     /// Who receives the rewritten archive went away.
     #[error("The build context could not be sent: {0}.")]
     NotSent(#[source] io::Error),
 }
 
+/// What a person can do about a context that cannot be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// See that the address is right and can be reached.
+    CheckAddress,
+    /// See that it is open to who asks: it may be there, for others.
+    CheckAccess,
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CheckAddress => "Check the address and the network, then run the job again.",
+            Self::CheckAccess => {
+                "Check the address. When it is private, put a token in it, as in https://TOKEN@github.com/owner/repo."
+            }
+        })
+    }
+}
+
 impl ContextError {
+    /// Whether it may be there for someone who has a token or password.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Unavailable { advice: Advice::CheckAccess, .. })
+    }
+
     /// A name for programs that never changes.
     pub fn code(&self) -> &'static str {
         match self {
@@ -143,6 +172,7 @@ impl ContextError {
             Self::NoGit { .. } => "context-no-git",
             Self::NotKept(_) => "context-not-kept",
             Self::NotRead(_) => "context-not-read",
+            Self::Unwanted => "context-unwanted",
             Self::NotSent(_) => "context-not-sent",
         }
     }

@@ -13,11 +13,14 @@ use regex::Regex;
 use crate::ContextError;
 use crate::archive::LONGEST_IGNORE_FILE;
 use crate::error::cut;
+use crate::interest::Interest;
 
 /// Most patterns that a file may have: each is tried on each path.
-const MOST_PATTERNS: usize = 2000;
-/// Largest compiled pattern, in bytes.
-const LARGEST_PATTERN: usize = 256 << 10;
+const MOST_PATTERNS: usize = 1000;
+/// Times that patterns may be tried on paths in all: some ten seconds of work, and many times what people's need.
+const MOST_TRIES: u64 = 200_000_000;
+/// Largest compiled pattern, and what trying it may keep in memory, in bytes.
+const LARGEST_PATTERN: usize = 64 << 10;
 
 /// The patterns of one file, in its order.
 #[derive(Debug, Default)]
@@ -55,9 +58,9 @@ impl Ignore {
         Ok(Self { patterns })
     }
 
-    /// Says of one path after the other whether it is left out.
-    pub(crate) fn verdicts(&self) -> Verdicts<'_> {
-        Verdicts { ignore: self, folders: HashMap::new() }
+    /// Says of one path after the other whether it is left out, as long as `interest` lasts.
+    pub(crate) fn verdicts(&self, interest: Interest) -> Verdicts<'_> {
+        Verdicts { ignore: self, folders: HashMap::new(), tries: MOST_TRIES, interest }
     }
 }
 
@@ -66,40 +69,50 @@ pub(crate) struct Verdicts<'a> {
     ignore: &'a Ignore,
     /// The number of the last pattern that fits, plus one; 0 for none.
     folders: HashMap<String, usize>,
+    /// Times that patterns may still be tried.
+    tries: u64,
+    interest: Interest,
 }
 
 impl Verdicts<'_> {
     /// Whether `path` is left out.
-    pub(crate) fn excludes(&mut self, path: &FilePath) -> bool {
-        let last = self.last(path.as_str());
-        last > 0 && !self.ignore.patterns[last - 1].is_exception
+    ///
+    /// # Errors
+    /// When so many patterns on so many paths take too long, or nobody waits any more.
+    pub(crate) fn excludes(&mut self, path: &FilePath) -> Result<bool, ContextError> {
+        self.interest.check()?;
+        let last = self.last(path.as_str())?;
+        Ok(last > 0 && !self.ignore.patterns[last - 1].is_exception)
     }
 
-    fn last(&mut self, path: &str) -> usize {
+    fn last(&mut self, path: &str) -> Result<usize, ContextError> {
         // From the top down, as deep paths must not become deep calls.
         let mut last = 0;
         for (end, _) in path.match_indices('/') {
-            last = self.folder(&path[..end], last);
+            last = self.folder(&path[..end], last)?;
         }
         self.fit(path, last)
     }
 
-    fn folder(&mut self, folder: &str, above: usize) -> usize {
+    fn folder(&mut self, folder: &str, above: usize) -> Result<usize, ContextError> {
         if let Some(last) = self.folders.get(folder) {
-            return *last;
+            return Ok(*last);
         }
-        let last = self.fit(folder, above);
+        let last = self.fit(folder, above)?;
         self.folders.insert(folder.to_owned(), last);
-        last
+        Ok(last)
     }
 
     /// The last pattern that fits `path` itself, or the one that fits a folder above when that comes later.
-    fn fit(&self, path: &str, above: usize) -> usize {
+    fn fit(&mut self, path: &str, above: usize) -> Result<usize, ContextError> {
         let later = self.ignore.patterns.iter().enumerate().skip(above).rev();
-        later
-            .into_iter()
-            .find(|(_, pattern)| pattern.expression.is_match(path))
-            .map_or(above, |(at, _)| at + 1)
+        self.tries = self.tries.checked_sub(later.len() as u64).ok_or_else(|| {
+            let what = "the patterns of its .dockerignore take too long on so many files";
+            ContextError::too_large(what, MOST_TRIES, "comparisons")
+        })?;
+        let mut later = later.into_iter();
+        let found = later.find(|(_, pattern)| pattern.expression.is_match(path));
+        Ok(found.map_or(above, |(at, _)| at + 1))
     }
 }
 
@@ -117,7 +130,9 @@ impl Pattern {
         };
         let path = cleaned(text);
         let expression = expression(&path)?;
-        let expression = regex::RegexBuilder::new(&expression).size_limit(LARGEST_PATTERN).build();
+        let mut expression = regex::RegexBuilder::new(&expression);
+        let expression = expression.size_limit(LARGEST_PATTERN);
+        let expression = expression.dfa_size_limit(LARGEST_PATTERN).build();
         let expression = expression.map_err(|_| "is too complicated")?;
         Ok(Some(Self { is_exception, expression }))
     }
@@ -207,7 +222,7 @@ mod tests {
 
     fn excludes(patterns: &str, path: &str) -> bool {
         let ignore = Ignore::parse(".dockerignore", patterns.as_bytes()).unwrap();
-        ignore.verdicts().excludes(&FilePath::new(path).unwrap())
+        ignore.verdicts(Interest::default()).excludes(&FilePath::new(path).unwrap()).unwrap()
     }
 
     #[test]
@@ -283,5 +298,14 @@ mod tests {
         for bad in ["a\n".repeat(MOST_PATTERNS + 1), "*a".repeat(200_000), "?".repeat(100_000)] {
             assert!(Ignore::parse(".dockerignore", bad.as_bytes()).is_err(), "{}", &bad[..10]);
         }
+    }
+
+    #[test]
+    fn patterns_that_are_made_to_cost_time_end_at_their_budget() {
+        let ignore = Ignore::parse(".dockerignore", "*a\n".repeat(MOST_PATTERNS).as_bytes()).unwrap();
+        let mut verdicts = Verdicts { tries: 2500, ..ignore.verdicts(Interest::default()) };
+        let ends = (0..3).map(|name| verdicts.excludes(&FilePath::new(&name.to_string()).unwrap()));
+        let ends: Vec<_> = ends.map(|end| end.map_err(|error| error.code())).collect();
+        assert_eq!(ends, [Ok(false), Ok(false), Err("context-too-large")]);
     }
 }

@@ -13,8 +13,11 @@ mod archive;
 mod context;
 mod download;
 mod error;
+#[cfg(test)]
+mod fake_github;
 mod git;
 mod ignore;
+mod interest;
 mod links;
 mod remarks;
 mod rewrite;
@@ -27,15 +30,16 @@ mod tree;
 pub use archive::Archive;
 pub use context::{Context, Recipe};
 pub use download::{Downloads, Fetched, GitHub, Progress, Sink, Terms};
-pub use error::ContextError;
+pub use error::{Advice, ContextError};
+pub use interest::{Interest, Waiter};
 pub use source::{Remote, Source};
 
 /// What a context may cost at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of the archive as it is downloaded.
+    /// Bytes that are downloaded: of an archive, or of what git fetches.
     pub download: u64,
-    /// Bytes that all its files and their headers have together when unpacked.
+    /// Bytes that all its files and their headers have together when unpacked; of a git repository, those of one commit.
     pub unpacked: u64,
     /// Files, folders and links in it.
     pub entries: u64,

@@ -7,8 +7,13 @@ use std::collections::BTreeMap;
 
 use deskgrid_job::FilePath;
 
-use crate::ContextError;
+use crate::{ContextError, Limits};
 
+/// Bytes of names and of what links say, for each entry that is allowed: many times what people's have on average. They
+/// are all kept in memory.
+const TEXT_BYTES: u64 = 256;
+/// What they may have besides.
+const TEXT_REST: u64 = 1 << 20;
 /// Permissions of folders that an archive does not mention.
 const FOLDER_MODE: u32 = 0o755;
 
@@ -42,6 +47,8 @@ pub(crate) enum Kind {
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     nodes: BTreeMap<FilePath, Node>,
+    /// Bytes of all names and of what links say, as they were put in.
+    text: u64,
 }
 
 impl Tree {
@@ -57,9 +64,31 @@ impl Tree {
                 Err(ContextError::Broken(format!("{:?} is a folder and something else", shown(&path))))
             }
             _ => {
+                self.count(&path, &node);
                 self.nodes.insert(path, node);
                 Ok(())
             }
+        }
+    }
+
+    fn count(&mut self, path: &FilePath, node: &Node) {
+        let target = if let Kind::Link(target) = &node.kind { target.len() } else { 0 };
+        let name = if self.nodes.contains_key(path) { 0 } else { path.as_str().len() };
+        self.text += (name + target) as u64;
+    }
+
+    /// Refuses a tree with more in it than `limits` allow, folders that nobody mentioned included.
+    ///
+    /// # Errors
+    /// [`ContextError::TooLarge`]
+    pub(crate) fn check(&self, limits: &Limits) -> Result<(), ContextError> {
+        let text = limits.entries.saturating_mul(TEXT_BYTES).saturating_add(TEXT_REST);
+        if self.nodes.len() as u64 > limits.entries {
+            Err(too_many(limits))
+        } else if self.text > text {
+            Err(ContextError::too_large("the names in it are too long for so many", text, "bytes"))
+        } else {
+            Ok(())
         }
     }
 
@@ -80,13 +109,9 @@ impl Tree {
                 }
             }
         }
+        self.text += missing.iter().map(|above| above.as_str().len() as u64).sum::<u64>();
         self.nodes.extend(missing.into_iter().map(|above| (above, folder())));
         Ok(())
-    }
-
-    /// How many things there are, folders that nobody mentioned included.
-    pub(crate) fn len(&self) -> u64 {
-        self.nodes.len() as u64
     }
 
     /// What is at `path`, links not followed.
@@ -125,19 +150,26 @@ impl Tree {
         let cut = root.as_str().len() + 1;
         let nodes = self.nodes.into_iter().filter(|(path, _)| root.is_above(path));
         let nodes = nodes.filter_map(|(path, node)| Some((FilePath::new(&path.as_str()[cut..]).ok()?, node)));
-        Self { nodes: nodes.collect() }
+        Self { nodes: nodes.collect(), text: self.text }
     }
 
     /// Keeps what `wanted` says, and the folders above it.
-    pub(crate) fn retain(&mut self, mut wanted: impl FnMut(&FilePath, &Node) -> bool) {
+    ///
+    /// # Errors
+    /// The first of `wanted`; nothing is changed then.
+    pub(crate) fn retain(
+        &mut self,
+        mut wanted: impl FnMut(&FilePath) -> Result<bool, ContextError>,
+    ) -> Result<(), ContextError> {
         let mut kept = BTreeMap::new();
         for (path, node) in &self.nodes {
-            if wanted(path, node) {
+            if wanted(path)? {
                 self.keep_folders_above(path, &mut kept);
                 kept.insert(path.clone(), node.clone());
             }
         }
         self.nodes = kept;
+        Ok(())
     }
 
     fn keep_folders_above(&self, path: &FilePath, kept: &mut BTreeMap<FilePath, Node>) {
@@ -150,6 +182,11 @@ impl Tree {
             kept.insert(above, node);
         }
     }
+}
+
+/// What is said when there are more entries than the limit allows.
+pub(crate) fn too_many(limits: &Limits) -> ContextError {
+    ContextError::too_large("it has too many files and folders", limits.entries, "of them")
 }
 
 fn folder() -> Node {
@@ -219,5 +256,29 @@ mod tests {
         tree.insert(path("e"), node(Kind::Folder)).unwrap();
         tree.insert(path("e"), node(Kind::Link("d".into()))).unwrap();
         assert_eq!(names(&tree), ["d", "d-e", "d/f", "e"]);
+    }
+
+    #[test]
+    fn folders_that_nobody_mentioned_and_long_names_and_targets_count() {
+        let limits = Limits { entries: 1000, ..Limits::default() };
+        let deep = |first: usize| path(&format!("{first}{}", "/d".repeat(1500)));
+        let mut tree = Tree::default();
+        tree.insert(deep(1), file()).unwrap();
+        assert_eq!(tree.check(&limits).unwrap_err().code(), "context-too-large");
+        let long =
+            |first: usize| path(&format!("{first:03}{}/f", format!("/{}", "x".repeat(250)).repeat(14)));
+        let mut tree = Tree::default();
+        let refused = (0..).find_map(|first| {
+            tree.insert(long(first), file()).unwrap();
+            tree.check(&limits).err()
+        });
+        assert!(refused.unwrap().to_string().contains("names in it are too long"));
+        assert!(tree.text < 2 << 20, "{}", tree.text);
+        let mut tree = Tree::default();
+        tree.insert(path("l"), node(Kind::Link("x".repeat(2 << 20)))).unwrap();
+        assert!(tree.check(&limits).is_err());
+        tree = Tree::default();
+        (0..10_000).for_each(|_| tree.insert(path("again-and-again"), file()).unwrap());
+        assert_eq!(tree.text, 15, "a name that comes again costs nothing");
     }
 }

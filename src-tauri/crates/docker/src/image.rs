@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use crate::engine::{Engine, QUESTION};
 use crate::error::{EngineError, ImageProblem};
 use crate::fetch;
-use crate::joint::Joint;
+use crate::joint::{Joint, Next, Share};
 use crate::progress::PullProgress;
 use crate::reference::Reference;
 
@@ -29,34 +29,40 @@ pub struct Image {
     pub platform: String,
 }
 
+/// What becomes of the wish for an image.
+pub enum Sought {
+    /// It is in the engine already.
+    Found(Image),
+    /// It is being pulled.
+    Pulling(Pull),
+}
+
+/// One caller's share in the pull of an image, which goes on while it is asked for what comes [`Pull::next`].
+#[must_use = "the pull ends when nobody waits for it"]
+pub struct Pull {
+    engine: Engine,
+    wanted: Reference,
+    share: Share<PullProgress, Result<(), EngineError>>,
+}
+
 impl Engine {
-    /// Makes sure that the image `reference` is in the engine. One that is there already is used as it is, without
-    /// asking any registry; otherwise it is pulled, and `progress` hears how far that is.
+    /// Looks for the image `reference` in the engine. One that is there already is used as it is, without asking any
+    /// registry; otherwise it is pulled.
     ///
     /// Calls for the same image at the same time share one pull, which is broken off when all of them are dropped.
     /// `platform` is `os/processor`, such as `linux/arm64`.
     ///
     /// # Errors
-    /// [`EngineError::Image`] says whether the name, the rights, the network or the disk is at fault.
-    pub async fn ensure_image(
-        &self,
-        reference: &str,
-        platform: Option<&str>,
-        progress: impl FnMut(PullProgress) + Send,
-    ) -> Result<Image, EngineError> {
+    /// [`EngineError::Image`] when the name is none.
+    pub async fn seek_image(&self, reference: &str, platform: Option<&str>) -> Result<Sought, EngineError> {
         let wanted = Reference::parse(reference)?;
         if let Some(image) = self.local_image(&wanted).await?
             && platform.is_none_or(|platform| is_for(&image, platform))
         {
             point(Point::ImageFound);
-            return Ok(image);
+            return Ok(Sought::Found(image));
         }
-        self.pull(&wanted, platform, progress).await?;
-        point(Point::ImagePulled);
-        self.local_image(&wanted).await?.ok_or_else(|| EngineError::Image {
-            problem: ImageProblem::Other,
-            message: format!("The image {reference:?} was fetched and then removed. Submit the job again."),
-        })
+        self.pull(wanted, platform).map(Sought::Pulling)
     }
 
     /// The image of this name, when it is in the engine.
@@ -76,12 +82,7 @@ impl Engine {
         }
     }
 
-    async fn pull(
-        &self,
-        wanted: &Reference,
-        platform: Option<&str>,
-        progress: impl FnMut(PullProgress) + Send,
-    ) -> Result<(), EngineError> {
+    fn pull(&self, wanted: Reference, platform: Option<&str>) -> Result<Pull, EngineError> {
         if wanted.is_id() {
             return Err(EngineError::Image {
                 problem: ImageProblem::NotFound,
@@ -97,9 +98,32 @@ impl Engine {
             let engine = self.clone();
             async move { fetch::fetch(&engine, &key.0, key.1.as_deref(), &said).await }.boxed()
         });
-        let result = share.finish(progress).await;
-        self.doubt_after(&result);
-        result
+        Ok(Pull { engine: self.clone(), wanted, share })
+    }
+}
+
+impl Pull {
+    /// Waits for what is told of the pull, or for the image; not to be called after that. Nothing is lost when the
+    /// future is dropped.
+    ///
+    /// # Errors
+    /// [`EngineError::Image`] says whether the rights, the network or the disk is at fault.
+    pub async fn next(&mut self) -> Result<Next<PullProgress, Image>, EngineError> {
+        let result = match self.share.next().await {
+            Next::Heard(heard) => return Ok(Next::Heard(heard)),
+            Next::Over(result) => result,
+        };
+        self.engine.doubt_after(&result);
+        result?;
+        point(Point::ImagePulled);
+        let image = self.engine.local_image(&self.wanted).await?.ok_or_else(|| EngineError::Image {
+            problem: ImageProblem::Other,
+            message: format!(
+                "The image {:?} was fetched and then removed. Submit the job again.",
+                self.wanted.full()
+            ),
+        })?;
+        Ok(Next::Over(image))
     }
 }
 

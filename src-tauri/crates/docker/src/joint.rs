@@ -1,17 +1,40 @@
 //! Work that several wait for: begun by the first, driven by those who wait, and dropped with the last of them. All of
-//! them hear all that it tells, also those who join late.
+//! them hear all that it tells, in pieces that come a few times a second; who joins late hears at once what was told so
+//! far.
+//!
+//! What is told waits in bounded memory. A waiter that does not listen does not drive the work either, so the work waits
+//! for whoever listens fastest; the others miss the oldest of it when they are far behind, and are told how much.
 //!
 //! What the work is, is not known here: pulls and builds are such.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Messages kept for who joins late or is slow; beyond that the oldest are gone.
 const KEPT: usize = 16 * 1024;
+/// The same in bytes.
+const KEPT_BYTES: usize = 8 << 20;
+/// A waiter hears something at most this often,
+const BETWEEN: Duration = Duration::from_millis(100);
+/// unless there is so much of it, in bytes.
+const MUCH: u64 = 256 << 10;
+
+/// Something that work tells.
+pub trait Message: Clone {
+    /// Bytes that it takes in memory, roughly.
+    fn weight(&self) -> usize;
+
+    /// Whether the next one of its kind makes it worthless, as with counts: of these only the newest is kept.
+    fn is_passing(&self) -> bool {
+        false
+    }
+}
 
 /// Works in progress by what makes two of them the same. `M` is what they tell, `O` what they come to.
 pub struct Joint<K, M, O>(Mutex<HashMap<K, Running<M, O>>>)
@@ -37,6 +60,13 @@ struct Messages<M> {
     /// The number of the first that is kept.
     first: u64,
     kept: VecDeque<M>,
+    /// Bytes of those that are kept.
+    weight: usize,
+    /// Bytes of all that there were.
+    told: u64,
+    /// The newest that is passing, and how many of these there were.
+    passing: Option<M>,
+    passed: u64,
 }
 
 /// One waiter's share in a work.
@@ -44,6 +74,41 @@ struct Messages<M> {
 pub struct Share<M, O: Clone> {
     work: Shared<BoxFuture<'static, O>>,
     said: Said<M>,
+    count: watch::Receiver<u64>,
+    is_late: bool,
+    heard: Place,
+    outcome: Option<O>,
+}
+
+/// How far a waiter has heard.
+#[derive(Default)]
+struct Place {
+    /// The number of the next message.
+    next: u64,
+    /// Bytes of all before it.
+    bytes: u64,
+    /// How many passing ones there were before it.
+    passed: u64,
+    /// When it last heard something.
+    at: Option<Instant>,
+}
+
+/// What a waiter hears next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next<M, O> {
+    /// What was told since.
+    Heard(Heard<M>),
+    /// The work is over, and all was heard.
+    Over(O),
+}
+
+/// Messages in their order.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Heard<M> {
+    /// How many before these are gone.
+    pub missed: u64,
+    /// These.
+    pub messages: Vec<M>,
 }
 
 impl<K, M, O: Clone> Default for Joint<K, M, O> {
@@ -52,7 +117,7 @@ impl<K, M, O: Clone> Default for Joint<K, M, O> {
     }
 }
 
-impl<K: Eq + Hash, M: Clone, O: Clone> Joint<K, M, O> {
+impl<K: Eq + Hash, M: Message, O: Clone> Joint<K, M, O> {
     /// Joins the work of `key`, or starts it by `begin`, which is handed what to tell by.
     pub fn join(&self, key: K, begin: impl FnOnce(Said<M>) -> BoxFuture<'static, O>) -> Share<M, O> {
         use futures_util::FutureExt as _;
@@ -68,15 +133,15 @@ impl<K: Eq + Hash, M: Clone, O: Clone> Joint<K, M, O> {
         if let Some(weak) = work.downgrade() {
             running.insert(key, Running { work: weak, said: said.clone() });
         }
-        Share { work, said }
+        Share::new(work, said, false)
     }
 }
 
-impl<M, O: Clone> Running<M, O> {
+impl<M: Message, O: Clone> Running<M, O> {
     /// A share, unless the work is over: then a new one is due rather than an old outcome.
     fn share(&self) -> Option<Share<M, O>> {
         let work = self.work.upgrade().filter(|work| work.peek().is_none())?;
-        Some(Share { work, said: self.said.clone() })
+        Some(Share::new(work, self.said.clone(), true))
     }
 }
 
@@ -88,12 +153,13 @@ impl<M> Clone for Said<M> {
 
 impl<M> Default for Said<M> {
     fn default() -> Self {
-        let messages = Mutex::new(Messages { first: 0, kept: VecDeque::new() });
-        Self(Arc::new(Told { messages, count: watch::Sender::new(0) }))
+        let kept = VecDeque::new();
+        let messages = Messages { first: 0, kept, weight: 0, told: 0, passing: None, passed: 0 };
+        Self(Arc::new(Told { messages: Mutex::new(messages), count: watch::Sender::new(0) }))
     }
 }
 
-impl<M> Said<M> {
+impl<M: Message> Said<M> {
     fn messages(&self) -> MutexGuard<'_, Messages<M>> {
         self.0.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -101,41 +167,97 @@ impl<M> Said<M> {
     /// Tells all who wait.
     pub fn tell(&self, message: M) {
         let mut messages = self.messages();
-        if messages.kept.len() == KEPT {
-            messages.kept.pop_front();
-            messages.first += 1;
+        if message.is_passing() {
+            messages.passing = Some(message);
+            messages.passed += 1;
+        } else {
+            messages.keep(message);
         }
-        messages.kept.push_back(message);
         self.0.count.send_modify(|count| *count += 1);
     }
-}
 
-impl<M: Clone> Said<M> {
-    /// The messages from number `next` on, as far as they are kept, which then counts them.
-    fn since(&self, next: &mut u64) -> Vec<M> {
+    /// When a waiter at `place` is to hear what there is; none when there is nothing.
+    fn due(&self, place: &Place) -> Option<Instant> {
         let messages = self.messages();
-        let known = usize::try_from(next.saturating_sub(messages.first)).unwrap_or(usize::MAX);
-        let new: Vec<M> = messages.kept.iter().skip(known).cloned().collect();
-        *next = messages.first + messages.kept.len() as u64;
-        new
+        let is_behind = messages.end() > place.next || messages.passed > place.passed;
+        let is_much = messages.told - place.bytes >= MUCH;
+        is_behind.then(|| match place.at {
+            Some(at) if !is_much => at + BETWEEN,
+            _ => Instant::now(),
+        })
+    }
+
+    /// What there is for a waiter at `place`, which is then at the end of it.
+    fn since(&self, place: &mut Place) -> Option<Heard<M>> {
+        let messages = self.messages();
+        let missed = messages.first.saturating_sub(place.next);
+        let known = usize::try_from(place.next.saturating_sub(messages.first)).unwrap_or(usize::MAX);
+        let passing = messages.passing.iter().filter(|_| messages.passed > place.passed);
+        let new: Vec<M> = messages.kept.iter().skip(known).chain(passing).cloned().collect();
+        let (next, bytes, passed) = (messages.end(), messages.told, messages.passed);
+        *place = Place { next, bytes, passed, at: Some(Instant::now()) };
+        (!new.is_empty()).then_some(Heard { missed, messages: new })
     }
 }
 
-impl<M: Clone, O: Clone> Share<M, O> {
-    /// Waits for the work's end, handing on what it tells.
-    pub async fn finish(mut self, mut heard: impl FnMut(M)) -> O {
-        let (mut next, mut count) = (0, self.said.0.count.subscribe());
-        let outcome = loop {
-            self.said.since(&mut next).into_iter().for_each(&mut heard);
+impl<M: Message> Messages<M> {
+    fn end(&self) -> u64 {
+        self.first + self.kept.len() as u64
+    }
+
+    fn keep(&mut self, message: M) {
+        let weight = message.weight();
+        self.weight += weight;
+        self.told += weight as u64;
+        self.kept.push_back(message);
+        self.forget_too_much();
+    }
+
+    /// The newest is kept, however large it is.
+    fn forget_too_much(&mut self) {
+        while self.kept.len() > 1
+            && (self.kept.len() > KEPT || self.weight > KEPT_BYTES)
+            && let Some(oldest) = self.kept.pop_front()
+        {
+            self.weight -= oldest.weight();
+            self.first += 1;
+        }
+    }
+}
+
+impl<M: Message, O: Clone> Share<M, O> {
+    fn new(work: Shared<BoxFuture<'static, O>>, said: Said<M>, is_late: bool) -> Self {
+        let count = said.0.count.subscribe();
+        Self { work, said, count, is_late, heard: Place::default(), outcome: None }
+    }
+
+    /// Whether the work was begun by somebody else.
+    pub fn is_late(&self) -> bool {
+        self.is_late
+    }
+
+    /// Waits for what is told next, or for the work's end; not to be called after that. Nothing is lost when the future
+    /// is dropped.
+    pub async fn next(&mut self) -> Next<M, O> {
+        while self.outcome.is_none() {
+            let due = self.said.due(&self.heard);
+            if due.is_some_and(|due| due <= Instant::now())
+                && let Some(heard) = self.said.since(&mut self.heard)
+            {
+                return Next::Heard(heard);
+            }
             tokio::select! {
                 biased;
-                outcome = &mut self.work => break outcome,
+                outcome = &mut self.work => self.outcome = Some(outcome),
                 // The sender lives in `self`.
-                _ = count.changed() => {}
+                _ = self.count.changed() => {}
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
-        };
-        self.said.since(&mut next).into_iter().for_each(heard);
-        outcome
+        }
+        match (self.said.since(&mut self.heard), self.outcome.clone()) {
+            (None, Some(outcome)) => Next::Over(outcome),
+            (heard, _) => Next::Heard(heard.unwrap_or(Heard { missed: 0, messages: Vec::new() })),
+        }
     }
 }
 
@@ -150,8 +272,40 @@ mod tests {
 
     type Texts = Joint<&'static str, &'static str, u8>;
 
+    impl Message for &'static str {
+        fn weight(&self) -> usize {
+            self.len()
+        }
+    }
+
+    /// A number, and how heavy it is; passing when that is nothing.
+    impl Message for (usize, usize) {
+        fn weight(&self) -> usize {
+            self.1
+        }
+
+        fn is_passing(&self) -> bool {
+            self.1 == 0
+        }
+    }
+
     fn never(_: Said<&'static str>) -> BoxFuture<'static, u8> {
         panic!("the work was not shared")
+    }
+
+    /// All that is heard to the end, piece by piece, and the end.
+    async fn finish<M: Message, O: Clone>(mut share: Share<M, O>) -> (Vec<Heard<M>>, O) {
+        let mut all = Vec::new();
+        loop {
+            match share.next().await {
+                Next::Heard(heard) => all.push(heard),
+                Next::Over(outcome) => return (all, outcome),
+            }
+        }
+    }
+
+    fn messages<M>(heard: Vec<Heard<M>>) -> Vec<M> {
+        heard.into_iter().flat_map(|heard| heard.messages).collect()
     }
 
     #[tokio::test]
@@ -168,15 +322,18 @@ mod tests {
             .boxed()
         };
         let first = works.join("x", begun);
-        let (mut one, mut two) = (Vec::new(), Vec::new());
         let late = async {
-            let second = works.join("x", never);
+            let mut second = works.join("x", never);
+            assert!(second.is_late());
+            // At once, and not only with the next message.
+            let told = Heard { missed: 0, messages: vec!["begun"] };
+            assert_eq!(second.next().await, Next::Heard(told));
             go.send(()).unwrap();
-            second.finish(|message| two.push(message)).await
+            finish(second).await
         };
-        let outcomes = tokio::join!(first.finish(|message| one.push(message)), late);
-        assert_eq!(outcomes, (7, 7));
-        assert_eq!((one, two), (vec!["begun", "half"], vec!["begun", "half"]));
+        let ((one, first), (two, second)) = tokio::join!(finish(first), late);
+        assert_eq!((first, second), (7, 7));
+        assert_eq!((messages(one), messages(two)), (vec!["begun", "half"], vec!["half"]));
     }
 
     #[tokio::test]
@@ -208,17 +365,93 @@ mod tests {
         let works = Texts::default();
         let share = works.join("x", |_| async { 1 }.boxed());
         let held = share.work.clone();
-        assert_eq!(share.finish(drop).await, 1);
-        assert_eq!(works.join("x", |_| async { 2 }.boxed()).finish(drop).await, 2);
+        assert_eq!(finish(share).await.1, 1);
+        assert_eq!(finish(works.join("x", |_| async { 2 }.boxed())).await.1, 2);
         drop(held);
     }
 
+    /// What a waiter hears of `count` messages of `weight` bytes that are told without a pause.
+    async fn heard_of(count: usize, weight: usize) -> Heard<(usize, usize)> {
+        let works = Joint::<u8, (usize, usize), ()>::default();
+        let tell =
+            move |said: Said<_>| async move { (0..count).for_each(|n| said.tell((n, weight))) }.boxed();
+        let (mut heard, ()) = finish(works.join(1, tell)).await;
+        assert_eq!(heard.len(), 1);
+        heard.remove(0)
+    }
+
     #[tokio::test]
-    async fn what_is_told_takes_bounded_memory() {
-        let works = Joint::<u8, usize, ()>::default();
-        let share = works.join(1, |said| async move { (0..KEPT + 5).for_each(|n| said.tell(n)) }.boxed());
-        let mut heard = Vec::new();
-        share.finish(|message| heard.push(message)).await;
-        assert_eq!((heard.len(), heard[0], heard.last()), (KEPT, 5, Some(&(KEPT + 4))));
+    async fn what_is_told_takes_bounded_memory_and_the_newest_of_it_is_heard() {
+        for (count, weight, kept) in [(KEPT + 5, 1, KEPT), (100, KEPT_BYTES / 10, 10), (3, KEPT_BYTES + 1, 1)]
+        {
+            let heard = heard_of(count, weight).await;
+            assert_eq!((heard.messages.len(), heard.missed), (kept, (count - kept) as u64));
+            assert_eq!(heard.messages.last(), Some(&(count - 1, weight)));
+        }
+    }
+
+    #[tokio::test]
+    async fn of_what_is_passing_the_newest_is_heard_and_takes_nobodys_place() {
+        let works = Joint::<u8, (usize, usize), ()>::default();
+        let (go, gate) = oneshot::channel::<()>();
+        let mut first = works.join(1, |said| {
+            async move {
+                said.tell((1, 10));
+                (2..KEPT * 2).for_each(|number| said.tell((number, 0)));
+                gate.await.unwrap();
+                said.tell((0, 0));
+            }
+            .boxed()
+        });
+        let told = Heard { missed: 0, messages: vec![(1, 10), (KEPT * 2 - 1, 0)] };
+        assert_eq!(first.next().await, Next::Heard(told));
+        let mut late = works.join(1, |_| panic!("the work was not shared"));
+        let told = Heard { missed: 0, messages: vec![(1, 10), (KEPT * 2 - 1, 0)] };
+        assert_eq!(late.next().await, Next::Heard(told));
+        go.send(()).unwrap();
+        assert_eq!(messages(finish(late).await.0), [(0, 0)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiter_hears_something_a_few_times_a_second_or_when_there_is_much() {
+        let tell = |weight: usize| {
+            move |said: Said<_>| {
+                async move {
+                    for number in 0..1000 {
+                        said.tell((number, weight));
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                }
+                .boxed()
+            }
+        };
+        let works = Joint::<u8, (usize, usize), ()>::default();
+        let (heard, ()) = finish(works.join(1, tell(100))).await;
+        assert!((9..=12).contains(&heard.len()), "{}", heard.len());
+        assert_eq!(messages(heard).len(), 1000);
+        let (heard, ()) = finish(works.join(1, tell(100 << 10))).await;
+        assert!(heard.len() > 300 && heard.iter().all(|heard| heard.messages.len() < 5));
+    }
+
+    #[tokio::test]
+    async fn work_waits_for_who_does_not_listen() {
+        let works = Joint::<u8, (usize, usize), ()>::default();
+        let told = Arc::new(AtomicUsize::new(0));
+        let count = told.clone();
+        let mut share = works.join(1, |said| {
+            async move {
+                loop {
+                    said.tell((count.fetch_add(1, Ordering::SeqCst), 1000));
+                    tokio::task::yield_now().await;
+                }
+            }
+            .boxed()
+        });
+        drop(share.next().await);
+        let before = told.load(Ordering::SeqCst);
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(told.load(Ordering::SeqCst), before);
     }
 }

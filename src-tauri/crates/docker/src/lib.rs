@@ -53,7 +53,7 @@ pub use disposal::{Certainty, Disposal, freed, freed_by};
 pub use engine::{Engine, EngineInfo, Limits, Rights};
 pub use error::{EngineError, ImageProblem};
 pub use holdings::{EngineHoldings, HeldImage, HeldVolume, full_name};
-pub use image::Image;
+pub use image::{Image, Pull, Sought};
 pub use network::NETWORK;
 pub use output::{Chunk, LogStream};
 pub use pace::Pace;

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 use bollard::models::CreateImageInfo;
 
+use crate::joint::Message;
+
 /// Characters of a full progress bar.
 const BAR: u64 = 50;
 
@@ -21,6 +23,12 @@ pub struct PullProgress {
     pub total: u64,
     /// Layers that are in place, and all that are known so far.
     pub layers: (u64, u64),
+}
+
+impl Message for PullProgress {
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.line.len() + self.layer.as_ref().map_or(0, |layer| layer.id.len())
+    }
 }
 
 /// How far one layer is.

@@ -8,9 +8,10 @@ mod test_engine;
 use std::io::Read as _;
 
 use bytes::Bytes;
+use deskgrid_docker::joint::Next;
 use deskgrid_docker::{
     Bind, Confinement, ContainerId, ContainerSpec, Disposal, Engine, EngineError, Exit, Image, LogStream,
-    NETWORK, Network, VolumeMount,
+    NETWORK, Network, Sought, VolumeMount,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use registry::Registry;
@@ -40,7 +41,24 @@ async fn texts(mut output: LogStream) -> (String, String) {
 }
 
 async fn image(engine: &Engine, reference: &str) -> Result<Image, EngineError> {
-    engine.ensure_image(reference, None, |_| {}).await
+    pulled(engine, reference).await.0
+}
+
+/// The image, and what is said while it is pulled.
+async fn pulled(engine: &Engine, reference: &str) -> (Result<Image, EngineError>, Vec<String>) {
+    let mut lines = Vec::new();
+    let mut pull = match engine.seek_image(reference, None).await {
+        Ok(Sought::Found(image)) => return (Ok(image), lines),
+        Ok(Sought::Pulling(pull)) => pull,
+        Err(error) => return (Err(error), lines),
+    };
+    loop {
+        match pull.next().await {
+            Ok(Next::Heard(heard)) => lines.extend(heard.messages.into_iter().map(|progress| progress.line)),
+            Ok(Next::Over(image)) => return (Ok(image), lines),
+            Err(error) => return (Err(error), lines),
+        }
+    }
 }
 
 /// Removes the network of the jobs as soon as no container of anybody's is in it; fine when it is away already.
@@ -315,9 +333,8 @@ async fn a_network_that_somebody_removed_comes_back() {
 async fn an_image_that_is_here_is_used_without_a_word() {
     on_engine(|stage| async move {
         let engine = &stage.engine;
-        let mut lines = Vec::new();
-        let short = IMAGE.trim_end_matches(":latest");
-        let found = engine.ensure_image(short, None, |progress| lines.push(progress.line)).await.unwrap();
+        let (found, lines) = pulled(engine, IMAGE.trim_end_matches(":latest")).await;
+        let found = found.unwrap();
         assert!(found.id.starts_with("sha256:") && found.size > 0 && lines.is_empty());
         assert_eq!((found.entrypoint, found.cmd), (vec![], vec![]));
         assert_eq!(image(engine, &found.id).await.unwrap().id, found.id);
@@ -360,11 +377,8 @@ async fn an_image_that_is_not_here_is_fetched_once_for_all_who_wait() {
         let reference = format!("{repository}:{}", stage.worker);
         docker.remove_image(&reference, None::<RemoveImageOptions>, None).await.unwrap();
 
-        let (mut one, mut two) = (Vec::new(), Vec::new());
-        let (first, second) = tokio::join!(
-            engine.ensure_image(&reference, None, |progress| one.push(progress.line)),
-            engine.ensure_image(&reference, None, |progress| two.push(progress.line)),
-        );
+        let ((first, one), (second, two)) =
+            tokio::join!(pulled(engine, &reference), pulled(engine, &reference));
         assert_eq!(first.unwrap(), second.unwrap());
         assert_eq!(one[0], format!("{}: Pulling from deskgrid-test/fetched", stage.worker));
         assert!(one.iter().any(|line| line.starts_with("Digest: sha256:")), "{one:?}");

@@ -83,7 +83,7 @@ struct ShowQuery {
 }
 
 impl ShowQuery {
-    /// Our own page asks for `?secrets=masked`, as it is shown to people; clients get the definition word for word.
+    /// Our own page asks for `?secrets=masked`, as it is shown to people; clients get the definition as it is kept.
     fn hides_secrets(&self) -> bool {
         self.secrets.as_deref() == Some("masked")
     }
@@ -199,6 +199,7 @@ async fn copy(
     let submission = Submission {
         id,
         definition_text,
+        secret_context: None,
         definition,
         namespace: request.control.namespace,
         callbacks: request.control.callbacks,

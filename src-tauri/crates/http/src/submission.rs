@@ -26,6 +26,7 @@ pub(crate) fn to_worker(submission: wire::Submission, outlook: Outlook) -> worke
         id: submission.id,
         hold: Hold { queue: outlook.queue, namespace: submission.namespace, caller: outlook.caller },
         text: submission.definition_text,
+        secret_context: submission.secret_context,
         definition: submission.definition.map_err(|error| error.to_string()),
         carried: submission.carried.map(|carried| Carried::clone(&carried)).unwrap_or_default(),
         on_queued,

@@ -60,6 +60,8 @@ pub struct BuildBlock {
     pub image: String,
     /// The address of the files that the build may use, with the credentials that it came with.
     pub context: Option<String>,
+    /// Whether the address had a secret that is not known any more: `context` is what is left of it.
+    pub lacks_secret: bool,
     /// The key of the context, when its address is that of a file of a server like ours; looked for here before
     /// anything is fetched.
     pub context_key: Option<BlobKey>,
@@ -81,6 +83,28 @@ impl fmt::Debug for BuildBlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Address and arguments may hold secrets.
         f.debug_struct("BuildBlock").field("image", &self.image).finish_non_exhaustive()
+    }
+}
+
+/// The address of a build's context with a secret in it. It is held in memory only, and no debug print shows it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretAddress(String);
+
+impl SecretAddress {
+    /// Takes the address as it came.
+    pub fn new(address: impl Into<String>) -> Self {
+        Self(address.into())
+    }
+
+    /// The address, for whoever fetches it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretAddress(..)")
     }
 }
 

@@ -78,6 +78,8 @@ pub enum FailureCode {
     BuildFailed,
     /// The files that the image is built from could not be had.
     ContextUnavailable,
+    /// They need the token or password that the context's address had, which is not known any more.
+    ContextTokenMissing,
     /// An input could not be fetched.
     InputUnavailable,
     /// More CPUs, memory or GPUs than this computer offers.
@@ -96,7 +98,7 @@ pub enum FailureCode {
 
 impl FailureCode {
     /// Every code.
-    pub const ALL: [FailureCode; 17] = [
+    pub const ALL: [FailureCode; 18] = [
         Self::BadDefinition,
         Self::CannotStart,
         Self::ImageUnavailable,
@@ -107,6 +109,7 @@ impl FailureCode {
         Self::EngineNoSpace,
         Self::BuildFailed,
         Self::ContextUnavailable,
+        Self::ContextTokenMissing,
         Self::InputUnavailable,
         Self::TooLarge,
         Self::EngineLost,
@@ -129,6 +132,7 @@ impl FailureCode {
             Self::EngineNoSpace => "engine-no-space",
             Self::BuildFailed => "build-failed",
             Self::ContextUnavailable => "build-context-unavailable",
+            Self::ContextTokenMissing => "build-context-token-missing",
             Self::InputUnavailable => "input-unavailable",
             Self::TooLarge => "too-large",
             Self::EngineLost => "engine-lost",

@@ -5,7 +5,7 @@ use deskgrid_job::JobId;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::url;
+use crate::context_address;
 
 const KEPT: [&str; 7] = ["v", "image", "command", "entrypoint", "workdir", "shmSize", "maxDuration"];
 const KEPT_OF_BUILD: [&str; 7] =
@@ -36,8 +36,8 @@ fn canonical(value: &Value) -> String {
 /// when nothing is left (protocol section 7).
 pub(crate) fn build_hash(build: &Map<String, Value>) -> Option<String> {
     let mut kept = picked(build, &KEPT_OF_BUILD);
-    if let Some(plain) = kept.get("context").and_then(Value::as_str).and_then(url::without_credentials) {
-        kept.insert("context".to_owned(), Value::from(plain));
+    if let Some(named) = kept.get("context").and_then(Value::as_str).map(context_address::for_name) {
+        kept.insert("context".to_owned(), Value::from(named));
     }
     (!kept.is_empty()).then(|| hex::encode(Sha256::digest(canonical(&Value::Object(kept)))))
 }

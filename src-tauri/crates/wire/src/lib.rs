@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod client_message;
 pub mod command;
+pub mod context_address;
 pub mod definition;
 pub mod duration;
 mod ecmascript;

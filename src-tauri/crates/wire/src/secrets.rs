@@ -1,11 +1,11 @@
-//! Hides secrets in a definition that is shown to people. What clients and the engine get stays word for word.
+//! Hides secrets in a definition: few in one that is kept, since it is to run once more, and more in one that is shown
+//! to people.
 
+use deskgrid_job::SecretAddress;
 use serde_json::{Map, Value};
 
-use crate::url;
+use crate::context_address::{self, MASK};
 
-/// What stands in the place of a secret. Its length tells nothing.
-const MASK: &str = "••••••";
 /// Words that names of secrets are made of.
 const TELLING: [&str; 9] = [
     "TOKEN",
@@ -43,6 +43,21 @@ pub fn masked(mut definition: Value) -> Value {
     definition
 }
 
+/// The definition `text`, which reads as `definition`, as it may be kept: word for word, but without the secrets in the
+/// address of its build's context. Where there are such, that address comes along, to be known until the job is over.
+pub(crate) fn for_keeping(text: &str, definition: &Value) -> (String, Option<SecretAddress>) {
+    let address = definition.pointer("/build/context").and_then(Value::as_str);
+    let Some((address, masked)) = address.and_then(|text| Some((text, context_address::masked(text)?)))
+    else {
+        return (text.to_owned(), None);
+    };
+    let mut kept = definition.clone();
+    if let Some(context) = kept.pointer_mut("/build/context") {
+        *context = Value::from(masked);
+    }
+    (kept.to_string(), Some(SecretAddress::new(address.trim())))
+}
+
 /// The text of a definition, masked. One that is no JSON is not shown at all.
 pub fn masked_text(definition: &str) -> String {
     let definition = serde_json::from_str(definition).unwrap_or_default();
@@ -64,9 +79,9 @@ fn mask_build(build: &mut Map<String, Value>) {
         }
     }
     if let Some(context) = build.get_mut("context")
-        && let Some((scheme, host)) = context.as_str().and_then(url::split_at_credentials)
+        && let Some(masked) = context.as_str().and_then(context_address::masked)
     {
-        *context = Value::from(format!("{scheme}{MASK}@{host}"));
+        *context = Value::from(masked);
     }
 }
 
@@ -137,12 +152,40 @@ mod tests {
     }
 
     #[test]
+    fn a_definition_is_kept_word_for_word_but_for_the_secrets_of_its_context() {
+        let keep = |text: &str| for_keeping(text, &serde_json::from_str(text).unwrap());
+        for text in [
+            r#"{ "image":"x",  "env": {"TOKEN": "abc"}, "n": 1.0 }"#,
+            r#"{"build": { "context": "https://h/x.tgz", "buildArgs": ["GH_TOKEN=abc"]}}"#,
+            r#"{"build": null}"#,
+            "[]",
+        ] {
+            assert_eq!(keep(text), (text.to_owned(), None));
+        }
+        let (kept, address) = keep(
+            r#"{"build": {"context": " https://abc@h/x.tgz", "buildArgs": ["A=b"]}, "env": {"TOKEN": "t"}}"#,
+        );
+        let wanted = json!({"build": {"context": format!(" https://{MASK}@h/x.tgz"), "buildArgs": ["A=b"]},
+            "env": {"TOKEN": "t"}});
+        assert_eq!(serde_json::from_str::<Value>(&kept).unwrap(), wanted);
+        assert_eq!(address, Some(SecretAddress::new("https://abc@h/x.tgz")));
+        assert_eq!(format!("{address:?}"), "Some(SecretAddress(..))");
+    }
+
+    #[test]
+    fn what_was_overwritten_in_a_text_is_not_kept_either() {
+        let text = r#"{"build": {"context": "https://abc@h/a", "context": "https://def@h/b"}}"#;
+        let (kept, _) = for_keeping(text, &serde_json::from_str(text).unwrap());
+        assert!(!kept.contains("abc") && !kept.contains("def"), "{kept}");
+    }
+
+    #[test]
     fn a_strange_definition_is_left_as_it_is() {
         for strange in [
             json!(null),
             json!([1]),
             json!({"env": "TOKEN=x", "build": 7}),
-            json!({"build": {"context": "a@b"}}),
+            json!({"build": {"context": ["a@b"]}}),
         ] {
             assert_eq!(masked(strange.clone()), strange);
         }

@@ -3,21 +3,23 @@
 
 use std::sync::Arc;
 
-use deskgrid_job::{Carried, Definition, JobId, NameError, Namespace, QueueName};
+use deskgrid_job::{Carried, Definition, JobId, NameError, Namespace, QueueName, SecretAddress};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::definition::{self, DefinitionError};
-use crate::{job_id, url};
+use crate::{job_id, secrets, url};
 
 /// A job as a client handed it in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Submission {
     /// The client's own id, or the one that the definition gives.
     pub id: JobId,
-    /// The definition's JSON exactly as it came.
+    /// The definition's JSON exactly as it came, but for the secrets in the address of its build's context.
     pub definition_text: String,
+    /// That address, where the text leaves out something of it.
+    pub secret_context: Option<SecretAddress>,
     /// The definition in our terms, or why it can never run.
     pub definition: Result<Definition, DefinitionError>,
     /// The slot it was submitted under.
@@ -140,9 +142,11 @@ impl Submission {
             None => given_id(other_id)?,
         };
         let control = control(body.control.as_ref())?;
+        let (definition_text, secret_context) = secrets::for_keeping(definition_text, &definition);
         Ok(Self {
             id: id.unwrap_or_else(|| job_id::of(&definition)),
-            definition_text: definition_text.to_owned(),
+            definition_text,
+            secret_context,
             namespace: control.namespace,
             callbacks: control.callbacks,
             carried: carried(&definition, body.debug.as_ref()),
@@ -271,6 +275,16 @@ mod tests {
         assert_eq!(submission.id.as_str(), HELLO);
         assert!(submission.namespace.is_shared() && submission.callbacks.is_empty());
         assert_eq!(submission.carried, None);
+    }
+
+    #[test]
+    fn a_token_counts_for_the_id_and_is_not_in_the_text() {
+        let text = r#"{"definition":{"build":{"context":"https://abc@github.com/o/r"}}}"#;
+        let submission = Submission::parse(text).unwrap();
+        let definition: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(submission.id, job_id::of(&definition["definition"]));
+        assert!(!submission.definition_text.contains("abc") && submission.secret_context.is_some());
+        assert!(!format!("{submission:?}").contains("abc"), "{submission:?}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod live;
 mod owner;
 mod room;
 mod run;
+mod secret_contexts;
 mod sites;
 
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use deskgrid_job::phase::Withdrawal;
 use deskgrid_job::queue::{Capacity, Released, Situation};
-use deskgrid_job::{Caller, Carried, Definition, Hold, Job, JobId, Outlook, WorkerId};
+use deskgrid_job::{Caller, Carried, Definition, Hold, Job, JobId, Outlook, SecretAddress, WorkerId};
 use deskgrid_store::{Store, StoreError};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -72,8 +73,10 @@ pub struct Submission {
     pub id: JobId,
     /// The queue and namespace that want it.
     pub hold: Hold,
-    /// The definition exactly as submitted.
+    /// The definition as it is kept: exactly as submitted, but for secrets in the address of its build's context.
     pub text: String,
+    /// That address, where there are such.
+    pub secret_context: Option<SecretAddress>,
     /// The definition as we understand it, or why we do not. A wrong one becomes a job that has failed.
     pub definition: Result<Definition, String>,
     /// What clients get back unread.

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use deskgrid_tests::{BUSYBOX, Deskgrid, Web, log_text, sha256, unique};
+use deskgrid_tests::{BUSYBOX, Deskgrid, Options, Web, log_text, sha256, unique};
 use serde_json::{Value, json};
 
 use super::{build_log, error_of, has_image, image_of, job};
@@ -45,8 +45,27 @@ fn zip(files: &[(&str, &str)]) -> Vec<u8> {
     archive.finish().unwrap().into_inner()
 }
 
-fn dockerfile() -> String {
+pub(super) fn dockerfile() -> String {
     format!("FROM {BUSYBOX}\nCOPY data /data\nLABEL test={}\n", unique())
+}
+
+/// Makes a repository `x.git` in a folder that is served, whose branch `trunk` is a context with this data.
+pub(super) fn repository(folder: &Path, data: &str) {
+    let git = |order: &[&str]| {
+        let mut command = Command::new("git");
+        for name in ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"] {
+            command.env(name, "test@example.org");
+        }
+        let done = command.current_dir(folder).args(order).output().expect("git is installed");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    git(&["init", "--quiet", "--initial-branch=trunk", "work"]);
+    write(folder, "work/Dockerfile", dockerfile().as_bytes());
+    write(folder, "work/data", data.as_bytes());
+    git(&["-C", "work", "add", "--all"]);
+    git(&["-C", "work", "commit", "--quiet", "-m", "first"]);
+    git(&["clone", "--quiet", "--bare", "work", "x.git"]);
+    git(&["-C", "x.git", "update-server-info"]);
 }
 
 /// The path of a job's own data, as the image has it.
@@ -89,23 +108,18 @@ async fn a_stored_file_is_a_context_whatever_host_its_address_names() {
 async fn a_git_repository_is_a_context() {
     let server = Deskgrid::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let git = |order: &[&str]| {
-        let mut command = Command::new("git");
-        for name in ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"] {
-            command.env(name, "test@example.org");
-        }
-        let done = command.current_dir(folder.path()).args(order).output().expect("git is installed");
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    };
-    git(&["init", "--quiet", "--initial-branch=trunk", "work"]);
-    write(folder.path(), "work/Dockerfile", dockerfile().as_bytes());
-    write(folder.path(), "work/data", b"of the branch");
-    git(&["-C", "work", "add", "--all"]);
-    git(&["-C", "work", "commit", "--quiet", "-m", "first"]);
-    git(&["clone", "--quiet", "--bare", "work", "x.git"]);
-    git(&["-C", "x.git", "update-server-info"]);
+    repository(folder.path(), "of the branch");
     let web = Web::folder(folder.path()).await;
     assert_eq!(data_in(&server, &web.url("/x.git#trunk")).await, "of the branch");
+}
+
+#[tokio::test]
+async fn a_repository_on_a_computer_without_git_says_what_to_install() {
+    let env = vec![("PATH".to_owned(), "/nonexistent".to_owned())];
+    let server = Deskgrid::start_with(Options { env, ..Options::default() }).await;
+    let finished = server.run(&job(&json!({"context": "http://127.0.0.1:9/x.git"}), "true")).await;
+    let error = error_of(&finished);
+    assert!(error.contains("'git' is not installed") && error.contains("https://git-scm.com"), "{error}");
 }
 
 #[tokio::test]
@@ -122,24 +136,6 @@ async fn a_context_that_has_not_changed_is_not_downloaded_again() {
     let (one, two) = (build_log(&server, &first).await, build_log(&server, &second).await);
     assert!(one.contains("Fetched ") && !two.contains("Fetched "), "{one}{two}");
     assert!(two.contains("It is the same as before"), "{two}");
-}
-
-#[tokio::test]
-async fn a_token_in_an_address_is_in_no_log_and_not_in_the_images_name() {
-    let server = Deskgrid::start().await;
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), "c.tgz", &gzip(&[("Dockerfile", &dockerfile()), ("data", "private")]));
-    let web = Web::folder(folder.path()).await;
-    let plain = web.url("/c.tgz");
-    let with_token = plain.replacen("http://", "http://me:s3cret-t0ken@", 1);
-    let id = server.submit(&job(&json!({ "context": with_token }), "cat /data")).await;
-    assert_eq!(log_text(&server.finished(&id).await), "private");
-    assert!(has_image(&server.engine(), &image_of(&json!({ "context": plain }))).await);
-    let said = format!("{}{}", build_log(&server, &id).await, server.log());
-    assert!(!said.contains("s3cret") && said.contains("Fetching http://127.0.0.1"), "{said}");
-    // What was submitted is given back as it was, and that is the only place.
-    let definition = server.get_json(&format!("/j/{id}/definition.json")).await;
-    assert_eq!(definition["data"]["build"]["context"], with_token);
 }
 
 /// Runs a job whose context is this archive and says why that fails.

@@ -36,6 +36,22 @@ async fn a_failing_step_is_named_with_its_exit_code_by_either_builder() {
 }
 
 #[tokio::test]
+async fn the_last_words_of_a_failing_step_are_in_the_log_however_much_it_wrote() {
+    for (builder, choice) in BUILDERS {
+        let server = server_with(choice).await;
+        let script = "seq 1 20000; echo last but one; printf 'last words' >&2; exit 3";
+        let build = json!({"dockerfile": format!("FROM {BUSYBOX}\nRUN : {}; {script}\n", unique())});
+        let id = server.submit(&job(&build, "true")).await;
+        let finished = server.finished(&id).await;
+        assert!(error_of(&finished).contains("exit code 3"), "{builder}: {finished}");
+        let log = build_log(&server, &id).await;
+        for said in ["19999", "20000", "last but one", "last words", error_of(&finished)] {
+            assert!(log.contains(said), "{builder}: {said} is missing from {} bytes", log.len());
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_a_dockerfile_is_told_in_the_same_words_by_either_builder() {
     for (builder, choice) in BUILDERS {
         let server = server_with(choice).await;

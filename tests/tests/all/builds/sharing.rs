@@ -78,7 +78,9 @@ async fn a_build_goes_on_when_one_of_two_jobs_is_cancelled() {
     let first = server.submit(&job(&build, "cat /id")).await;
     server.until_said(&first, "begun").await;
     let second = server.submit(&job(&build, "/bin/sh -c 'cat /id'")).await;
+    // It hears what was told before it came, although nothing more is told.
     server.until_said(&second, "begun").await;
+    assert!(build_log(&server, &second).await.contains("Another job has begun this build"));
     cancel(&server, &first).await;
     assert_eq!(log_text(&server.finished(&second).await).trim(), flag);
 }

@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::io::{self, Read};
 use std::rc::Rc;
 
+use crate::interest::Interest;
 use crate::{ContextError, Limits};
 
 /// Headers, names and extensions of one file, in bytes. Paths have at most a few thousand.
@@ -28,17 +29,18 @@ pub(super) struct Bounds {
 pub(super) struct Bounded<R> {
     stream: R,
     bounds: Bounds,
+    interest: Interest,
 }
 
 impl Bounds {
-    pub(super) fn of<R: Read>(stream: R, limits: &Limits) -> (Self, Bounded<R>) {
+    pub(super) fn of<R: Read>(stream: R, limits: &Limits, interest: &Interest) -> (Self, Bounded<R>) {
         let bounds = Self {
             between: Rc::new(Cell::new(Some(MOST_BETWEEN_FILES))),
             all: Rc::new(Cell::new(limits.unpacked)),
             most: limits.unpacked,
             is_over: Rc::default(),
         };
-        (bounds.clone(), Bounded { stream, bounds })
+        (bounds.clone(), Bounded { stream, bounds, interest: interest.clone() })
     }
 
     /// The bytes of a file come next: `size` of them, it is said.
@@ -67,6 +69,7 @@ impl Bounds {
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.interest.check()?;
         let Bounds { between, all, most, is_over } = &self.bounds;
         if between.get() == Some(0) {
             return Err(io::Error::other("a name or header in it is longer than a megabyte"));
@@ -81,6 +84,6 @@ impl<R: Read> Read for Bounded<R> {
 }
 
 /// What is said when there is more than the limit allows.
-pub(super) fn too_large(most: u64) -> ContextError {
+pub(crate) fn too_large(most: u64) -> ContextError {
     ContextError::too_large("unpacked it has too many bytes", most, "bytes")
 }

@@ -13,7 +13,7 @@
 //! | a name that is not UTF-8 | left out, with a remark |
 //! | the same name twice | the later one counts, as when it is unpacked |
 //! | setuid, setgid and sticky bits, owners | dropped: everything belongs to root and has plain permissions |
-//! | more entries or bytes than [`Limits`] allows | refused, when the limit is reached and not afterwards |
+//! | more entries or bytes than [`Limits`] allows, or names and links with more text than fits into a bounded memory | refused, when the limit is reached and not afterwards |
 //! | files in a zip with a password, or in an unknown compression | refused |
 //! | a file that is longer or shorter than its zip says, or has another checksum | refused when it is sent |
 
@@ -22,18 +22,23 @@ mod name;
 mod tarball;
 mod zipped;
 
+pub(crate) use bounded::too_large as too_large_unpacked;
+
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use deskgrid_job::FilePath;
 use flate2::read::MultiGzDecoder;
 
+use crate::interest::Interest;
 use crate::remarks::Remarks;
 use crate::tree::Tree;
 use crate::{ContextError, Limits};
 
 /// Read from a disk at once, in bytes.
 const BUFFER: usize = 128 << 10;
+/// Longest target of a symbolic link, in bytes; Linux takes no longer one.
+const LONGEST_TARGET: usize = 4096;
 /// Where a tar says that it is one.
 const TAR_MAGIC: std::ops::Range<usize> = 257..262;
 
@@ -46,6 +51,7 @@ pub struct Archive {
     bytes: Box<dyn Bytes>,
     format: Format,
     limits: Limits,
+    pub(crate) interest: Interest,
     pub(crate) contents: Contents,
 }
 
@@ -72,15 +78,27 @@ impl Archive {
     /// # Errors
     /// When it is none of these, is damaged, passes a limit, or holds a name that could lead elsewhere.
     pub fn scan(bytes: impl Read + Seek + Send + 'static, limits: &Limits) -> Result<Self, ContextError> {
+        Self::scan_while(bytes, limits, Interest::default())
+    }
+
+    /// The same, as long as `interest` lasts: what is done with the archive later ends with it too.
+    ///
+    /// # Errors
+    /// As [`Self::scan`], and [`ContextError::Unwanted`].
+    pub fn scan_while(
+        bytes: impl Read + Seek + Send + 'static,
+        limits: &Limits,
+        interest: Interest,
+    ) -> Result<Self, ContextError> {
         let mut bytes: Box<dyn Bytes> = Box::new(bytes);
         let format = format_of(&mut bytes)?;
         let mut contents = match format {
-            Format::Gzip => tarball::scan(gunzipped(&mut bytes), limits)?,
-            Format::Tar => tarball::scan(BufReader::with_capacity(BUFFER, &mut bytes), limits)?,
-            Format::Zip => zipped::scan(&mut bytes, limits)?,
+            Format::Gzip => tarball::scan(gunzipped(&mut bytes), limits, &interest)?,
+            Format::Tar => tarball::scan(BufReader::with_capacity(BUFFER, &mut bytes), limits, &interest)?,
+            Format::Zip => zipped::scan(&mut bytes, limits, &interest)?,
         };
         contents.tree = contents.tree.hoisted();
-        Ok(Self { bytes, format, limits: *limits, contents })
+        Ok(Self { bytes, format, limits: *limits, interest, contents })
     }
 
     /// Hands the bytes of each file whose position `wanted` knows to `take`, in the order of the archive.
@@ -90,14 +108,14 @@ impl Archive {
         take: &mut Take<'_>,
     ) -> Result<(), ContextError> {
         self.bytes.seek(SeekFrom::Start(0)).map_err(ContextError::NotRead)?;
-        let bytes = &mut self.bytes;
+        let (bytes, limits, interest) = (&mut self.bytes, &self.limits, &self.interest);
         match self.format {
-            Format::Gzip => tarball::read_files(gunzipped(bytes), &self.limits, wanted, take),
+            Format::Gzip => tarball::read_files(gunzipped(bytes), limits, interest, wanted, take),
             Format::Tar => {
                 let bytes = BufReader::with_capacity(BUFFER, bytes);
-                tarball::read_files(bytes, &self.limits, wanted, take)
+                tarball::read_files(bytes, limits, interest, wanted, take)
             }
-            Format::Zip => zipped::read_files(bytes, &self.limits, wanted, take),
+            Format::Zip => zipped::read_files(bytes, limits, interest, wanted, take),
         }
     }
 }
@@ -159,7 +177,7 @@ struct IgnoreFiles {
 
 impl IgnoreFiles {
     /// Longest that is read. Those of people are a few hundred bytes long.
-    const LONGEST: u64 = 256 << 10;
+    const LONGEST: u64 = 64 << 10;
     /// What all may have together.
     const ALL: u64 = 4 << 20;
 

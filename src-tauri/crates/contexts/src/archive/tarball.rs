@@ -8,17 +8,22 @@ use tar::EntryType;
 
 use super::bounded::Bounds;
 use super::name::{self, Name};
-use super::{Contents, IgnoreFiles, Take, is_ignore_file};
+use super::{Contents, IgnoreFiles, LONGEST_TARGET, Take, is_ignore_file};
+use crate::interest::Interest;
 use crate::remarks::Remarks;
-use crate::tree::{Kind, Node, Tree};
+use crate::tree::{Kind, Node, Tree, too_many};
 use crate::{ContextError, Limits};
 
 /// Looks through the whole tar.
-pub(super) fn scan(stream: impl Read, limits: &Limits) -> Result<Contents, ContextError> {
+pub(super) fn scan(
+    stream: impl Read,
+    limits: &Limits,
+    interest: &Interest,
+) -> Result<Contents, ContextError> {
     let mut scan =
         Scan { limits, tree: Tree::default(), texts: IgnoreFiles::default(), remarks: Remarks::default() };
     let mut files = HashMap::new();
-    walk(stream, limits, &mut |position, entry| scan.see(position, entry, &mut files))?;
+    walk(stream, limits, interest, &mut |position, entry| scan.see(position, entry, &mut files))?;
     Ok(Contents { tree: scan.tree, ignore_files: scan.texts.texts, remarks: scan.remarks })
 }
 
@@ -26,10 +31,13 @@ pub(super) fn scan(stream: impl Read, limits: &Limits) -> Result<Contents, Conte
 pub(super) fn read_files(
     stream: impl Read,
     limits: &Limits,
+    interest: &Interest,
     wanted: &dyn Fn(usize) -> bool,
     take: &mut Take<'_>,
 ) -> Result<(), ContextError> {
-    walk(stream, limits, &mut |position, entry| if wanted(position) { take(position, entry) } else { Ok(()) })
+    walk(stream, limits, interest, &mut |position, entry| {
+        if wanted(position) { take(position, entry) } else { Ok(()) }
+    })
 }
 
 type See<'a, R> = dyn FnMut(usize, &mut tar::Entry<'_, R>) -> Result<(), ContextError> + 'a;
@@ -37,9 +45,10 @@ type See<'a, R> = dyn FnMut(usize, &mut tar::Entry<'_, R>) -> Result<(), Context
 fn walk<R: Read>(
     stream: R,
     limits: &Limits,
+    interest: &Interest,
     see: &mut See<'_, super::bounded::Bounded<R>>,
 ) -> Result<(), ContextError> {
-    let (bounds, stream) = Bounds::of(stream, limits);
+    let (bounds, stream) = Bounds::of(stream, limits, interest);
     let mut archive = tar::Archive::new(stream);
     for (position, entry) in archive.entries().map_err(ContextError::reading)?.enumerate() {
         if position as u64 >= limits.entries {
@@ -62,10 +71,6 @@ fn walk<R: Read>(
     // What follows is padding, and the checksum of what was compressed.
     bounds.file_begins(0)?;
     io::copy(&mut archive.into_inner(), &mut io::sink()).map(drop).map_err(ContextError::reading)
-}
-
-pub(super) fn too_many(limits: &Limits) -> ContextError {
-    ContextError::too_large("it has too many files and folders", limits.entries, "of them")
 }
 
 struct Scan<'a> {
@@ -123,7 +128,7 @@ impl Scan<'_> {
             _ => drop(files.remove(&path)),
         }
         self.tree.insert(path, node)?;
-        if self.tree.len() > self.limits.entries { Err(too_many(self.limits)) } else { Ok(()) }
+        self.tree.check(self.limits)
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "the end of what is done with an entry")]
@@ -142,6 +147,10 @@ fn link_target(entry: &tar::Entry<'_, impl Read>, path: &FilePath) -> Result<Opt
         target if target.contains('\0') => {
             Err(ContextError::unsafe_name(path.as_str(), "is a link to a name with a NUL character"))
         }
+        target if target.len() > LONGEST_TARGET => Err(ContextError::Broken(format!(
+            "{:?} is a link to a name that is longer than {LONGEST_TARGET} bytes",
+            crate::error::cut(path.as_str())
+        ))),
         target => Ok(Some(target.to_owned())),
     }
 }

@@ -10,9 +10,9 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::bounded::too_large;
 use super::name::{self, Name};
-use super::tarball::too_many;
-use super::{BUFFER, Bytes, Contents, IgnoreFiles, Take, is_ignore_file};
-use crate::tree::{Kind, Node};
+use super::{BUFFER, Bytes, Contents, IgnoreFiles, LONGEST_TARGET, Take, is_ignore_file};
+use crate::interest::Interest;
+use crate::tree::{Kind, Node, too_many};
 use crate::{ContextError, Limits};
 
 /// Bytes of a directory for each entry that is allowed: 46 and a name, often with times and owners.
@@ -21,8 +21,6 @@ const DIRECTORY_BYTES: u64 = 256;
 const DIRECTORY_REST: u64 = 1 << 20;
 /// What the file system of a zip from Windows cannot say: as the docker command line does there, all is executable.
 const UNKNOWN_MODE: u32 = 0o755;
-/// Longest target of a link; Linux takes no longer one.
-const LONGEST_TARGET: u64 = 4096;
 /// Kinds of files in the mode of a Unix system.
 const KIND: u32 = 0o170_000;
 const REGULAR: u32 = 0o100_000;
@@ -36,12 +34,17 @@ const MODIFIED: u64 = 315_532_800;
 type Zip<'a> = ZipArchive<Directory<BufReader<&'a mut Box<dyn Bytes>>>>;
 
 /// Reads the directory, links and ignore files.
-pub(super) fn scan(bytes: &mut Box<dyn Bytes>, limits: &Limits) -> Result<Contents, ContextError> {
+pub(super) fn scan(
+    bytes: &mut Box<dyn Bytes>,
+    limits: &Limits,
+    interest: &Interest,
+) -> Result<Contents, ContextError> {
     let mut zip = open(bytes, limits)?;
     let mut contents = Contents::default();
     let mut texts = IgnoreFiles::default();
     let mut left = limits.unpacked;
     for position in 0..zip.len() {
+        interest.check()?;
         let size = zip.by_index_data(position).map_err(broken)?.size();
         left = left.checked_sub(size).ok_or_else(|| too_large(limits.unpacked))?;
         let Some(path) = path(&zip, position)? else { continue };
@@ -53,9 +56,7 @@ pub(super) fn scan(bytes: &mut Box<dyn Bytes>, limits: &Limits) -> Result<Conten
             texts.read(position, &mut zip.by_index(position).map_err(broken)?)?;
         }
         contents.tree.insert(path, node)?;
-        if contents.tree.len() > limits.entries {
-            return Err(too_many(limits));
-        }
+        contents.tree.check(limits)?;
     }
     contents.ignore_files = texts.texts;
     Ok(contents)
@@ -95,11 +96,13 @@ fn node(zip: &mut Zip<'_>, position: usize) -> Result<Option<Node>, ContextError
 pub(super) fn read_files(
     bytes: &mut Box<dyn Bytes>,
     limits: &Limits,
+    interest: &Interest,
     wanted: &dyn Fn(usize) -> bool,
     take: &mut Take<'_>,
 ) -> Result<(), ContextError> {
     let mut zip = open(bytes, limits)?;
     for position in (0..zip.len()).filter(|position| wanted(*position)) {
+        interest.check()?;
         take(position, &mut zip.by_index(position).map_err(broken)?)?;
     }
     Ok(())
@@ -127,9 +130,9 @@ fn is_readable(method: CompressionMethod) -> bool {
 /// What a link says is its file's content.
 fn target(zip: &mut Zip<'_>, position: usize) -> Result<String, ContextError> {
     let mut text = String::new();
-    let mut entry = zip.by_index(position).map_err(broken)?.take(LONGEST_TARGET + 1);
+    let mut entry = zip.by_index(position).map_err(broken)?.take(LONGEST_TARGET as u64 + 1);
     entry.read_to_string(&mut text).map_err(ContextError::reading)?;
-    let is_bad = text.is_empty() || text.len() as u64 > LONGEST_TARGET || text.contains('\0');
+    let is_bad = text.is_empty() || text.len() > LONGEST_TARGET || text.contains('\0');
     if is_bad {
         Err(ContextError::Broken("a link in it leads to no usable name".to_owned()))
     } else {

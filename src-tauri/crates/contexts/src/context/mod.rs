@@ -4,14 +4,15 @@ use std::io::Write;
 
 use deskgrid_job::FilePath;
 
+use crate::ContextError;
 use crate::archive::{Archive, Contents};
 use crate::error::cut;
 use crate::ignore::Ignore;
+use crate::interest::Interest;
 use crate::links::{End, Walker};
 use crate::remarks::Remarks;
 use crate::rewrite::{self, Plan};
 use crate::tree::{Kind, Tree};
-use crate::{ContextError, ignore};
 
 /// The name that a Dockerfile has when nobody says another.
 const DOCKERFILE: &str = "Dockerfile";
@@ -55,6 +56,7 @@ impl Context {
             tree = build_folder(tree, folder)?;
         }
         let dockerfile_name = dockerfile_name(&tree, recipe)?;
+        let interest = archive.as_ref().map(|archive| archive.interest.clone()).unwrap_or_default();
         let own_ignore = format!("{dockerfile_name}.dockerignore");
         let found = [own_ignore.as_str(), ".dockerignore"].into_iter().find_map(|name| {
             let position = file_at(&tree, name).transpose()?.map(|file| file.1);
@@ -63,7 +65,7 @@ impl Context {
         if let Some((name, position)) = found.transpose()? {
             let text = ignore_files.get(&position).map(Vec::as_slice).unwrap_or_default();
             let needed = needed(&tree, &dockerfile_name, name)?;
-            leave_out(&mut tree, &Ignore::parse(name, text)?, &needed);
+            leave_out(&mut tree, &Ignore::parse(name, text)?, &needed, interest)?;
         }
         leave_out_links(&mut tree, &mut remarks)?;
         let plan = Plan::new(&tree, recipe.dockerfile.map(|text| (&dockerfile_name, text)))?;
@@ -175,9 +177,14 @@ fn needed(tree: &Tree, dockerfile: &FilePath, ignore_file: &str) -> Result<Vec<F
     Ok(needed)
 }
 
-fn leave_out(tree: &mut Tree, ignore: &ignore::Ignore, needed: &[FilePath]) {
-    let mut verdicts = ignore.verdicts();
-    tree.retain(|path, _| !verdicts.excludes(path) || needed.contains(path));
+fn leave_out(
+    tree: &mut Tree,
+    ignore: &Ignore,
+    needed: &[FilePath],
+    interest: Interest,
+) -> Result<(), ContextError> {
+    let mut verdicts = ignore.verdicts(interest);
+    tree.retain(|path| Ok(!verdicts.excludes(path)? || needed.contains(path)))
 }
 
 /// Leaves out symbolic links that lead outside what is sent. Others stay, also those that lead to nothing.
@@ -193,7 +200,7 @@ fn leave_out_links(tree: &mut Tree, remarks: &mut Remarks) -> Result<(), Context
         }
     }
     if !outside.is_empty() {
-        tree.retain(|path, _| outside.binary_search(path).is_err());
+        tree.retain(|path| Ok(outside.binary_search(path).is_err()))?;
     }
     Ok(())
 }

@@ -480,3 +480,26 @@ fn long_names_and_their_size_are_as_they_were() {
         "{lines:?}"
     );
 }
+
+#[test]
+fn reading_ends_when_nobody_waits_any_more() {
+    let files = tarred(&[("Dockerfile", "FROM x"), (".dockerignore", "a"), ("a", "b")]);
+    let zip = zipped(&[("Dockerfile", "FROM x")]);
+    for bytes in [files.clone(), gzipped(&files), zip] {
+        let (interest, waiter) = crate::Interest::new();
+        drop(waiter);
+        let error = Archive::scan_while(Cursor::new(bytes), &LIMITS, interest).unwrap_err();
+        assert_eq!(error.code(), "context-unwanted");
+    }
+    let scanned = || {
+        let (interest, waiter) = crate::Interest::new();
+        (Archive::scan_while(Cursor::new(files.clone()), &LIMITS, interest).unwrap(), waiter)
+    };
+    let (archive, waiter) = scanned();
+    drop(waiter);
+    assert_eq!(Context::new(Some(archive), &Recipe::default()).unwrap_err().code(), "context-unwanted");
+    let (archive, waiter) = scanned();
+    let context = Context::new(Some(archive), &Recipe::default()).unwrap();
+    drop(waiter);
+    assert_eq!(context.write_to(Vec::new()).unwrap_err().code(), "context-unwanted");
+}

@@ -2,7 +2,11 @@
 //! they are not part of GitHub's archives.
 //!
 //! A stranger says which repository, so `git` runs with nothing of the person's: no configuration, no credential
-//! helper, no hooks, no questions, over http and https only, in a folder that is removed afterwards.
+//! helper, no hooks, no questions, over http and https only, in a folder that is removed afterwards. Its command lines,
+//! which others on this computer can read, have nothing secret in them.
+//!
+//! What git fetches counts against the limit of downloads, and the tar that is made of it against that of what is
+//! unpacked.
 
 mod program;
 
@@ -14,8 +18,8 @@ use tokio::io::AsyncReadExt as _;
 use self::program::{Failed, Git};
 use crate::ContextError;
 use crate::address::{GitPlace, is_commit};
-use crate::download::{CHECK_ACCESS, CHECK_ADDRESS, Fetch, Fetched, Progress, Sink};
-use crate::error::cut;
+use crate::download::{Fetch, Fetched, Progress, Sink};
+use crate::error::{Advice, cut};
 use crate::secret::Secret;
 
 /// Read from `git` at once, in bytes.
@@ -89,7 +93,8 @@ impl<S: Sink, P: FnMut(Progress) + Send> Job<'_, '_, S, P> {
         fetched.map_err(|failed| self.failed(failed))?;
         let order = ["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")];
         let commit = self.git.run(&order).await;
-        let missing = |_| self.fetch.unavailable(format!("it has no {:?}", cut(reference)), CHECK_ADDRESS);
+        let missing =
+            |_| self.fetch.unavailable(format!("it has no {:?}", cut(reference)), Advice::CheckAddress);
         Ok(commit.map_err(missing)?.trim().to_owned())
     }
 
@@ -109,14 +114,11 @@ impl<S: Sink, P: FnMut(Progress) + Send> Job<'_, '_, S, P> {
         tokio::pin!(run);
         loop {
             tokio::select! {
-                ended = &mut run => return Ok(ended.map(drop)),
-                _ = watch.tick() => {
-                    let done = program::bytes_below(folder).await;
-                    if done > self.fetch.terms.limits.download {
-                        return Err(self.fetch.too_large());
-                    }
-                    self.fetch.tell(done, None);
+                ended = &mut run => {
+                    weigh(self.fetch, folder).await?;
+                    return Ok(ended.map(drop));
                 }
+                _ = watch.tick() => weigh(self.fetch, folder).await?,
             }
         }
     }
@@ -137,10 +139,10 @@ impl<S: Sink, P: FnMut(Progress) + Send> Job<'_, '_, S, P> {
         loop {
             let mut piece = BytesMut::with_capacity(PIECE);
             let count = output.read_buf(&mut piece).await;
-            if count.map_err(|error| self.fetch.unavailable(error.to_string(), CHECK_ADDRESS))? == 0 {
+            if count.map_err(|error| self.fetch.unavailable(error.to_string(), Advice::CheckAddress))? == 0 {
                 break;
             }
-            self.fetch.push(piece.freeze(), None).await?;
+            self.fetch.push_unpacked(piece.freeze()).await?;
         }
         running.end().await.map_err(|failed| self.failed(failed)).map(drop)
     }
@@ -152,10 +154,27 @@ impl<S: Sink, P: FnMut(Progress) + Send> Job<'_, '_, S, P> {
             Failed::Said(words) => words,
         };
         let is_closed = ["could not read Username", "Authentication failed", "not found", "403", "401"];
-        let advice = if is_closed.iter().any(|it| words.contains(it)) { CHECK_ACCESS } else { CHECK_ADDRESS };
+        let advice = if is_closed.iter().any(|it| words.contains(it)) {
+            Advice::CheckAccess
+        } else {
+            Advice::CheckAddress
+        };
         let words = words.replace(self.place.url.as_str(), self.fetch.shown);
         self.fetch.unavailable(format!("git says {:?}", cut(&words)), advice)
     }
+}
+
+/// Tells how much came, unless it is too much.
+async fn weigh<S: Sink, P: FnMut(Progress) + Send>(
+    fetch: &mut Fetch<'_, S, P>,
+    folder: &Path,
+) -> Result<(), ContextError> {
+    let done = program::bytes_below(folder).await;
+    if done > fetch.terms.limits.download {
+        return Err(fetch.too_large());
+    }
+    fetch.tell(done, None);
+    Ok(())
 }
 
 fn is_perhaps_commit(reference: &str) -> bool {

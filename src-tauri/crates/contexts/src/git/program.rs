@@ -14,7 +14,7 @@ use crate::secret::Secret;
 
 /// How often it is looked at how much came.
 pub(super) const WATCH: Duration = Duration::from_millis(500);
-/// Most bytes of what git says that are kept.
+/// Most bytes that git may answer, and that are kept of what it says beside.
 const MOST_WORDS: u64 = 64 << 10;
 /// What stands for nothing where git wants a file.
 const NOTHING: &str = if cfg!(windows) { "NUL" } else { "/dev/null" };
@@ -85,9 +85,14 @@ impl Git {
 
     /// Runs git to its end and returns what it printed.
     pub(super) async fn run(&self, order: &[&str]) -> Result<String, Failed> {
-        let (running, mut printed) = self.start(order)?;
+        let (running, printed) = self.start(order)?;
         let mut output = Vec::new();
-        read(&mut printed, &mut output).await.map_err(|error| Failed::Said(error.to_string()))?;
+        let read = printed.take(MOST_WORDS + 1).read_to_end(&mut output).await;
+        read.map_err(|error| Failed::Said(error.to_string()))?;
+        if output.len() as u64 > MOST_WORDS {
+            // Dropped, it is ended: a server may have names without end.
+            return Err(Failed::Said(format!("more than {MOST_WORDS} bytes, which is no answer")));
+        }
         running.end().await?;
         Ok(String::from_utf8_lossy(&output).into_owned())
     }

@@ -120,12 +120,10 @@ async fn a_password_opens_a_repository_and_is_in_no_error() {
     let server = Server::start(Served::Git(repository.path().to_owned(), header)).await;
     let (kept, _) = fetch(&server.url_as("me:s3cret", "/x.git"), None).await.unwrap();
     assert_eq!(names(&kept), ["sub", "sub/Dockerfile"]);
-    for url in [server.url("/x.git?key=s3cret"), server.url_as("me:s3cretwrong", "/x.git")] {
-        let error = fetch(&url, None).await.unwrap_err();
-        assert_eq!(error.code(), "context-unavailable");
-        assert!(error.to_string().contains("put a token in it"), "{error}");
-        assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
-    }
+    let error = fetch(&server.url_as("me:s3cretwrong", "/x.git"), None).await.unwrap_err();
+    assert_eq!(error.code(), "context-unavailable");
+    assert!(error.is_closed() && error.to_string().contains("put a token in it"), "{error}");
+    assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
 }
 
 #[tokio::test]
@@ -156,12 +154,54 @@ async fn a_repository_that_is_too_large_is_refused_and_nothing_is_left() {
     let repository = Repository::new();
     let server = Server::start(Served::Git(repository.path().to_owned(), None)).await;
     let scratch = tempfile::tempdir().unwrap();
-    let limits = Limits { download: 1000, ..Limits::default() };
-    let terms = crate::Terms { known: None, scratch: scratch.path(), limits: &limits };
     let remote = crate::testing::remote(&server.url("/x.git"));
-    let error = Downloads::default().fetch(&remote, terms, &mut Kept::default(), |_| {}).await.unwrap_err();
-    assert_eq!(error.code(), "context-too-large");
-    program::removed(scratch.path()).await;
+    for (limits, words) in [
+        (Limits { download: 1000, ..Limits::default() }, "its download has too many bytes"),
+        // What git fetches is far smaller than the tar that is made of it.
+        (Limits { unpacked: 1000, ..Limits::default() }, "unpacked it has too many bytes"),
+    ] {
+        let terms = crate::Terms { known: None, scratch: scratch.path(), limits: &limits };
+        let fetched = Downloads::default().fetch(&remote, terms, &mut Kept::default(), |_| {}).await;
+        let error = fetched.unwrap_err();
+        assert_eq!(error.code(), "context-too-large");
+        assert!(error.to_string().contains(words), "{error}");
+        program::removed(scratch.path()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_answers_with_names_without_end_is_given_up() {
+    // All of them end like the name that is asked for, which is how git compares.
+    let name = |at: u32| format!("{at:040x}\trefs/heads/{at}/refs/heads/trunk\n");
+    let names = (0..5000).map(name).collect::<Vec<_>>().concat();
+    let answer = move |_: &axum::extract::Request| axum::http::Response::new(names.clone().into());
+    let server = Server::start(Served::Answer(Box::new(answer))).await;
+    let error = fetch(&server.url("/x.git#trunk"), Some("known")).await.unwrap_err();
+    assert!(error.to_string().contains("which is no answer"), "{error}");
+}
+
+/// The command lines of all processes.
+#[cfg(target_os = "linux")]
+fn command_lines() -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+    lines.map(|line| String::from_utf8_lossy(&line).into_owned()).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn no_command_line_of_git_has_a_password_in_it() {
+    let server = Server::start(Served::Stalled).await;
+    let url = server.url_as("me:s3cret", "/x.git");
+    let fetching = fetch(&url, None);
+    tokio::pin!(fetching);
+    tokio::select! {
+        ended = &mut fetching => panic!("{:?}", ended.map(|(_, fetched)| fetched)),
+        () = server.asked() => {}
+    }
+    let (lines, plain) = (command_lines(), server.url("/x.git"));
+    assert!(lines.iter().any(|line| line.contains(&plain)), "git is at work");
+    assert!(!lines.iter().any(|line| line.contains("s3cret") || line.contains("bWU6czNjcmV0")), "{lines:?}");
 }
 
 #[tokio::test]

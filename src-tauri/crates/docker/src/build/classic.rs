@@ -2,11 +2,9 @@
 
 use bollard::models::{BuildInfo, CreateImageInfo};
 
-use super::{BuildProgress, Reader};
+use super::{BuildProgress, LONGEST_LINE, Reader};
 use crate::progress::Meter;
 
-/// Bytes of a line beyond which it is told in parts.
-const LONGEST_LINE: usize = 64 * 1024;
 /// The builder paints what a step writes to its standard error in this colour.
 const RED: &str = "\u{1b}[91m";
 const PLAIN: &str = "\u{1b}[0m";

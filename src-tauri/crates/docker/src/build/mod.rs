@@ -12,12 +12,10 @@ mod trace;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 
-use bollard::errors::Error as Bollard;
 use bollard::models::BuildInfo;
 use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder, BuilderVersion};
 use bytes::Bytes;
 use futures_util::stream::Stream;
-use tokio::sync::mpsc;
 
 use crate::LABEL_BUILDER;
 use crate::cli_config;
@@ -26,6 +24,8 @@ use crate::error::EngineError;
 use crate::image::Image;
 use crate::surroundings::Surroundings;
 
+/// Bytes of a line beyond which it is told in parts.
+const LONGEST_LINE: usize = 64 * 1024;
 /// Label of the images that are built here; its value is the image's tag.
 pub const BUILD_LABEL: &str = "deskgrid.build";
 
@@ -166,7 +166,7 @@ type Credentials = HashMap<String, bollard::auth::DockerCredentials>;
 /// Reads to the end; returns the images that were pulled on the way.
 async fn follow(
     order: &BuildOrder,
-    mut messages: mpsc::Receiver<Result<BuildInfo, Bollard>>,
+    mut messages: session::Messages,
     mut reader: Box<dyn Reader>,
     mut progress: impl FnMut(BuildProgress) + Send,
 ) -> Result<Vec<String>, EngineError> {
@@ -175,7 +175,7 @@ async fn follow(
         match messages.recv().await {
             None => break Ok(()),
             Some(Err(error)) => break Err(error),
-            Some(Ok(message)) => reader.take(message, &mut told),
+            Some(Ok((message, _waited))) => reader.take(message, &mut told),
         }
         told.drain(..).for_each(&mut progress);
     };

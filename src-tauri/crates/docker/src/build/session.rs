@@ -6,15 +6,16 @@
 //! this, and goes the same way.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use bollard::errors::Error as Bollard;
-use bollard::models::BuildInfo;
+use bollard::models::{BuildInfo, BuildInfoAux};
 use bollard::query_parameters::{BuildImageOptions, BuilderVersion};
 use bytes::Bytes;
 use futures_util::stream::{Stream, StreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::Credentials;
 use crate::address::Address;
@@ -22,8 +23,12 @@ use crate::fetch::with_url_safe_credentials;
 
 /// Messages that wait for a slow reader.
 const WAITING: usize = 64;
+/// Their bytes, roughly. One that is larger alone waits until no other does.
+const WAITING_BYTES: u32 = 1 << 20;
 
-type Message = Result<BuildInfo, Bollard>;
+/// What the engine says. The permit makes room for the next when the reader is done with it.
+type Message = Result<(BuildInfo, OwnedSemaphorePermit), Bollard>;
+pub(super) type Messages = mpsc::Receiver<Message>;
 
 /// Builds, and hands out what the engine says. Dropping the receiver ends the build.
 pub(super) fn build(
@@ -31,7 +36,7 @@ pub(super) fn build(
     options: BuildImageOptions,
     credentials: Credentials,
     context: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
-) -> mpsc::Receiver<Message> {
+) -> Messages {
     let (sender, receiver) = mpsc::channel(WAITING);
     let told = sender.clone();
     let work = move || run(&address, options, credentials, context, &sender);
@@ -82,12 +87,30 @@ async fn talk(
     }
     let body = bollard::body_try_stream(context);
     let mut answers = docker.build_image(options, Some(credentials), Some(body));
+    let room = Arc::new(Semaphore::new(WAITING_BYTES as usize));
     while let Some(answer) = answers.next().await {
-        if messages.send(answer).await.is_err() {
+        let answer = answer?;
+        // It is never closed.
+        let Ok(permit) = room.clone().acquire_many_owned(weight(&answer)).await else { break };
+        if messages.send(Ok((answer, permit))).await.is_err() {
             break;
         }
     }
     Ok(())
+}
+
+/// Bytes of the texts of a message, as permits.
+fn weight(message: &BuildInfo) -> u32 {
+    let text =
+        message.stream.as_ref().map_or(0, String::len) + message.status.as_ref().map_or(0, String::len);
+    let records = match &message.aux {
+        Some(BuildInfoAux::BuildKit(status)) => {
+            let logs = status.logs.iter().map(|log| log.msg.len());
+            logs.sum::<usize>() + 256 * (status.vertexes.len() + status.statuses.len() + status.logs.len())
+        }
+        _ => 0,
+    };
+    u32::try_from(text + records + size_of::<BuildInfo>()).unwrap_or(u32::MAX).min(WAITING_BYTES)
 }
 
 /// Tells the builds of one engine apart, whoever starts them.

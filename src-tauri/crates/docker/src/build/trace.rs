@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use bollard::moby::buildkit::v1::{StatusResponse, Vertex, VertexLog, VertexStatus};
 use bollard::models::{BuildInfo, BuildInfoAux};
 
-use super::{BuildProgress, Reader};
+use super::{BuildProgress, LONGEST_LINE, Reader};
 
 /// The stream number of a step's standard error.
 const STDERR: i64 = 2;
@@ -136,7 +136,11 @@ impl Trace {
         let is_stderr = log.stream == STDERR;
         let waiting = if is_stderr { &mut seen.stderr } else { &mut seen.stdout };
         waiting.extend_from_slice(&log.msg);
-        let whole = waiting.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let whole = match waiting.iter().rposition(|byte| *byte == b'\n') {
+            Some(end) => end + 1,
+            None if waiting.len() >= LONGEST_LINE => waiting.len(),
+            None => 0,
+        };
         let lines: Vec<u8> = waiting.drain(..whole).collect();
         let since =
             log.timestamp.map_or(0.0, |time| (seconds(time.seconds, time.nanos) - seen.started).max(0.0));
@@ -223,6 +227,21 @@ mod tests {
             trace.step().as_deref(),
             Some("1/1 of stage stage-1 (RUN echo out; echo err >&2; exit 3)")
         );
+    }
+
+    #[test]
+    fn a_line_without_end_is_told_in_parts() {
+        let mut trace = Trace::default();
+        trace.vertices.insert("v".to_owned(), Seen { number: 1, ..Seen::default() });
+        let log = VertexLog {
+            vertex: "v".to_owned(),
+            msg: vec![b'x'; LONGEST_LINE / 2 + 1],
+            ..VertexLog::default()
+        };
+        let mut told = Vec::new();
+        (0..5).for_each(|_| trace.log(&log, &mut told));
+        assert_eq!(told.len(), 2);
+        assert_eq!(trace.vertices["v"].stdout.len(), log.msg.len());
     }
 
     #[test]

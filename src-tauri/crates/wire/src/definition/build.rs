@@ -6,7 +6,7 @@ use deskgrid_job::{BUILT_IMAGES, BuildBlock};
 use serde_json::{Map, Value};
 
 use super::field::{DefinitionError, Field, quoted};
-use crate::{job_id, url};
+use crate::{context_address, job_id, url};
 
 /// The block, or none when it says nothing.
 pub(super) fn parse(build: &Field) -> Result<Option<BuildBlock>, DefinitionError> {
@@ -14,10 +14,12 @@ pub(super) fn parse(build: &Field) -> Result<Option<BuildBlock>, DefinitionError
     let Some(hash) = job_id::build_hash(members) else { return Ok(None) };
     let text = |name: &str| Ok(build.member(members, name).text()?.map(str::to_owned));
     let context = context(build, members)?;
+    let left = context.as_deref().and_then(context_address::without_masks);
     let block = BuildBlock {
         image: format!("{BUILT_IMAGES}:{hash}"),
         context_key: context.as_deref().and_then(url::own_file_key),
-        context,
+        lacks_secret: left.is_some(),
+        context: left.or(context),
         build_context: inside(&build.member(members, "buildContext"))?,
         filename: inside(&build.member(members, "filename"))?,
         target: text("target")?,
@@ -132,6 +134,22 @@ mod tests {
         assert_eq!(with_token.context.as_deref(), Some("https://token@github.com/o/r"));
         let other = block(&json!({"context": "https://github.com/o/r", "buildArgs": ["A=1"]}));
         assert_ne!(other.image, plain.image);
+    }
+
+    #[test]
+    fn a_block_that_was_kept_names_the_same_image_and_says_that_its_secret_is_missing() {
+        for (given, left) in [
+            ("https://me:abc@h/x.tgz?a=1", "https://h/x.tgz?a=1"),
+            ("https://h/x.tgz?a=1&sig=abc", "https://h/x.tgz?a=1"),
+        ] {
+            let masked = context_address::masked(given).unwrap();
+            let (given, kept) = (block(&json!({ "context": given })), block(&json!({ "context": masked })));
+            assert_eq!(kept.image, given.image);
+            assert_eq!(
+                (kept.context.as_deref(), kept.lacks_secret, given.lacks_secret),
+                (Some(left), true, false)
+            );
+        }
     }
 
     #[test]

@@ -11,7 +11,8 @@ use crate::{Release, Submission};
 
 impl Owner {
     pub(super) fn submit(&mut self, submission: Submission, decided: &mut Decided) {
-        let Submission { id, hold, text, definition, carried, on_queued, on_finished } = submission;
+        let Submission { id, hold, text, secret_context, definition, carried, on_queued, on_finished } =
+            submission;
         let kept = decided.kept.job(&id);
         let was_live = self.is_live(&id);
         let description = definition.as_ref().ok().map(|definition| describe::description(&id, definition));
@@ -22,6 +23,9 @@ impl Owner {
         let carried = (carried != deskgrid_job::Carried::default()).then(|| Arc::new(carried));
         let event = queue::Submission { id: id.clone(), hold, needs, carried, objection, kept };
         let effects = self.queue.apply(Event::Submit(event), Time::now());
+        if let Some(address) = secret_context.filter(|_| self.is_live(&id)) {
+            self.kit.secret_contexts.note(&id, address);
+        }
         let saved = effects.iter().filter_map(|effect| match effect {
             Effect::Save(job) if job.id == id => Some(job.phase),
             _ => None,

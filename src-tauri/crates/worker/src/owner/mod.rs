@@ -28,6 +28,7 @@ use crate::lists::Lists;
 use crate::live::Board;
 use crate::room::{self as disk_room, Writers};
 use crate::run::{Builds, Kit, Report, Stop};
+use crate::secret_contexts::SecretContexts;
 use crate::{Limits, Offer, Release, Running, Setup, Shared, Submission, Worker, WorkerError, cache, calls};
 
 /// Requests that wait for the owner; senders wait beyond that.
@@ -113,6 +114,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
         writers: Writers::default(),
         contexts: deskgrid_contexts::Downloads::default(),
         builds: Builds::default(),
+        secret_contexts: SecretContexts::default(),
         worker: id.clone(),
         base_url,
         read_definition,
@@ -287,6 +289,7 @@ impl Owner {
                 Input::TimePassed => self.apply(Event::Tick, &mut decided),
             }
         }
+        self.kit.secret_contexts.retain(|id| self.is_live(id));
         let changes = std::mem::take(&mut decided.changes);
         let images = cache::images_of(&self.kit, &changes).await;
         point(Point::BatchDecided);

@@ -3,13 +3,11 @@
 
 use std::sync::Arc;
 
-use deskgrid_docker::joint::{Joint, Said};
+use deskgrid_docker::joint::{Heard, Joint, Message, Next, Said, Share};
 use deskgrid_docker::{BuildOrder, BuildProgress, Built, Engine, Image, Network};
 use deskgrid_job::{BuildBlock, Failure, FailureCode, LogLine, StageName};
 use deskgrid_store::{Change, Origin};
 use futures_util::FutureExt as _;
-use futures_util::future::join;
-use tokio::sync::mpsc;
 
 use super::context::{self, Prepared};
 use super::image::FOUND;
@@ -18,11 +16,24 @@ use super::{Interruption, Kit, Run, disk, line};
 use crate::cache;
 use crate::lists::Step;
 
-/// Lines that are written at once.
+/// Lines that are written at once: as many as readers are told of, so that they see the end of a failing step.
 const AT_ONCE: usize = 256;
+/// Said to who joins late; what was told so far follows.
+const JOINED: &str = "Another job has begun this build. It goes on for both.";
 
-/// The builds in progress, by image and by whether their steps reach the internet.
-pub(crate) type Builds = Joint<(String, bool), Told, Result<Image, Interruption>>;
+/// The builds in progress.
+pub(crate) type Builds = Joint<Wanted, Told, Result<Image, Interruption>>;
+type BuildShare = Share<Told, Result<Image, Interruption>>;
+
+/// What makes two builds one. The image has the same name whatever token the context's address has, and one that opens
+/// nothing shall fail only those who gave it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Wanted {
+    image: String,
+    context: Option<String>,
+    /// Whether its steps reach the internet.
+    has_network: bool,
+}
 
 /// What a build tells to the runs that wait for it.
 #[derive(Clone, Debug)]
@@ -35,6 +46,21 @@ pub(crate) enum Told {
     Line(BuildProgress),
 }
 
+impl Message for Told {
+    fn weight(&self) -> usize {
+        let text = match self {
+            Self::Note(text) => text.len(),
+            Self::Fetched(..) => 0,
+            Self::Line(progress) => progress.line.len(),
+        };
+        size_of::<Self>() + text
+    }
+
+    fn is_passing(&self) -> bool {
+        matches!(self, Self::Fetched(..))
+    }
+}
+
 /// The block's image: the one that is there, or a new one.
 pub(super) async fn built(run: &Run, engine: &Engine, block: &BuildBlock) -> Result<Image, Interruption> {
     if let Some(image) = engine.image(&block.image).await? {
@@ -42,43 +68,60 @@ pub(super) async fn built(run: &Run, engine: &Engine, block: &BuildBlock) -> Res
         return Ok(image);
     }
     let has_network = run.permits().network != Network::Off;
-    let share = run.kit.builds.join((block.image.clone(), has_network), |said| {
+    let wanted = Wanted { image: block.image.clone(), context: block.context.clone(), has_network };
+    let share = run.kit.builds.join(wanted, |said| {
         let (kit, engine, block) = (run.kit.clone(), engine.clone(), block.clone());
         async move { build(&kit, &engine, &block, has_network, &said).await }.boxed()
     });
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let finish = share.finish(move |told| drop(sender.send(told)));
     let mut journal = Journal::new(run, Step::Context);
-    let (image, followed) = join(finish, follow(run, &mut journal, receiver)).await;
+    let image = follow(run, &mut journal, share).await;
     run.pulse.leave(StageName::Build);
     if let Err(Interruption::Failed(failure)) = &image {
         journal.write(vec![line(failure.message.clone(), true)]).await?;
     }
-    followed.and(image)
+    image
 }
 
-/// Writes down and shows what a build tells.
-async fn follow(
-    run: &Run,
-    journal: &mut Journal<'_>,
-    mut told: mpsc::UnboundedReceiver<Told>,
-) -> Result<(), Interruption> {
-    let mut waiting = Vec::new();
-    while told.recv_many(&mut waiting, AT_ONCE).await > 0 {
-        let mut lines = Vec::new();
-        for told in waiting.drain(..) {
-            match told {
-                Told::Note(text) => lines.push(line(text, false)),
-                Told::Fetched(done, total) => {
-                    run.pulse.progress(StageName::Image, Some("The files to build from"), done, total);
-                }
-                Told::Line(progress) => {
-                    begin_building(run, journal, &mut lines).await?;
-                    lines.push(shown(run, progress));
-                }
+/// Writes down and shows what a build tells, to its end.
+async fn follow(run: &Run, journal: &mut Journal<'_>, mut share: BuildShare) -> Result<Image, Interruption> {
+    if share.is_late() {
+        journal.write(vec![line(JOINED.to_owned(), false)]).await?;
+    }
+    loop {
+        match share.next().await {
+            Next::Heard(heard) => write(run, journal, heard).await?,
+            Next::Over(outcome) => return outcome,
+        }
+    }
+}
+
+async fn write(run: &Run, journal: &mut Journal<'_>, heard: Heard<Told>) -> Result<(), Interruption> {
+    let mut lines = Vec::new();
+    if heard.missed > 0 {
+        let words = format!("{} earlier lines of this build are not in this log.", heard.missed);
+        lines.push(line(words, false));
+    }
+    let mut newest = None;
+    for told in heard.messages {
+        match told {
+            Told::Note(text) => lines.push(line(text, false)),
+            Told::Fetched(done, total) => {
+                run.pulse.progress(StageName::Image, Some("The files to build from"), done, total);
+            }
+            Told::Line(progress) => {
+                begin_building(run, journal, &mut lines).await?;
+                lines.push(line(progress.line.clone(), progress.is_stderr));
+                newest = Some(progress);
             }
         }
-        journal.write(lines).await?;
+    }
+    if let Some(progress) = newest {
+        let total = Some(progress.total).filter(|total| *total > 0);
+        run.pulse.progress(StageName::Build, Some(&progress.line), progress.done, total);
+    }
+    while !lines.is_empty() {
+        let rest = lines.split_off(lines.len().min(AT_ONCE));
+        journal.write(std::mem::replace(&mut lines, rest)).await?;
     }
     Ok(())
 }
@@ -98,12 +141,6 @@ async fn begin_building(
     Ok(())
 }
 
-fn shown(run: &Run, progress: BuildProgress) -> LogLine {
-    let total = Some(progress.total).filter(|total| *total > 0);
-    run.pulse.progress(StageName::Build, Some(&progress.line), progress.done, total);
-    line(progress.line, progress.is_stderr)
-}
-
 /// Builds once, for all who wait.
 async fn build(
     kit: &Arc<Kit>,
@@ -112,7 +149,7 @@ async fn build(
     has_network: bool,
     said: &Said<Told>,
 ) -> Result<Image, Interruption> {
-    let Prepared { context, remarks } = context::prepare(kit, block, said).await?;
+    let Prepared { context, remarks, waiter: _waiter } = context::prepare(kit, block, said).await?;
     for remark in remarks {
         said.tell(Told::Note(remark));
     }

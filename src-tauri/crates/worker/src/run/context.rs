@@ -9,9 +9,11 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use deskgrid_contexts::{Archive, Context, ContextError, Fetched, Recipe, Remote, Sink, Source, Terms};
+use deskgrid_contexts::{
+    Archive, Context, ContextError, Fetched, Interest, Recipe, Remote, Sink, Source, Terms, Waiter,
+};
 use deskgrid_docker::joint::Said;
-use deskgrid_job::{BlobHash, BlobKey, BuildBlock, Failure, FailureCode, Time};
+use deskgrid_job::{BlobHash, BuildBlock, Failure, FailureCode, Time};
 use deskgrid_store::{Change, ContextRecord, Incoming, StoreError};
 use futures_util::Stream;
 
@@ -24,6 +26,8 @@ use crate::disk::failure as disk;
 pub(super) struct Prepared {
     pub(super) context: Context,
     pub(super) remarks: Vec<String>,
+    /// To be kept as long as the context is wanted.
+    pub(super) waiter: Waiter,
 }
 
 /// The files of `block`, ready to be sent.
@@ -33,32 +37,34 @@ pub(super) struct Prepared {
 pub(super) async fn prepare(kit: &Kit, block: &BuildBlock, said: &Said<Told>) -> Result<Prepared, Failure> {
     let file = match &block.context {
         None => None,
-        Some(text) => Some(file(kit, text, block.context_key.as_ref(), said).await?),
+        Some(text) => Some(file(kit, text, block, said).await?),
     };
     let (block, limits) = (block.clone(), kit.limits.borrow().contexts);
+    // The thread goes on when this future is dropped, but not for long.
+    let (interest, waiter) = Interest::new();
     let prepared = tokio::task::spawn_blocking(move || {
-        let archive = file.map(|file| Archive::scan(file, &limits)).transpose()?;
+        let archive = file.map(|file| Archive::scan_while(file, &limits, interest)).transpose()?;
         let recipe = Recipe {
             dockerfile: block.dockerfile.as_deref(),
             build_context: block.build_context.as_deref(),
             filename: block.filename.as_deref(),
         };
-        let context = Context::new(archive, &recipe)?;
-        Ok(Prepared { remarks: context.remarks().to_vec(), context })
+        Context::new(archive, &recipe)
     });
-    prepared.await.map_err(disk)?.map_err(|error| failure(&error))
+    let context = prepared.await.map_err(disk)?.map_err(|error| failure(&error))?;
+    Ok(Prepared { remarks: context.remarks().to_vec(), context, waiter })
 }
 
 /// The archive at `address`, on this disk.
-async fn file(kit: &Kit, address: &str, own: Option<&BlobKey>, said: &Said<Told>) -> Result<File, Failure> {
-    if let Some(key) = own
+async fn file(kit: &Kit, address: &str, block: &BuildBlock, said: &Said<Told>) -> Result<File, Failure> {
+    if let Some(key) = &block.context_key
         && let Some(found) = kit.store.blobs().find(key).await.map_err(disk)?
     {
         return open(kit, found.hash).await;
     }
     match Source::parse(address, |_| None).map_err(|error| failure(&error))? {
         Source::Remote(remote) => {
-            let hash = download(kit, &remote, said).await?;
+            let hash = download(kit, &remote, block.lacks_secret, said).await?;
             open(kit, hash).await
         }
         // None was named as ours.
@@ -77,7 +83,12 @@ async fn open(kit: &Kit, hash: BlobHash) -> Result<File, Failure> {
 }
 
 /// Finds or downloads what `remote` stands for.
-async fn download(kit: &Kit, remote: &Remote, said: &Said<Told>) -> Result<BlobHash, Failure> {
+async fn download(
+    kit: &Kit,
+    remote: &Remote,
+    lacks_secret: bool,
+    said: &Said<Told>,
+) -> Result<BlobHash, Failure> {
     let key = remote.cache_key();
     let known = known(kit, &key).await?;
     if let Some(known) = known.as_ref().filter(|known| known.is_pinned) {
@@ -94,7 +105,11 @@ async fn download(kit: &Kit, remote: &Remote, said: &Said<Told>) -> Result<BlobH
     let progress =
         |progress: deskgrid_contexts::Progress| said.tell(Told::Fetched(progress.done, progress.total));
     let fetched = kit.contexts.fetch(remote, terms, &mut blob, progress).await;
-    match (fetched.map_err(|error| failure(&error))?, known) {
+    let fetched = fetched.map_err(|error| match error {
+        closed if lacks_secret && closed.is_closed() => token_missing(remote),
+        other => failure(&other),
+    });
+    match (fetched?, known) {
         (Fetched::Archive { etag }, _) => {
             let stored = blob.0.finish().await.map_err(disk)?;
             said.tell(Told::Note(format!("Fetched {} bytes", stored.size)));
@@ -116,6 +131,17 @@ async fn download(kit: &Kit, remote: &Remote, said: &Said<Told>) -> Result<BlobH
             ),
         )),
     }
+}
+
+/// What is left of the address opened nothing.
+fn token_missing(remote: &Remote) -> Failure {
+    let words = format!(
+        "The build context {} is not there or not open to everybody, and the token or password that its address had is \
+         not known any more: Deskgrid never writes one to the disk, and knows it only until the job is over or Deskgrid \
+         is started again. Submit the job again, with the complete address.",
+        remote.shown()
+    );
+    Failure::new(FailureCode::ContextTokenMissing, words)
 }
 
 /// An earlier download whose bytes are still here.

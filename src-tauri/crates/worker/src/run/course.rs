@@ -150,8 +150,10 @@ impl<'a> Course<'a> {
     async fn definition(&self) -> Result<Definition, Interruption> {
         let text = self.run.kit.store.definition(&self.run.id).await.map_err(disk)?;
         let text = text.ok_or_else(|| disk("The definition of the job is missing from the database."))?;
-        (self.run.kit.read_definition)(&text)
-            .map_err(|why| Failure::new(FailureCode::BadDefinition, why).into())
+        let mut definition = (self.run.kit.read_definition)(&text)
+            .map_err(|why| Failure::new(FailureCode::BadDefinition, why))?;
+        self.run.kit.secret_contexts.put_back(&self.run.id, &mut definition);
+        Ok(definition)
     }
 
     /// The smaller of what the job asks for and what we allow (protocol section 2, `maxDuration`).

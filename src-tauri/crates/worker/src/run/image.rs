@@ -1,10 +1,9 @@
 //! Has the image of a run in the engine: found there, pulled, or built. What is said meanwhile goes to the build log.
 
-use deskgrid_docker::{Engine, Image, Pace, PullProgress};
+use deskgrid_docker::joint::Next;
+use deskgrid_docker::{Engine, Image, Pace, Pull, PullProgress, Sought};
 use deskgrid_job::{ImageSource, StageName};
 use deskgrid_store::{Change, ImageRecord, Origin};
-use futures_util::future::try_join;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::journal::Journal;
@@ -24,60 +23,60 @@ pub(super) async fn have(run: &Run, engine: &Engine, source: &ImageSource) -> Re
 }
 
 async fn pulled(run: &Run, engine: &Engine, reference: &str) -> Result<Image, Interruption> {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let pull = async {
-        let image = engine.ensure_image(reference, None, move |progress| drop(sender.send(progress))).await;
-        image.map_err(Interruption::from)
+    let pull = match engine.seek_image(reference, None).await? {
+        Sought::Pulling(pull) => pull,
+        Sought::Found(image) => {
+            run.pulse.note(StageName::Image, FOUND);
+            return Ok(image);
+        }
     };
+    // Should we die before it is on record as one that is here, the person still hears of it.
     let coming = cache::record(engine, reference, None, Origin::Pulled);
-    let had = try_join(pull, tell(run, &coming, receiver)).await;
-    if had.is_err()
-        && let Err(error) = run.kit.store.commit(vec![Change::ImageGone(coming.clone())]).await
-    {
-        tracing::warn!(image = reference, %error, "could not note that an image did not come");
-    }
-    let (image, was_pulled) = had?;
-    if was_pulled {
-        let here = ImageRecord { id: Some(image.id.clone()), ..coming };
-        run.kit.store.commit(vec![Change::ImageBrought(here)]).await.map_err(disk)?;
-    } else {
-        run.pulse.note(StageName::Image, FOUND);
-    }
+    note(run, Change::ImageBrought(coming.clone())).await?;
+    let image = match follow(run, pull).await {
+        Ok(image) => image,
+        Err(error) => {
+            note(run, Change::ImageGone(coming)).await?;
+            return Err(error);
+        }
+    };
+    let here = ImageRecord { id: Some(image.id.clone()), ..coming };
+    note(run, Change::ImageBrought(here)).await?;
     Ok(image)
 }
 
-/// Writes down and tells what the engine says of a pull, and returns whether it said anything: of an image that is
-/// there already it says nothing. With its first word the image is on record as `coming`: should we die before it is as
-/// one that is here, the person still hears of it.
-async fn tell(
-    run: &Run,
-    coming: &ImageRecord,
-    mut progress: mpsc::UnboundedReceiver<PullProgress>,
-) -> Result<bool, Interruption> {
+async fn note(run: &Run, change: Change) -> Result<(), Interruption> {
+    run.kit.store.commit(vec![change]).await.map_err(disk)
+}
+
+/// Writes down and tells what the engine says of a pull, to its end.
+async fn follow(run: &Run, mut pull: Pull) -> Result<Image, Interruption> {
     let mut journal = Journal::new(run, Step::Pull);
-    let (mut was_pulled, mut pace) = (false, Pace::default());
+    let mut pace = Pace::default();
     loop {
         let due = pace.due();
-        let next = tokio::select! {
-            next = progress.recv() => next,
+        let lines = tokio::select! {
+            next = pull.next() => match next? {
+                Next::Heard(heard) => tell(run, &mut pace, &heard.messages),
+                Next::Over(image) => return Ok(image),
+            },
             () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                let ripe = pace.ripe(Instant::now()).into_iter();
-                journal.write(ripe.map(|text| line(text, false)).collect()).await?;
-                continue;
+                pace.ripe(Instant::now())
             }
         };
-        let Some(progress) = next else { break };
-        if !was_pulled {
-            was_pulled = true;
-            run.kit.store.commit(vec![Change::ImageBrought(coming.clone())]).await.map_err(disk)?;
-        }
-        if let Some(text) = pace.take(&progress, Instant::now()) {
-            journal.write(vec![line(text, false)]).await?;
-        }
-        let total = Some(progress.total).filter(|total| *total > 0);
-        run.pulse.progress(StageName::Image, Some(&progress.line), progress.done, total);
-        run.pulse.layers(progress.layers.0, progress.layers.1);
-        run.kit.lists.tell(&run.id, &News::Pull(run.id.clone(), progress.into()));
+        journal.write(lines.into_iter().map(|text| line(text, false)).collect()).await?;
     }
-    Ok(was_pulled)
+}
+
+/// Tells the newest of what came, and returns the lines that are to be written now.
+fn tell(run: &Run, pace: &mut Pace, came: &[PullProgress]) -> Vec<String> {
+    let now = Instant::now();
+    let lines = came.iter().filter_map(|progress| pace.take(progress, now)).collect();
+    if let Some(newest) = came.last() {
+        let total = Some(newest.total).filter(|total| *total > 0);
+        run.pulse.progress(StageName::Image, Some(&newest.line), newest.done, total);
+        run.pulse.layers(newest.layers.0, newest.layers.1);
+        run.kit.lists.tell(&run.id, &News::Pull(run.id.clone(), newest.clone().into()));
+    }
+    lines
 }

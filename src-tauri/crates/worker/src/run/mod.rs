@@ -46,6 +46,7 @@ use crate::fetch::Fetcher;
 use crate::lists::Lists;
 use crate::live::{Board, Pulse};
 use crate::room::Writers;
+use crate::secret_contexts::SecretContexts;
 use crate::sites::Permits;
 use crate::{Limits, SiteRulesByCaller};
 
@@ -63,6 +64,8 @@ pub(crate) struct Kit {
     pub(crate) contexts: deskgrid_contexts::Downloads,
     /// The builds in progress.
     pub(crate) builds: build::Builds,
+    /// What the definitions on the disk leave out.
+    pub(crate) secret_contexts: SecretContexts,
     pub(crate) worker: WorkerId,
     pub(crate) base_url: watch::Receiver<String>,
     pub(crate) read_definition: fn(&str) -> Result<Definition, String>,
