@@ -148,11 +148,19 @@ struct Removed {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Freed {
     disk: u64,
     engine: u64,
-    at_least: bool,
+    certainty: Certainty,
+}
+
+/// How well the number of the engine is known.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Certainty {
+    Exact,
+    AtLeast,
+    About,
 }
 
 async fn list(client: &Client, as_json: bool) -> Result<ExitCode, CliError> {
@@ -263,11 +271,15 @@ fn told(removed: &Removed, dry_run: bool, now: Time) -> String {
     if removed.items == 0 {
         return "Nothing to remove.\n".to_owned();
     }
-    let Freed { disk, engine, at_least } = removed.freed;
+    let Freed { disk, engine, certainty } = removed.freed;
     let (verb, frees) = if dry_run { ("would go", "It would free") } else { ("went", "Freed") };
-    let least = if at_least { "at least " } else { "" };
+    let how_sure = match certainty {
+        Certainty::Exact => "",
+        Certainty::AtLeast => "at least ",
+        Certainty::About => "about ",
+    };
     format!(
-        "{}{} {verb}. {frees} {} on this disk, {least}{} inside the engine.\n",
+        "{}{} {verb}. {frees} {} on this disk, {how_sure}{} inside the engine.\n",
         table(&removed.list, now),
         words::count(removed.items, "thing"),
         words::size(disk),
@@ -332,7 +344,7 @@ mod tests {
 
     #[test]
     fn both_numbers_are_told() {
-        let freed = Freed { disk: 1024, engine: 2048, at_least: true };
+        let freed = Freed { disk: 1024, engine: 2048, certainty: Certainty::AtLeast };
         let removed = Removed { freed, list: vec![item("log", "l", &[])], items: 1 };
         let text = told(&removed, true, Time(61_000));
         assert!(

@@ -87,6 +87,19 @@ impl EngineClient {
         answer.expect("the engine answers").status().as_u16()
     }
 
+    /// Gives an image a further name.
+    pub async fn tag(&self, image: &str, name: &str) {
+        let (repository, tag) = name.rsplit_once(':').expect("a name with a tag");
+        let path = format!("/images/{image}/tag?repo={repository}&tag={tag}");
+        let (status, answer) = self.post(&path, &Value::Null).await;
+        assert_eq!(status, 201, "{answer}");
+    }
+
+    /// The id of the image of this name; null when there is none.
+    pub async fn image_id(&self, name: &str) -> Value {
+        self.get(&format!("/images/{name}/json")).await["Id"].clone()
+    }
+
     /// Takes a name away from an image; the image goes with the last one.
     pub async fn remove_image(&self, name: &str) {
         let request = self.http.delete(format!("{}/images/{name}", self.base));
@@ -274,11 +287,17 @@ impl PrivateEngine {
 
     /// Sends it a signal and returns its process id.
     async fn signal(&self, name: &str) -> String {
-        let process = std::fs::read_to_string(self.folder.path().join("dockerd.pid")).expect("it runs");
+        let process = self.process();
         let words: &[&str] = if is_root() { &["kill"] } else { &["sudo", "-n", "kill"] };
         let signal = format!("-{name}");
-        let sent = Command::new(words[0]).args(&words[1..]).args([&signal, process.trim()]).status().await;
+        let sent = Command::new(words[0]).args(&words[1..]).args([&signal, &process]).status().await;
         assert!(sent.is_ok_and(|status| status.success()));
+        process
+    }
+
+    /// Its process id.
+    pub fn process(&self) -> String {
+        let process = std::fs::read_to_string(self.folder.path().join("dockerd.pid")).expect("it runs");
         process.trim().to_owned()
     }
 

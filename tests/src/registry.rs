@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::engine::script;
+use crate::engine::{PrivateEngine, script};
 use crate::{eventually, sha256, unique};
 
 /// The name that the registry with a password knows.
@@ -44,6 +44,8 @@ pub struct Picture {
     pub processor: &'static str,
     /// Whether it is one of a list of images for several platforms.
     pub in_list: bool,
+    /// How many such layers it has.
+    pub layers: usize,
     /// Whether its first layer, with the shell, is the same in all images that share. Engines fetch such a layer once
     /// for all pulls, so that a pull that is held up on its line holds up the others.
     pub shares: bool,
@@ -52,7 +54,7 @@ pub struct Picture {
 impl Picture {
     /// A small one for this computer, which has busybox's shell.
     pub fn new() -> Self {
-        Self { bytes: 1000, processor: here(), in_list: false, shares: false }
+        Self { bytes: 1000, processor: here(), in_list: false, layers: 1, shares: false }
     }
 }
 
@@ -95,7 +97,7 @@ impl Registry {
         let port =
             std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("a port").port();
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let process = serve(folder.path(), port);
+        let process = serve(command(), folder.path(), port);
         let address = format!("localhost:{port}");
         let registry = Self { address, is_locked: false, own: Some(Own { process, folder }), http: client() };
         registry.until_it_answers().await;
@@ -116,8 +118,17 @@ impl Registry {
     pub async fn start_again(&mut self) {
         let port = self.address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
         let own = self.own.as_mut().expect("it is the test's own");
-        own.process = serve(own.folder.path(), port);
+        own.process = serve(command(), own.folder.path(), port);
         self.until_it_answers().await;
+    }
+
+    /// Starts it again where an engine of the test's own reaches it, which has a network of its own. For root alone.
+    pub fn start_again_for(&mut self, engine: &PrivateEngine) {
+        let port = self.address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/proc/{}/ns/net", engine.process())).arg(script("registry"));
+        let own = self.own.as_mut().expect("it is the test's own");
+        own.process = serve(command, own.folder.path(), port);
     }
 
     /// The paths below this one that somebody fetched, such as those of `/v2/name/blobs/`, in their order.
@@ -132,7 +143,8 @@ impl Registry {
     /// Makes an image that no other test has, and returns its name without the registry.
     pub async fn push(&self, picture: Picture) -> String {
         let name = format!("test/{}", unique());
-        let layers = [busybox_layer(picture.shares), bytes_layer(picture.bytes)];
+        let mut layers = vec![busybox_layer(picture.shares)];
+        layers.extend((0..picture.layers).map(|_| bytes_layer(picture.bytes)));
         let diff_ids: Vec<_> = layers.iter().map(digest).collect();
         let config = json!({
             "architecture": picture.processor, "os": "linux", "config": {},
@@ -201,10 +213,14 @@ fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().expect("a client")
 }
 
-fn serve(folder: &Path, port: u16) -> Child {
+fn command() -> Command {
+    Command::new(script("registry"))
+}
+
+/// By `command`, which may put the set-up's script elsewhere.
+fn serve(mut command: Command, folder: &Path, port: u16) -> Child {
     let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).expect("a log");
     let errors = log.try_clone().expect("a log");
-    let mut command = Command::new(script("registry"));
     command.arg("serve").arg(folder).arg("open").arg(port.to_string());
     // The script becomes the registry, so this is its process.
     command

@@ -154,6 +154,11 @@ impl Deskgrid {
         self.address = address;
     }
 
+    /// Has it use another engine from its next start on.
+    pub fn use_engine(&mut self, host: Option<String>) {
+        self.options.docker_host = host;
+    }
+
     /// Starts it again with `variables`, and says whether it lived until it listened.
     pub async fn try_start_again(&mut self, variables: &[(&str, &str)]) -> bool {
         let options = self.options.with(variables);

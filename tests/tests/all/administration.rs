@@ -5,6 +5,8 @@ mod events;
 mod jobs;
 mod sample;
 
+pub(crate) use cache::age;
+
 use deskgrid_tests::Deskgrid;
 use serde_json::Value;
 

@@ -4,6 +4,7 @@ mod contexts;
 mod deleting;
 mod failing;
 mod fields;
+mod private;
 mod secrets;
 mod sharing;
 

@@ -3,9 +3,11 @@
 mod access;
 mod cost;
 mod emulation;
+mod ownership;
 mod pulling;
 mod trouble;
 
+pub(crate) use access::auths;
 use deskgrid_tests::{Deskgrid, unique};
 use serde_json::{Value, json};
 

@@ -144,7 +144,9 @@ export type Cache = {
 };
 
 /** What becomes free on this disk and inside the engine. */
-export type Freed = { disk: number; engine: number; atLeast: boolean };
+export type Freed = { disk: number; engine: number; certainty: Certainty };
+/** How well the number of the engine is known. */
+export type Certainty = "exact" | "atLeast" | "about";
 export type Deletion = { undo: string; until: number; bytes: number; freed: Freed };
 export type Pruning = { items: number; bytes: number; freed: Freed; undo: string | null; until: number | null };
 

@@ -1,8 +1,10 @@
 // The cache.
 
-import type { CacheKind } from "../api/types";
+import type { CacheKind, Certainty } from "../api/types";
 import { count } from "../format/quantity";
 import { plural } from "./plural";
+
+const HOW_SURE: Record<Certainty, string> = { exact: "", atLeast: "at least ", about: "about " };
 
 export const cache = {
   cache: {
@@ -61,7 +63,7 @@ export const cache = {
     pruneNothing: "There is nothing to delete.",
     pruneWould: (items: number, freed: string) => `Would delete ${plural(items, "thing")} and free ${freed}.`,
     freedOnDisk: (size: string) => `${size} on this disk`,
-    freedInEngine: (size: string, atLeast: boolean) => `${atLeast ? "at least " : ""}${size} inside the engine`,
+    freedInEngine: (size: string, certainty: Certainty) => `${HOW_SURE[certainty]}${size} inside the engine`,
     freedBoth: (disk: string, engine: string) => `${disk} and ${engine}`,
     pruneCounting: "Counting…",
     pruneDo: "Delete",

@@ -39,6 +39,8 @@ const PODMAN: &str = "Podman Engine";
 /// What an engine says about itself; constant while it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineInfo {
+    /// By what it is known from other engines, also after a restart.
+    pub id: String,
     /// Where it listens.
     pub address: Address,
     /// Its version.
@@ -88,14 +90,17 @@ pub struct Limits {
 
 impl EngineInfo {
     pub(crate) fn new(address: Address, version: SystemVersion, info: SystemInfo) -> Self {
+        let has_part = |name: &str| version.components.iter().flatten().any(|part| part.name == name);
+        let is_podman = has_part(PODMAN);
+        let id = identity(&info, is_podman);
         let security = info.security_options.unwrap_or_default();
         let product = info.operating_system.unwrap_or_default();
-        let has_part = |name: &str| version.components.iter().flatten().any(|part| part.name == name);
         let has_init = has_part(INIT);
         let os = version.os.clone().unwrap_or_default();
         let api_version = version.api_version.clone().unwrap_or_default();
-        let builder = Builder::best(&api_version, &os, has_part(PODMAN));
+        let builder = Builder::best(&api_version, &os, is_podman);
         Self {
+            id,
             address,
             version: version.version.unwrap_or_default(),
             api_version,
@@ -119,6 +124,14 @@ impl EngineInfo {
             open_files: None,
         }
     }
+}
+
+/// Its own id and where it keeps its images: an older Docker gives all engines of a computer the same id. Podman says
+/// another one each time, so there the computer's name stands for it.
+fn identity(info: &SystemInfo, is_podman: bool) -> String {
+    let own = info.id.as_ref().filter(|id| !is_podman && !id.is_empty()).or(info.name.as_ref());
+    let [own, root] = [own, info.docker_root_dir.as_ref()].map(|part| part.map_or("", String::as_str));
+    format!("{own}:{root}")
 }
 
 /// Who the root user of a container is for the system that the engine runs on.
@@ -352,6 +365,25 @@ mod tests {
         assert_eq!(info(&["name=rootless"], "Debian").rights, Rights::Rootless);
         assert_eq!(info(&["name=userns"], "Debian").rights, Rights::Mapped);
         assert!(info(&[], "Docker Desktop").is_desktop);
+    }
+
+    #[test]
+    fn an_engine_is_known_by_its_id_as_far_as_that_lasts_and_by_where_it_keeps_its_images() {
+        let id = |id: &str, part: &str| {
+            let info = SystemInfo {
+                id: Some(id.to_owned()),
+                name: Some("lab".to_owned()),
+                docker_root_dir: Some("/data".to_owned()),
+                ..SystemInfo::default()
+            };
+            let components = [serde_json::from_value(serde_json::json!({ "Name": part, "Version": "1" }))];
+            let components = components.into_iter().collect::<Result<_, _>>().ok();
+            let version = SystemVersion { components, ..SystemVersion::default() };
+            EngineInfo::new(Address::parse("unix:///x"), version, info).id
+        };
+        assert_eq!(id("a-b", "Engine"), "a-b:/data");
+        assert_eq!(id("", "Engine"), "lab:/data");
+        assert_eq!(id("a-b", PODMAN), "lab:/data");
     }
 
     #[test]

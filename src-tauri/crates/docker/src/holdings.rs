@@ -1,5 +1,6 @@
-//! What the engine keeps for us: images that we brought and the caches of jobs, with their sizes, and their removal.
-//! Which of them are ours is said by the caller for images and by our label for volumes.
+//! What the engine keeps for us: images that we brought and the caches of jobs, with their sizes. Volumes and images that
+//! were built for us have our labels; of all other images the caller says which may be ours. Their removal is in
+//! `disposal`.
 //!
 //! What the engine's own builder keeps for later builds is the person's: it is neither listed nor touched.
 
@@ -7,13 +8,14 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use bollard::BollardRequest;
-use bollard::query_parameters::{
-    ListImagesOptions, ListVolumesOptionsBuilder, RemoveImageOptions, RemoveVolumeOptions,
-};
+use bollard::query_parameters::{ListImagesOptions, ListImagesOptionsBuilder, ListVolumesOptionsBuilder};
+use deskgrid_job::{BUILT_IMAGES, Time};
 use futures_util::TryStreamExt as _;
 use serde_json::{Value, json};
 
-use crate::engine::{Engine, QUESTION, WORK};
+use crate::LABEL_BUILDER;
+use crate::build::BUILD_LABEL;
+use crate::engine::{Engine, QUESTION};
 use crate::error::EngineError;
 use crate::reference::Reference;
 
@@ -26,8 +28,8 @@ const BUSY: &str = "disk usage operation is already running";
 /// Until it is asked again then.
 const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 
-/// An image of ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An image that may be ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeldImage {
     /// The name that was asked for.
     pub name: String,
@@ -41,6 +43,10 @@ pub struct HeldImage {
     pub names: usize,
     /// Whether a container has it, whosever that is.
     pub is_used: bool,
+    /// Whether it was built for this worker under this name, by its labels.
+    pub is_built: bool,
+    /// When it was made.
+    pub made_at: Time,
 }
 
 /// A volume of ours.
@@ -57,29 +63,17 @@ pub struct HeldVolume {
 /// What the engine keeps for us.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EngineHoldings {
-    /// Those of the images that were asked for which it has.
+    /// Those of the images that were asked for which it has, and those that were built for us.
     pub images: Vec<HeldImage>,
     /// The volumes that were made for our jobs.
     pub volumes: Vec<HeldVolume>,
-}
-
-/// The bytes that the engine gives back when these images lose these names; and whether it may be more, since images
-/// that go together may share what none of the others has, or since the engine did not tell what they share.
-pub fn freed(images: &[&HeldImage]) -> (u64, bool) {
-    let mut going: HashMap<&str, Vec<&HeldImage>> = HashMap::new();
-    for image in images {
-        going.entry(&image.id).or_default().push(image);
-    }
-    let gone = going.values().filter(|names| names.len() >= names[0].names && !names[0].is_used);
-    let gone: Vec<_> = gone.map(|names| names[0]).collect();
-    let sharing = gone.iter().filter(|image| image.unique.is_some_and(|unique| unique < image.bytes)).count();
-    let is_unknown = gone.iter().any(|image| image.unique.is_none());
-    (gone.iter().filter_map(|image| image.unique).sum(), sharing > 1 || is_unknown)
+    /// Bytes of the layers of all its images, whosever they are, where it told them in time.
+    pub layers: Option<u64>,
 }
 
 impl Engine {
-    /// Looks for the images of these names and for the volumes of our jobs.
-    pub async fn holdings(&self, names: &[String]) -> Result<EngineHoldings, EngineError> {
+    /// Looks for the images of these names, for those that were built for `worker`, and for the volumes of our jobs.
+    pub async fn holdings(&self, names: &[String], worker: &str) -> Result<EngineHoldings, EngineError> {
         let answer = match self.measured().await {
             Ok(answer) => answer,
             Err(error) if error.is_engine_lost() && !matches!(error, EngineError::TimedOut { .. }) => {
@@ -87,7 +81,20 @@ impl Engine {
             }
             Err(_) => self.listed().await?,
         };
-        Ok(EngineHoldings { images: images(&answer, names), volumes: volumes(&answer) })
+        Ok(EngineHoldings {
+            images: images(&answer, names, worker),
+            volumes: volumes(&answer),
+            layers: layers(&answer),
+        })
+    }
+
+    /// The images that were built for `worker`, which is a quick look.
+    pub async fn built_images(&self, worker: &str) -> Result<Vec<HeldImage>, EngineError> {
+        let filters = HashMap::from([("label", vec![format!("{LABEL_BUILDER}={worker}")])]);
+        let options = ListImagesOptionsBuilder::new().filters(&filters).build();
+        let found =
+            self.call("listing its images", QUESTION, self.docker().list_images(Some(options))).await?;
+        Ok(images(&json!({ "Images": found }), &[], worker))
     }
 
     /// All images and volumes with their sizes. Some engines measure for one at a time and refuse all others.
@@ -131,33 +138,6 @@ impl Engine {
         let volumes = self.call("listing its volumes", QUESTION, volumes).await?.volumes;
         Ok(json!({ "Images": images, "Volumes": volumes }))
     }
-
-    /// Takes this name away from an image, and says whether the image went with it; fine when it is gone already.
-    ///
-    /// # Errors
-    /// [`EngineError::Refused`] when a container uses it.
-    pub async fn remove_image(&self, name: &str) -> Result<bool, EngineError> {
-        let name = full_name(name);
-        let call = self.docker().remove_image(&name, None::<RemoveImageOptions>, None);
-        let removed = gone(self.call("removing an image", WORK, call).await)?;
-        Ok(removed.is_some_and(|parts| parts.iter().any(|part| part.deleted.is_some())))
-    }
-
-    /// Removes a volume that no container uses; fine when it is gone.
-    ///
-    /// # Errors
-    /// [`EngineError::Refused`] when a container uses it.
-    pub async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
-        let call = self.docker().remove_volume(name, None::<RemoveVolumeOptions>);
-        gone(self.call("removing a volume", WORK, call).await).map(drop)
-    }
-}
-
-fn gone<T>(result: Result<T, EngineError>) -> Result<Option<T>, EngineError> {
-    match result {
-        Err(EngineError::Image { .. } | EngineError::Refused { status: 404, .. }) => Ok(None),
-        other => other.map(Some),
-    }
 }
 
 /// An image's name with its tag and without what engines leave out, so that all ways to write it are the same.
@@ -182,46 +162,71 @@ fn part<'a>(answer: &'a Value, old: &str, new: &str) -> impl Iterator<Item = &'a
     answer[old].as_array().or_else(|| answer[new]["Items"].as_array()).into_iter().flatten()
 }
 
-fn images(answer: &Value, names: &[String]) -> Vec<HeldImage> {
+fn images(answer: &Value, names: &[String], worker: &str) -> Vec<HeldImage> {
     let mut found = Vec::new();
     for image in part(answer, "Images", "ImageUsage") {
-        let known = references(image);
-        let bytes = image["Size"].as_u64().unwrap_or(0);
-        // It is -1 where it was not measured.
-        let shared = image["SharedSize"].as_u64();
-        for name in names.iter().filter(|name| known.all.contains(&full_name(name))) {
-            found.push(HeldImage {
-                name: name.clone(),
-                id: image["Id"].as_str().unwrap_or_default().to_owned(),
-                bytes,
-                unique: shared.map(|shared| bytes.saturating_sub(shared)),
-                names: known.counted,
-                is_used: image["Containers"].as_i64().is_some_and(|count| count > 0),
-            });
-        }
+        let known = References::of(image);
+        let asked = names.iter().filter(|name| known.all.contains(&full_name(name)));
+        let built = known.all.iter().filter(|name| is_built(image, name, worker));
+        let listed: BTreeSet<_> = asked.chain(built.filter(|name| !names.contains(name))).collect();
+        found.extend(listed.into_iter().map(|name| held(image, name, &known, worker)));
     }
     found
 }
 
-/// The names of an image.
-struct References {
-    all: HashSet<String>,
-    /// How many keep it: a digest goes with the last tag of its repository.
-    counted: usize,
+fn held(image: &Value, name: &str, known: &References, worker: &str) -> HeldImage {
+    let bytes = image["Size"].as_u64().unwrap_or(0);
+    // It is -1 where it was not measured.
+    let shared = image["SharedSize"].as_u64();
+    HeldImage {
+        name: name.to_owned(),
+        id: image["Id"].as_str().unwrap_or_default().to_owned(),
+        bytes,
+        unique: shared.map(|shared| bytes.saturating_sub(shared)),
+        names: known.counted,
+        is_used: image["Containers"].as_i64().is_some_and(|count| count > 0),
+        is_built: is_built(image, name, worker),
+        // In seconds.
+        made_at: Time(image["Created"].as_u64().unwrap_or(0).saturating_mul(1000)),
+    }
 }
 
-fn references(image: &Value) -> References {
-    let listed = |field: &str| {
-        let names = image[field].as_array().into_iter().flatten().filter_map(Value::as_str);
-        names.filter(|name| !name.contains("<none>")).map(full_name).collect::<BTreeSet<_>>()
-    };
-    let (tags, digests) = (listed("RepoTags"), listed("RepoDigests"));
-    let repository = |tag: &str| tag.rsplit_once(':').map_or(tag, |(repository, _)| repository).to_owned();
-    let tagged: HashSet<_> = tags.iter().map(|tag| repository(tag)).collect();
-    let is_alone =
-        |digest: &&String| digest.split_once('@').is_none_or(|(repository, _)| !tagged.contains(repository));
-    let counted = tags.len() + digests.iter().filter(is_alone).count();
-    References { all: tags.into_iter().chain(digests).collect(), counted }
+/// An image that the person makes of ours has our labels too, but not the name that belongs to them.
+fn is_built(image: &Value, name: &str, worker: &str) -> bool {
+    let labels = &image["Labels"];
+    let tag = name.strip_prefix(BUILT_IMAGES).and_then(|rest| rest.strip_prefix(':'));
+    labels[LABEL_BUILDER] == worker && tag.is_some_and(|tag| labels[BUILD_LABEL] == tag)
+}
+
+/// Bytes of all layers, in either form of the answer.
+fn layers(answer: &Value) -> Option<u64> {
+    answer["LayersSize"].as_u64().or_else(|| answer["ImageUsage"]["TotalSize"].as_u64())
+}
+
+/// The names of an image.
+pub(crate) struct References {
+    pub(crate) all: HashSet<String>,
+    /// How many keep it: a digest goes with the last tag of its repository.
+    pub(crate) counted: usize,
+}
+
+impl References {
+    /// Reads them off the engine's description of an image.
+    pub(crate) fn of(image: &Value) -> Self {
+        let listed = |field: &str| {
+            let names = image[field].as_array().into_iter().flatten().filter_map(Value::as_str);
+            names.filter(|name| !name.contains("<none>")).map(full_name).collect::<BTreeSet<_>>()
+        };
+        let (tags, digests) = (listed("RepoTags"), listed("RepoDigests"));
+        let repository =
+            |tag: &str| tag.rsplit_once(':').map_or(tag, |(repository, _)| repository).to_owned();
+        let tagged: HashSet<_> = tags.iter().map(|tag| repository(tag)).collect();
+        let is_alone = |digest: &&String| {
+            digest.split_once('@').is_none_or(|(repository, _)| !tagged.contains(repository))
+        };
+        let counted = tags.len() + digests.iter().filter(is_alone).count();
+        Self { all: tags.into_iter().chain(digests).collect(), counted }
+    }
 }
 
 fn volumes(answer: &Value) -> Vec<HeldVolume> {
@@ -241,18 +246,18 @@ mod tests {
     use super::*;
 
     fn image(name: &str, id: &str, (bytes, unique): (u64, u64), names: usize) -> HeldImage {
-        let unique = Some(unique);
-        HeldImage { name: name.to_owned(), id: id.to_owned(), bytes, unique, names, is_used: false }
+        let (name, id, unique) = (name.to_owned(), id.to_owned(), Some(unique));
+        HeldImage { name, id, bytes, unique, names, made_at: Time(7000), ..HeldImage::default() }
     }
 
     #[test]
     fn both_forms_of_the_answer_are_read() {
         let images = json!([
             { "Id": "1", "RepoTags": ["python:3", "mine:1"], "RepoDigests": ["python@sha256:00"], "Size": 50,
-              "SharedSize": 20, "Containers": 0 },
+              "SharedSize": 20, "Containers": 0, "Created": 7, "Labels": null },
             { "Id": "2", "RepoTags": ["other:1"], "RepoDigests": null, "Size": 5, "SharedSize": -1, "Containers": 1 },
             { "Id": "3", "RepoTags": ["<none>:<none>"], "RepoDigests": [format!("x/y@sha256:{}", "a".repeat(64))],
-              "Size": 7, "SharedSize": 0, "Containers": -1 },
+              "Size": 7, "SharedSize": 0, "Containers": -1, "Created": 7 },
         ]);
         let volumes = json!([
             { "Name": "a", "Labels": { "deskgrid.job-cache": "" }, "UsageData": { "Size": 7, "RefCount": 1 } },
@@ -262,10 +267,11 @@ mod tests {
         let digest = format!("x/y@sha256:{}", "a".repeat(64));
         let names = ["docker.io/library/python:3".to_owned(), digest.clone(), "never-here".to_owned()];
         for answer in [
-            json!({ "Images": images, "Volumes": volumes }),
-            json!({ "ImageUsage": { "Items": images }, "VolumeUsage": { "Items": volumes } }),
+            json!({ "Images": images, "Volumes": volumes, "LayersSize": 60 }),
+            json!({ "ImageUsage": { "Items": images, "TotalSize": 60 }, "VolumeUsage": { "Items": volumes } }),
         ] {
-            let found = super::images(&answer, &names);
+            assert_eq!(layers(&answer), Some(60));
+            let found = super::images(&answer, &names, "w");
             assert_eq!(found, [image(&names[0], "1", (50, 30), 2), image(&digest, "3", (7, 7), 1)]);
             let found = super::volumes(&answer);
             assert_eq!(
@@ -276,15 +282,21 @@ mod tests {
     }
 
     #[test]
-    fn an_image_gives_its_bytes_back_with_the_last_of_its_names() {
-        let (one, other) = (image("x", "1", (50, 30), 2), image("y", "1", (50, 30), 2));
-        assert_eq!(freed(&[&one]), (0, false));
-        assert_eq!(freed(&[&one, &other]), (30, false));
-        let unknown = HeldImage { unique: None, ..image("u", "5", (9, 9), 1) };
-        assert_eq!(freed(&[&unknown]), (0, true));
-        let used = HeldImage { is_used: true, ..image("z", "2", (9, 9), 1) };
-        assert_eq!(freed(&[&used]), (0, false));
-        assert_eq!(freed(&[&image("a", "3", (9, 5), 1), &image("b", "4", (9, 5), 1)]), (10, true));
+    fn an_image_that_was_built_for_us_is_found_by_its_labels_and_the_name_that_belongs_to_them() {
+        let image = |tags: &[&str], worker: &str| {
+            json!({ "Id": "1", "RepoTags": tags, "RepoDigests": null, "Size": 1,
+                    "Labels": { "deskgrid.worker": worker, "deskgrid.build": "abc" } })
+        };
+        let found = |tags: &[&str], worker: &str, asked: &[String]| {
+            let answer = json!({ "Images": [image(tags, worker)] });
+            let found = super::images(&answer, asked, "w");
+            found.into_iter().map(|image| (image.name, image.is_built)).collect::<Vec<_>>()
+        };
+        let ours = "deskgrid/build:abc";
+        assert_eq!(found(&[ours, "mine:abc", "deskgrid/build:other"], "w", &[]), [(ours.to_owned(), true)]);
+        assert_eq!(found(&[ours], "w", &[ours.to_owned()]), [(ours.to_owned(), true)]);
+        assert_eq!(found(&[ours], "another", &[ours.to_owned()]), [(ours.to_owned(), false)]);
+        assert_eq!(found(&[ours], "another", &[]), []);
     }
 
     #[test]

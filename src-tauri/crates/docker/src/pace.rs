@@ -58,11 +58,11 @@ mod tests {
 
     fn count(id: &str, done: u64) -> PullProgress {
         let layer = Some(LayerProgress { id: id.to_owned(), done, total: 9 });
-        PullProgress { line: format!("{id}: Downloading {done}"), layer, done, total: 9 }
+        PullProgress { line: format!("{id}: Downloading {done}"), layer, done, total: 9, layers: (0, 1) }
     }
 
     fn said(line: &str) -> PullProgress {
-        PullProgress { line: line.to_owned(), layer: None, done: 0, total: 0 }
+        PullProgress { line: line.to_owned(), layer: None, done: 0, total: 0, layers: (0, 0) }
     }
 
     #[test]

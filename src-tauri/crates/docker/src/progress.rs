@@ -21,6 +21,8 @@ pub struct PullProgress {
     pub done: u64,
     /// Bytes to download of all layers known so far; grows while the pull goes on.
     pub total: u64,
+    /// Layers that are in place, and all that are known so far.
+    pub layers: (u64, u64),
 }
 
 impl Message for PullProgress {
@@ -43,8 +45,16 @@ pub struct LayerProgress {
 /// Adds up the layers of one pull.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
-    /// Bytes downloaded and to download, by layer.
-    layers: HashMap<String, (u64, u64)>,
+    layers: HashMap<String, Layer>,
+}
+
+/// What is known of one layer.
+#[derive(Debug, Default)]
+struct Layer {
+    /// Bytes downloaded, and to download.
+    bytes: (u64, u64),
+    /// Whether it is in place.
+    is_here: bool,
 }
 
 impl Meter {
@@ -59,32 +69,49 @@ impl Meter {
             self.count(id, &status, amounts);
         }
         let layer = id.clone().zip(amounts).map(|(id, (done, total))| LayerProgress { id, done, total });
-        let (done, total) = self.sums();
-        Some(PullProgress { line: line(id.as_deref(), &status, amounts), layer, done, total })
+        Some(self.progress(line(id.as_deref(), &status, amounts), layer))
     }
 
     /// Words of ours about the pull, beside the sums so far.
     pub(crate) fn remark(&self, words: &str) -> PullProgress {
-        let (done, total) = self.sums();
-        PullProgress { line: words.to_owned(), layer: None, done, total }
+        self.progress(words.to_owned(), None)
     }
 
-    fn sums(&self) -> (u64, u64) {
-        self.layers.values().fold((0, 0), |(done, total), layer| (done + layer.0, total + layer.1))
+    fn progress(&self, line: String, layer: Option<LayerProgress>) -> PullProgress {
+        let layers = || self.layers.values();
+        PullProgress {
+            line,
+            layer,
+            done: layers().map(|layer| layer.bytes.0).sum(),
+            total: layers().map(|layer| layer.bytes.1).sum(),
+            layers: (layers().filter(|layer| layer.is_here).count() as u64, self.layers.len() as u64),
+        }
     }
 
     fn count(&mut self, id: &str, status: &str, amounts: Option<(u64, u64)>) {
+        // Other messages have an id that is none of a layer, such as the tag.
+        const OF_LAYERS: [&str; 8] = [
+            "Pulling fs layer",
+            "Waiting",
+            "Downloading",
+            "Verifying Checksum",
+            "Download complete",
+            "Extracting",
+            "Pull complete",
+            "Already exists",
+        ];
+        if !OF_LAYERS.contains(&status) {
+            return;
+        }
+        let layer = self.layers.entry(id.to_owned()).or_default();
         match (status, amounts) {
-            ("Downloading", Some(amounts)) => {
-                self.layers.insert(id.to_owned(), amounts);
-            }
+            ("Downloading", Some(amounts)) => layer.bytes = amounts,
             ("Verifying Checksum" | "Download complete" | "Pull complete", _) => {
-                if let Some(layer) = self.layers.get_mut(id) {
-                    layer.0 = layer.1;
-                }
+                layer.bytes.0 = layer.bytes.1;
             }
             _ => {}
         }
+        layer.is_here |= matches!(status, "Pull complete" | "Already exists");
     }
 }
 
@@ -159,6 +186,18 @@ mod tests {
         assert_eq!(sums("a", "Download complete", None), (101, 150));
         assert_eq!(sums("a", "Extracting", Some((5, 100))), (101, 150));
         assert_eq!(sums("c", "Already exists", None), (101, 150));
+    }
+
+    #[test]
+    fn layers_are_counted_and_those_that_are_in_place() {
+        let mut meter = Meter::default();
+        let mut layers = |id, status| meter.next(message(id, status, None)).unwrap().layers;
+        assert_eq!(layers("latest", "Pulling from x"), (0, 0));
+        assert_eq!(layers("a", "Pulling fs layer"), (0, 1));
+        assert_eq!(layers("b", "Already exists"), (1, 2));
+        assert_eq!(layers("a", "Download complete"), (1, 2));
+        assert_eq!(layers("a", "Pull complete"), (2, 2));
+        assert_eq!(layers("", "Digest: sha256:00"), (2, 2));
     }
 
     #[test]

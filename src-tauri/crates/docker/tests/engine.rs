@@ -10,8 +10,8 @@ use std::io::Read as _;
 use bytes::Bytes;
 use deskgrid_docker::joint::Next;
 use deskgrid_docker::{
-    Bind, Confinement, ContainerId, ContainerSpec, Engine, EngineError, Exit, Image, LogStream, NETWORK,
-    Network, Sought, VolumeMount,
+    Bind, Confinement, ContainerId, ContainerSpec, Disposal, Engine, EngineError, Exit, Image, LogStream,
+    NETWORK, Network, Sought, VolumeMount,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use registry::Registry;
@@ -388,6 +388,28 @@ async fn an_image_that_is_not_here_is_fetched_once_for_all_who_wait() {
         docker.remove_image(&reference, None::<RemoveImageOptions>, None).await.unwrap();
         let absent = format!("{repository}:never-pushed");
         assert_eq!(image(engine, &absent).await.unwrap_err().code(), "image-not-found");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_loses_a_name_that_is_its_own_and_another_of_that_name_does_not() {
+    on_engine(|stage| async move {
+        use bollard::query_parameters::TagImageOptionsBuilder;
+        let engine = &stage.engine;
+        let docker = bollard::Docker::connect_with_host(&engine.info().address.to_string()).unwrap();
+        let id = image(engine, IMAGE).await.unwrap().id;
+        let name = format!("deskgrid-test/named:{}", stage.worker);
+        let tag = TagImageOptionsBuilder::new().repo("deskgrid-test/named").tag(&stage.worker).build();
+        docker.tag_image(IMAGE, Some(tag)).await.unwrap();
+        let gone = format!("sha256:{}", "0".repeat(64));
+        for (name, id) in [(name.as_str(), gone.as_str()), ("deskgrid-test/never-made:1", &id)] {
+            assert_eq!(engine.remove_image(name, id).await.unwrap(), Disposal::Nothing, "{name}");
+        }
+        assert!(engine.image(&name).await.unwrap().is_some());
+        assert_eq!(engine.remove_image(&name, &id).await.unwrap(), Disposal::Name);
+        assert_eq!(engine.remove_image(&name, &id).await.unwrap(), Disposal::Nothing);
+        assert!(engine.image(IMAGE).await.unwrap().is_some());
     })
     .await;
 }

@@ -275,7 +275,8 @@ mod tests {
 
     #[test]
     fn progress_tells_the_image_and_all_bytes() {
-        let progress = PullProgress { line: "Pulling".into(), layer: None, done: 3, total: 4 };
+        let progress =
+            PullProgress { line: "Pulling".into(), layer: None, done: 3, total: 4, layers: (0, 1) };
         let wanted = r#"{"image":"busybox","layers":[],"done":3,"total":4}"#;
         assert_eq!(progress_data("busybox", &progress), wanted);
     }

@@ -40,6 +40,9 @@ pub enum ImageSource {
     Build(Box<BuildBlock>),
 }
 
+/// The name space of images that are built here; none of them is ever pushed.
+pub const BUILT_IMAGES: &str = "deskgrid/build";
+
 impl ImageSource {
     /// The image's name in the engine.
     pub fn image(&self) -> &str {

@@ -20,7 +20,9 @@ pub mod time;
 pub use blob::{BlobHash, BlobKey};
 pub use caller::{Caller, Outlook, SHIPPED_ORIGINS};
 pub use course::{Course, Stage, StageName, Trace};
-pub use definition::{BuildBlock, Command, DataRef, Definition, ImageSource, Needs, SecretAddress};
+pub use definition::{
+    BUILT_IMAGES, BuildBlock, Command, DataRef, Definition, ImageSource, Needs, SecretAddress,
+};
 pub use job::{Carried, Hold, Job};
 pub use log::LogLine;
 pub use name::{JobId, NameError, Namespace, QueueName, WorkerId};

@@ -212,6 +212,11 @@ impl Store {
         self.shared.database.cache_records().await
     }
 
+    /// The images that we brought into engines.
+    pub async fn images(&self) -> Result<Vec<ImageRecord>, StoreError> {
+        self.shared.database.images().await
+    }
+
     /// Whether we built this image, and neither a job that is kept or not over has it nor the person keeps it.
     pub async fn is_unused_build(&self, image: &str) -> Result<bool, StoreError> {
         self.shared.database.is_unused_build(image.to_owned()).await

@@ -5,22 +5,27 @@
 
 mod built;
 mod keeper;
+mod ownership;
 mod plan;
 mod removal;
 mod survey;
+mod unwanted;
 mod uses;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use deskgrid_docker::Certainty;
 use deskgrid_docker::HeldImage;
 use deskgrid_job::{BlobHash, JobId, Time};
-use deskgrid_store::Origin;
+use deskgrid_store::ImageRecord;
 use tokio::sync::{Notify, Semaphore, watch};
 
 pub(crate) use built::{images_of, remove_if_deleted, remove_unused};
 pub(crate) use keeper::keep;
+pub(crate) use ownership::record;
 pub use plan::plan;
+pub(crate) use unwanted::keep as keep_images;
 
 use crate::{Worker, WorkerError};
 
@@ -93,8 +98,8 @@ pub struct Item {
     pub obstacle: Option<&'static str>,
     /// The stored files that it keeps, each once.
     pub files: Vec<BlobHash>,
-    /// The image in the engine that it is, and how that came there.
-    pub image: Option<(HeldImage, Origin)>,
+    /// The image in the engine that it is, and what is on record of that.
+    pub image: Option<(HeldImage, ImageRecord)>,
 }
 
 impl Item {
@@ -123,8 +128,8 @@ pub struct Freed {
     pub disk: u64,
     /// Inside the engine, whose disk may be another one.
     pub engine: u64,
-    /// Whether the engine may free more: it does not tell what images share that go together.
-    pub at_least: bool,
+    /// How well the number of the engine is known.
+    pub certainty: Certainty,
 }
 
 /// A stored file: its size, and how many keep it.
@@ -175,12 +180,12 @@ impl Survey {
         });
         let images: Vec<_> =
             items.iter().filter_map(|item| item.image.as_ref().map(|(image, _)| image)).collect();
-        let (in_images, at_least) = deskgrid_docker::freed(&images);
+        let (in_images, certainty) = deskgrid_docker::freed(&images);
         let volumes = items.iter().filter(|item| item.kind == Kind::JobCache).map(|item| item.bytes);
         Freed {
             disk: files.sum::<u64>() + logs.values().sum::<u64>(),
             engine: in_images + volumes.sum::<u64>(),
-            at_least,
+            certainty,
         }
     }
 
@@ -201,6 +206,8 @@ pub(crate) struct Control {
     pub(crate) uses: uses::Uses,
     /// Files that were given up and were too fresh to be removed at once. Nobody is shown them any more.
     left: Mutex<HashSet<BlobHash>>,
+    /// Whether images are to go that could not be removed at once.
+    owes_images: watch::Sender<bool>,
     /// One at a time decides what goes: another would count on what the first is about to remove.
     turn: Semaphore,
 }
@@ -213,6 +220,7 @@ impl Default for Control {
             low: Notify::new(),
             uses: uses::Uses::default(),
             left: Mutex::default(),
+            owes_images: watch::Sender::new(false),
             turn: Semaphore::new(1),
         }
     }
@@ -226,6 +234,10 @@ impl Control {
     /// Has the keeper make room on the disk, as far as it can.
     pub(crate) fn want_room(&self) {
         self.low.notify_one();
+    }
+
+    fn owe_images(&self, owed: bool) {
+        self.owes_images.send_if_modified(|old| std::mem::replace(old, owed) != owed);
     }
 
     fn left(&self) -> MutexGuard<'_, HashSet<BlobHash>> {
@@ -262,7 +274,7 @@ impl Worker {
         uses::settle(self).await?;
         let mut survey = survey::disk(&self.0.kit).await?;
         if with_engine {
-            survey.items.extend(survey::engine(&self.0.kit).await);
+            survey.items.extend(survey::engine(&self.0.kit).await.items);
         }
         Ok(survey)
     }

@@ -28,6 +28,8 @@ pub struct Live {
     pub done: Option<u64>,
     /// How far it has to go, as far as is known.
     pub total: Option<u64>,
+    /// Layers of the image that are in place, and all that are known; while it is pulled.
+    pub layers: Option<(u64, u64)>,
     /// What the container uses.
     pub usage: Option<Usage>,
     /// Bytes of memory that the container may have.
@@ -174,6 +176,15 @@ impl Pulse {
         });
     }
 
+    /// How many layers of the image are in place, of those that are known.
+    pub(crate) fn layers(&self, here: u64, known: u64) {
+        self.change(|live| {
+            if live.course.current().is_some_and(|current| current.name == StageName::Image) {
+                live.layers = Some((here, known));
+            }
+        });
+    }
+
     /// Lines were written; `count` is how many the log has now.
     pub(crate) fn wrote(&self, step: Step, lines: &[LogLine], count: u64) {
         self.change(|live| match step {
@@ -220,7 +231,7 @@ impl Drop for Pulse {
 
 impl Live {
     fn forget_progress(&mut self) {
-        (self.line, self.done, self.total) = (None, None, None);
+        (self.line, self.done, self.total, self.layers) = (None, None, None, None);
     }
 }
 

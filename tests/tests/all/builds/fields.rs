@@ -1,6 +1,7 @@
 //! Every field of a `build` block.
 
-use deskgrid_tests::{BUSYBOX, Deskgrid, Web, log_text, unique};
+use deskgrid_tests::registry::elsewhere;
+use deskgrid_tests::{BUSYBOX, Deskgrid, Picture, Registry, Web, log_text, unique};
 use serde_json::json;
 
 use super::contexts::{gzip, write};
@@ -70,4 +71,21 @@ async fn lines_arrive_under_the_protocols_step_names_while_the_build_goes_on() {
     assert!(steps.contains(&"cloning repo") && steps.contains(&"docker build"), "{steps:?}");
     let first_build = steps.iter().position(|step| *step == "docker build");
     assert!(steps.iter().rposition(|step| *step == "cloning repo") < first_build, "{steps:?}");
+}
+
+#[tokio::test]
+async fn the_platform_of_a_block_is_that_of_its_base_and_of_its_image_with_either_builder() {
+    for (builder, choice) in BUILDERS {
+        let (registry, server) = (Registry::open(), server_with(choice).await);
+        // The list has this platform alone, so that without the field there is nothing to begin with.
+        let name = registry.push(Picture { processor: elsewhere(), in_list: true, ..Picture::new() }).await;
+        let base = format!("{}/{name}:latest", registry.address);
+        let dockerfile = format!("FROM {base}\nLABEL made={}\n", unique());
+        let build = json!({"dockerfile": dockerfile, "platform": format!("linux/{}", elsewhere())});
+        let finished = server.run(&job(&build, "echo runs")).await;
+        assert_eq!(log_text(&finished), "runs\n", "{builder}: {finished}");
+        let image = server.engine().get(&format!("/images/{}/json", image_of(&build))).await;
+        assert_eq!(image["Architecture"], elsewhere(), "{builder}: {image}");
+        server.engine().remove_image(&base).await;
+    }
 }

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::{build_log, failure_code, forget, job, words};
 
-fn auths(address: &str, password: &str) -> Value {
+/// A configuration of the docker command line with this password of a registry.
+pub(crate) fn auths(address: &str, password: &str) -> Value {
     let mut auths = json!({});
     auths[address] = json!({"auth": BASE64_STANDARD.encode(format!("{NAME}:{password}"))});
     json!({"auths": auths})

@@ -2,7 +2,10 @@
 //! is never touched.
 
 use deskgrid_tests::command::{command, finish};
-use deskgrid_tests::{BUSYBOX, Deskgrid, Outcome, Picture, Registry, Web, log_text, sha256, shell, unique};
+use deskgrid_tests::{
+    BUSYBOX, Deskgrid, Options, Outcome, Picture, PrivateEngine, Registry, Web, log_text, sha256, shell,
+    unique,
+};
 use serde_json::{Value, json};
 
 use super::{forget, job};
@@ -11,18 +14,18 @@ use crate::administration::Desk;
 const MEGABYTE: usize = 1_000_000;
 
 /// Runs `deskgrid cache` with these words.
-async fn cache(server: &Deskgrid, words: &[&str]) -> Outcome {
+pub(super) async fn cache(server: &Deskgrid, words: &[&str]) -> Outcome {
     let mut command = command(&["cache"]);
     command.args(["--server", &server.address, "--data-directory"]).arg(server.data()).args(words);
     finish(command).await
 }
 
-fn find<'a>(list: &'a Value, kind: &str, id: &str) -> Option<&'a Value> {
+pub(super) fn find<'a>(list: &'a Value, kind: &str, id: &str) -> Option<&'a Value> {
     list.as_array().unwrap().iter().find(|item| item["kind"] == kind && item["id"] == id)
 }
 
 /// Pulls a new image by a job, and returns the image and the job.
-async fn pulled(server: &Deskgrid, registry: &Registry) -> (String, String) {
+pub(super) async fn pulled(server: &Deskgrid, registry: &Registry) -> (String, String) {
     let name = registry.push(Picture { bytes: MEGABYTE, shares: true, ..Picture::new() }).await;
     let image = format!("{}/{name}:latest", registry.address);
     let id = server.submit(&job(&image, "echo on")).await;
@@ -34,7 +37,7 @@ async fn pulled(server: &Deskgrid, registry: &Registry) -> (String, String) {
     (image, id)
 }
 
-async fn is_here(server: &Deskgrid, image: &str) -> bool {
+pub(super) async fn is_here(server: &Deskgrid, image: &str) -> bool {
     server.engine().get(&format!("/images/{image}/json")).await["Id"].is_string()
 }
 
@@ -85,7 +88,7 @@ async fn a_dry_run_says_what_would_go_and_a_prune_removes_that_and_nothing_of_th
     assert_eq!(find(&dry["list"], "image", &in_container), None, "a container uses it");
     assert!(dry["list"].as_array().unwrap().iter().all(|item| item["kind"] != "jobcache"), "{dry}");
     // What images share stays with the one that stays, and what has another name stays.
-    assert_eq!(dry["freed"], json!({"disk": dry["freed"]["disk"], "engine": MEGABYTE, "atLeast": false}));
+    assert_eq!(dry["freed"], json!({"disk": dry["freed"]["disk"], "engine": MEGABYTE, "certainty": "exact"}));
     assert!(dry["freed"]["disk"].as_u64().unwrap() > 3000);
     let said = cache(&server, &["prune", "--dry-run"]).await;
     assert!(said.stdout.contains(&plain) && said.stdout.contains("976.6 KiB inside the engine"), "{said:?}");
@@ -233,4 +236,70 @@ async fn an_image_that_the_person_removed_and_brought_back_is_theirs() {
     desk.done("/api/cache/prune", &json!({"olderThan": null, "atOnce": true})).await;
     assert!(is_here(&server, &image).await);
     forget(&server, &image).await;
+}
+
+#[tokio::test]
+async fn a_prune_with_an_age_takes_what_is_older_and_keeps_what_is_younger() {
+    let (registry, mut server) = (Registry::open(), Deskgrid::start().await);
+    let (old_image, _) = pulled(&server, &registry).await;
+    let (new_image, _) = pulled(&server, &registry).await;
+    let with_output = async || {
+        let id = server.submit(&shell(&format!("echo {} > /outputs/a", unique()))).await;
+        server.finished(&id).await;
+        id
+    };
+    let (old, new) = (with_output().await, with_output().await);
+    assert_eq!(server.terminate().await, Some(0));
+    crate::administration::age(&server, &old, 3);
+    let records = rusqlite::Connection::open(server.data().join("deskgrid.sqlite3")).unwrap();
+    let sql = "UPDATE image SET used_at = used_at - 3 * 3600000 WHERE name = ?1";
+    assert_eq!(records.execute(sql, [&old_image]).unwrap(), 1);
+    drop(records);
+    server.start_again().await;
+    let desk = Desk::of(&server);
+    deskgrid_tests::eventually("the engine is there", async || {
+        find(&desk.get("/api/cache").await["items"], "image", &old_image).is_some()
+    })
+    .await;
+    let said = cache(&server, &["prune", "--older-than", "4h"]).await;
+    assert_eq!(said.stdout, "Nothing to remove.\n");
+    let dry = cache(&server, &["prune", "--older-than", "2h", "--dry-run"]).await;
+    let said = cache(&server, &["prune", "--older-than", "2h"]).await;
+    for said in [dry, said] {
+        assert!(said.stdout.contains(&old_image) && said.stdout.contains(&old[..12]), "{said:?}");
+        assert!(!said.stdout.contains(&new_image) && !said.stdout.contains(&new[..12]), "{said:?}");
+    }
+    assert!(!is_here(&server, &old_image).await && is_here(&server, &new_image).await);
+    assert_eq!(desk.row(&old).await, Value::Null);
+    assert_eq!(desk.row(&new).await["phase"], "finished");
+    forget(&server, &new_image).await;
+}
+
+#[tokio::test]
+async fn of_what_was_built_no_more_is_said_to_be_free_than_became_free() {
+    // Nobody else comes and goes in it.
+    let engine = PrivateEngine::with_busybox().await;
+    let options = Options { docker_host: Some(engine.host()), ..Options::default() };
+    let server = Deskgrid::start_with(options).await;
+    let desk = Desk::of(&server);
+    let run = "head -c 3000000 /dev/urandom > /bytes";
+    for name in ["one", "other"] {
+        let dockerfile = format!("FROM {BUSYBOX}\nRUN {run}\nRUN echo {name} > /name\n");
+        let finished =
+            server.run(&json!({"build": {"dockerfile": dockerfile}, "command": "cat /name"})).await;
+        assert_eq!(log_text(&finished), format!("{name}\n"), "{finished}");
+    }
+    let dry_run = json!({"olderThan": null, "dryRun": true});
+    deskgrid_tests::eventually("their containers are removed", async || {
+        let dry = desk.done("/api/cache/prune", &dry_run).await;
+        dry["list"].as_array().unwrap().iter().filter(|item| item["kind"] == "image").count() == 2
+    })
+    .await;
+    assert_eq!(desk.done("/api/cache/prune", &dry_run).await["freed"]["certainty"], "about");
+    let layers =
+        async || engine.client().get("/system/df?type=image").await["LayersSize"].as_u64().expect("bytes");
+    let before = layers().await;
+    let pruned = desk.done("/api/cache/prune", &json!({"olderThan": null, "atOnce": true})).await;
+    assert_eq!(pruned["freed"]["certainty"], "about");
+    assert_eq!(pruned["freed"]["engine"], before - layers().await, "{pruned}");
 }

@@ -68,7 +68,33 @@ async fn a_page_reads_the_lines_of_the_docker_command_line_and_no_more_than_a_fe
 }
 
 #[tokio::test]
-async fn the_administration_sees_the_bytes_of_a_pull_while_it_goes_on() {
+async fn of_many_layers_at_once_a_page_reads_a_few_counts_a_second() {
+    const LAYERS: usize = 30;
+    let (registry, server) = (Registry::open(), Deskgrid::start().await);
+    let name = registry.push(Picture { bytes: MEGABYTE, layers: LAYERS, ..Picture::new() }).await;
+    let line = Line::of_speed(&registry.address, 4 * MEGABYTE as u64).await;
+    let image = format!("{}/{name}:latest", line.address);
+    let mut page = Page::open(&server, "local").await;
+    let (id, start) = (unique(), Instant::now());
+    page.submit(&id, &job(&image, "echo on"), &json!({})).await;
+    page.until(&id, "Finished").await;
+    let seconds = start.elapsed().as_secs_f64();
+    let lines = build_log(&server, &id).await;
+    let here = lines.iter().filter(|line| line.ends_with(": Pull complete")).count();
+    assert_eq!(here, LAYERS + 1, "the shell's layer is one too: {lines:?}");
+    let counted =
+        lines.iter().filter(|line| line.contains(": Downloading [") || line.contains(": Extracting ["));
+    // The engine fetches three at a time and unpacks one; of each kind every layer has one count in any case.
+    let most = 2.0 * 4.0 * seconds + 2.0 * LAYERS as f64;
+    assert!((counted.clone().count() as f64) <= most, "{} in {seconds} s", counted.count());
+    let frames = page.frames.iter().filter(|frame| frame["payload"]["step"] == "docker image pull").count();
+    assert!(frames <= lines.len(), "{frames} frames for {} lines", lines.len());
+    page.close().await;
+    forget(&server, &image).await;
+}
+
+#[tokio::test]
+async fn the_administration_sees_the_bytes_and_layers_of_a_pull_while_it_goes_on() {
     let registry = Registry::open();
     let server = Deskgrid::start().await;
     let desk = Desk::of(&server);
@@ -81,6 +107,8 @@ async fn the_administration_sees_the_bytes_of_a_pull_while_it_goes_on() {
         shown["step"] == "image"
             && shown["done"].as_u64() > Some(5 << 20)
             && shown["total"].as_u64() > Some(20 << 20)
+            // The shell's layer is small and comes first, the other one is on its way.
+            && shown["layers"]["total"] == 2
     })
     .await;
     server.finished(&id).await;

@@ -1,9 +1,12 @@
 //! Images that cannot be had: which of the reasons it is, and what to do.
 
 use deskgrid_tests::registry::elsewhere;
-use deskgrid_tests::{Deskgrid, Line, Picture, Registry, unique};
+use deskgrid_tests::user::is_root;
+use deskgrid_tests::{Deskgrid, Line, Options, Picture, PrivateEngine, Registry, log_text, unique};
 
 use super::{failure_code, job, words};
+
+const MEGABYTE: usize = 1 << 20;
 
 #[tokio::test]
 async fn an_image_that_is_not_in_its_registry_is_told_as_that() {
@@ -49,6 +52,34 @@ async fn a_list_of_images_without_one_for_this_computer_is_told_as_that() {
     let image = format!("{}/{name}:latest", registry.address);
     let id = server.submit(&job(&image, "true")).await;
     let finished = server.finished(&id).await;
+    assert!(words(&finished).contains(&image), "{finished}");
     assert!(words(&finished).contains("not made for this kind of computer"), "{finished}");
     assert_eq!(failure_code(&server, &id).await, "image-wrong-platform");
+}
+
+#[tokio::test]
+async fn an_image_that_does_not_fit_on_the_engine_s_disk_is_told_as_that_and_comes_when_there_is_room() {
+    if !is_root() {
+        return;
+    }
+    let mut registry = Registry::own().await;
+    let name = registry.push(Picture { bytes: 20 * MEGABYTE, ..Picture::new() }).await;
+    let image = format!("{}/{name}:latest", registry.address);
+    registry.stop().await;
+    let engine = PrivateEngine::on_disk_of("80m").await;
+    engine.start().await;
+    registry.start_again_for(&engine);
+    let ballast = engine.disk().join("ballast");
+    std::fs::write(&ballast, vec![0; 65 * MEGABYTE]).unwrap();
+    let options = Options { docker_host: Some(engine.host()), ..Options::default() };
+    let server = Deskgrid::start_with(options).await;
+    let definition = job(&image, "wc -c < /bytes");
+    let id = server.submit(&definition).await;
+    let finished = server.finished(&id).await;
+    let said = words(&finished);
+    assert!(said.contains(&image) && said.contains("does not fit on the container engine's disk"), "{said}");
+    assert_eq!(failure_code(&server, &id).await, "engine-no-space");
+    std::fs::remove_file(ballast).unwrap();
+    assert_eq!(server.submit(&definition).await, id);
+    assert_eq!(log_text(&server.finished(&id).await).trim(), (20 * MEGABYTE).to_string());
 }

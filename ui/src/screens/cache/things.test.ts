@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { CacheItem } from "../../api/types";
+import type { CacheItem, Certainty } from "../../api/types";
 import { arrange, freedWords, goingAt, limitAt, stepOf, STEPS } from "./things";
 import { treemap } from "./treemap";
 
@@ -19,10 +19,12 @@ const item = (given: Partial<CacheItem>): CacheItem => ({
 });
 
 test("what becomes free is told for each place where something does", () => {
-  const words = (disk: number, engine: number, atLeast = false) => freedWords({ disk, engine, atLeast }, (bytes) => `${bytes} B`);
+  const words = (disk: number, engine: number, certainty: Certainty = "exact") =>
+    freedWords({ disk, engine, certainty }, (bytes) => `${bytes} B`);
   expect(words(5, 0)).toBe("5 B on this disk");
   expect(words(0, 7)).toBe("7 B inside the engine");
-  expect(words(5, 7, true)).toBe("5 B on this disk and at least 7 B inside the engine");
+  expect(words(5, 7, "atLeast")).toBe("5 B on this disk and at least 7 B inside the engine");
+  expect(words(0, 7, "about")).toBe("about 7 B inside the engine");
 });
 
 test("a lower limit says what has to go, a higher one never does", () => {

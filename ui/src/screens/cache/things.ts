@@ -28,10 +28,10 @@ export function byKind(cache: Cache, where: "disk" | "engine"): { kind: CacheKin
 }
 
 /** The places where something becomes free, with how much. */
-export function freedWords({ disk, engine, atLeast }: Freed, size: (bytes: number) => string): string {
+export function freedWords({ disk, engine, certainty }: Freed, size: (bytes: number) => string): string {
   const { freedOnDisk, freedInEngine } = text.cache;
   if (engine === 0) return freedOnDisk(size(disk));
-  const inEngine = freedInEngine(size(engine), atLeast);
+  const inEngine = freedInEngine(size(engine), certainty);
   return disk === 0 ? inEngine : text.cache.freedBoth(freedOnDisk(size(disk)), inEngine);
 }
 

@@ -65,7 +65,7 @@ impl<'a> From<&'a Item> for ItemOf<'a> {
             pinned: item.is_pinned,
             jobs: item.jobs.iter().take(MOST_JOBS).map(JobId::as_str).collect(),
             job_count: item.jobs.len(),
-            origin: item.image.as_ref().map(|(_, origin)| origin.as_str()),
+            origin: item.image.as_ref().map(|(_, record)| record.origin.as_str()),
             is_deletable: why.is_none(),
             why,
         }
@@ -181,7 +181,7 @@ async fn carry_out(
     Ok(Json(json!({
         "items": items.len(),
         "bytes": bytes,
-        "freed": { "disk": freed.disk, "engine": freed.engine, "atLeast": freed.at_least },
+        "freed": { "disk": freed.disk, "engine": freed.engine, "certainty": freed.certainty.as_str() },
         "undo": undo,
         "until": until,
         "list": items.iter().take(MOST_ITEMS).map(|item| ItemOf::from(*item)).collect::<Vec<_>>(),

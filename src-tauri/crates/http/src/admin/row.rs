@@ -64,6 +64,7 @@ pub(super) struct LiveOf {
     line: Option<String>,
     done: Option<u64>,
     total: Option<u64>,
+    layers: Option<LayersOf>,
     cpu: Option<f32>,
     memory: Option<u64>,
     memory_limit: Option<u64>,
@@ -72,6 +73,13 @@ pub(super) struct LiveOf {
     build_lines: u64,
     /// The platform that the image is made for, where the engine has to emulate it.
     emulated: Option<String>,
+}
+
+/// The layers of an image that is pulled.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct LayersOf {
+    done: u64,
+    total: u64,
 }
 
 impl LiveOf {
@@ -87,6 +95,7 @@ impl LiveOf {
             line: live.line,
             done: live.done,
             total: live.total,
+            layers: live.layers.map(|(done, total)| LayersOf { done, total }),
             tail: live.tail,
             lines: live.lines,
             build_lines: live.build_lines,

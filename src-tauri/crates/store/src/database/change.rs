@@ -6,7 +6,7 @@ use std::sync::Arc;
 use deskgrid_job::{BlobHash, Course, FilePath, Job, JobId, RunResult, Time};
 use rusqlite::{Connection, params};
 
-use super::image_row::{ContextRecord, Origin};
+use super::image_row::{ContextRecord, ImageRecord};
 use super::{course_row, image_row, job_row, result_row, signed, synopsis_row};
 use crate::error::StoreError;
 
@@ -69,12 +69,19 @@ pub enum Change {
         /// Whether it is kept.
         is_on: bool,
     },
-    /// We brought an image into the engine at this time.
-    ImageBrought(String, Origin, Time),
+    /// We brought an image into an engine, or are about to where it has no id yet.
+    ImageBrought(ImageRecord),
     /// An image was used at this time; nothing changes for one that we did not bring.
     ImageUsed(String, Time),
-    /// An image is no longer there.
-    ImageGone(String),
+    /// An image of this name is to go as soon as it can; nothing changes for one that we did not bring.
+    ImageUnwanted {
+        /// The image's name.
+        name: String,
+        /// The engine that it is to go from; all when none.
+        engine: Option<String>,
+    },
+    /// What this record speaks of is no longer there. A newer record of the name stays.
+    ImageGone(ImageRecord),
     /// The job's latest run has this image, whoever brought it.
     JobImage {
         /// The job.
@@ -159,9 +166,10 @@ impl Change {
             Self::Pin { kind, id, is_on: false } => {
                 run(to, "DELETE FROM pin WHERE kind = ?1 AND id = ?2", [kind, id])
             }
-            Self::ImageBrought(image, origin, at) => image_row::brought(to, image, *origin, *at),
+            Self::ImageBrought(image) => image_row::brought(to, image),
             Self::ImageUsed(image, at) => image_row::used(to, image, *at),
-            Self::ImageGone(image) => run(to, "DELETE FROM image WHERE name = ?1", [image]),
+            Self::ImageUnwanted { name, engine } => image_row::unwanted(to, name, engine.as_deref()),
+            Self::ImageGone(image) => image_row::gone(to, image),
             Self::JobImage { id, image } => image_row::of_job(to, id, image),
             Self::Context(context) => image_row::save_context(to, context),
             Self::ContextUsed(key, at) => image_row::context_used(to, key, *at),

@@ -1,6 +1,6 @@
 //! What is on record of images and of the downloads that they are built from.
 //!
-//! Whether an image is in the engine is not known here.
+//! Whether an image is in its engine is not known here.
 
 use deskgrid_job::{BlobHash, JobId, Time};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -33,15 +33,22 @@ impl Origin {
     }
 }
 
-/// An image that we brought into the engine.
+/// An image that we brought into an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageRecord {
+    /// By what the engine is known; empty where an older program noted it.
+    pub engine: String,
     /// Its name.
     pub name: String,
+    /// Its id, by which it is known from another that got its name. None of one that was on its way when it was noted,
+    /// and of what an older program noted: whether what has its name now is ours, nobody can say.
+    pub id: Option<String>,
     /// How it came there.
     pub origin: Origin,
     /// When a job last used it.
     pub used_at: Time,
+    /// Whether it is to go as soon as it can; it does not any more when a job uses it.
+    pub is_unwanted: bool,
 }
 
 /// A download that builds are made from.
@@ -61,14 +68,34 @@ pub struct ContextRecord {
 
 const CONTEXT: &str = "SELECT key, etag, pinned, hash, used_at FROM context";
 
-pub(super) fn brought(to: &Connection, image: &str, origin: Origin, at: Time) -> Result<(), StoreError> {
-    const SQL: &str = "INSERT INTO image (name, origin, used_at) VALUES (?1, ?2, ?3)
-                       ON CONFLICT DO UPDATE SET origin = excluded.origin, used_at = excluded.used_at";
-    run(to, SQL, params![image, origin.as_str(), signed(at.0)])
+/// One record for each name in an engine. What an older program noted by the name alone gives way to it; one that is on
+/// its way gives way to one that is there, which another run that waits for it may have noted already.
+pub(super) fn brought(to: &Connection, image: &ImageRecord) -> Result<(), StoreError> {
+    const SQL: &str =
+        "INTO image (engine, name, id, origin, used_at, unwanted) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let ImageRecord { engine, name, id, origin, used_at, is_unwanted } = image;
+    run(to, "DELETE FROM image WHERE engine = '' AND name = ?1", [name])?;
+    let verb = if id.is_some() { "INSERT OR REPLACE" } else { "INSERT OR IGNORE" };
+    run(
+        to,
+        &format!("{verb} {SQL}"),
+        params![engine, name, id, origin.as_str(), signed(used_at.0), is_unwanted],
+    )
 }
 
 pub(super) fn used(to: &Connection, image: &str, at: Time) -> Result<(), StoreError> {
-    run(to, "UPDATE image SET used_at = ?2 WHERE name = ?1", params![image, signed(at.0)])
+    run(to, "UPDATE image SET used_at = ?2, unwanted = 0 WHERE name = ?1", params![image, signed(at.0)])
+}
+
+/// In this engine, or in all.
+pub(super) fn unwanted(to: &Connection, image: &str, engine: Option<&str>) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE image SET unwanted = 1 WHERE name = ?1 AND (?2 IS NULL OR engine = ?2)";
+    run(to, SQL, params![image, engine])
+}
+
+pub(super) fn gone(to: &Connection, image: &ImageRecord) -> Result<(), StoreError> {
+    const SQL: &str = "DELETE FROM image WHERE engine = ?1 AND name = ?2 AND id IS ?3";
+    run(to, SQL, params![image.engine, image.name, image.id])
 }
 
 pub(super) fn of_job(to: &Connection, id: &JobId, image: &str) -> Result<(), StoreError> {
@@ -89,9 +116,15 @@ pub(super) fn context_used(to: &Connection, key: &str, at: Time) -> Result<(), S
 }
 
 pub(super) fn all(from: &Connection) -> Result<Vec<ImageRecord>, StoreError> {
-    listed(from, "SELECT name, origin, used_at FROM image", |row| {
-        let origin = Origin::parse(&row.get::<_, String>(1)?);
-        Ok(ImageRecord { name: row.get(0)?, origin, used_at: Time(unsigned(row.get(2)?)) })
+    listed(from, "SELECT engine, name, id, origin, used_at, unwanted FROM image", |row| {
+        Ok(ImageRecord {
+            engine: row.get(0)?,
+            name: row.get(1)?,
+            id: row.get(2)?,
+            origin: Origin::parse(&row.get::<_, String>(3)?),
+            used_at: Time(unsigned(row.get(4)?)),
+            is_unwanted: row.get(5)?,
+        })
     })
 }
 
@@ -150,6 +183,21 @@ mod tests {
         }
     }
 
+    fn image(engine: &str, name: &str, id: Option<&str>) -> ImageRecord {
+        ImageRecord {
+            engine: engine.to_owned(),
+            name: name.to_owned(),
+            id: id.map(str::to_owned),
+            origin: Origin::Pulled,
+            used_at: Time(1),
+            is_unwanted: false,
+        }
+    }
+
+    fn brought(name: &str, origin: Origin, at: u64) -> Change {
+        Change::ImageBrought(ImageRecord { origin, used_at: Time(at), ..image("e", name, Some("1")) })
+    }
+
     #[tokio::test]
     async fn a_download_is_found_by_its_key_and_replaced_by_a_newer_one() {
         let dir = tempfile::tempdir().unwrap();
@@ -174,8 +222,7 @@ mod tests {
             let id = JobId::new(name).unwrap();
             [Change::Save(crate::tests::job(name, phase, 1)), Change::JobImage { id, image: "b".into() }]
         };
-        let brought = |name: &str, origin| Change::ImageBrought(name.into(), origin, Time(1));
-        store.commit(vec![brought("b", Origin::Built), brought("p", Origin::Pulled)]).await.unwrap();
+        store.commit(vec![brought("b", Origin::Built, 1), brought("p", Origin::Pulled, 1)]).await.unwrap();
         store.commit(job("kept", Phase::Finished(Reason::Success)).into()).await.unwrap();
         store.commit(job("cancelled", Phase::Finished(Reason::Cancelled)).into()).await.unwrap();
         let unused = async |image: &str| store.is_unused_build(image).await.unwrap();
@@ -192,8 +239,8 @@ mod tests {
         let store = Store::open(dir.path()).unwrap();
         let id = JobId::new("a").unwrap();
         let changes = vec![
-            Change::ImageBrought("p".into(), Origin::Pulled, Time(1)),
-            Change::ImageBrought("b".into(), Origin::Built, Time(2)),
+            brought("p", Origin::Pulled, 1),
+            brought("b", Origin::Built, 2),
             Change::ImageUsed("p".into(), Time(3)),
             Change::ImageUsed("the person's own".into(), Time(3)),
             Change::JobImage { id: id.clone(), image: "old".into() },
@@ -205,8 +252,53 @@ mod tests {
         assert_eq!(found, [("b", Origin::Built, 2), ("p", Origin::Pulled, 3)]);
         assert_eq!(records.job_images, [(id.clone(), "b".to_owned())]);
         assert_eq!(store.job_image(&id).await.unwrap().as_deref(), Some("b"));
-        store.commit(vec![Change::Erase(id.clone()), Change::ImageGone("b".into())]).await.unwrap();
+        let gone = Change::ImageGone(image("e", "b", Some("1")));
+        store.commit(vec![Change::Erase(id.clone()), gone]).await.unwrap();
         let records = store.cache_records().await.unwrap();
         assert!(records.job_images.is_empty() && records.images.len() == 1);
+    }
+
+    async fn images(store: &Store) -> Vec<ImageRecord> {
+        store.cache_records().await.unwrap().images
+    }
+
+    #[tokio::test]
+    async fn an_image_is_on_record_once_for_each_engine_and_goes_as_the_one_that_was_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let [here, there, old, coming] =
+            [("e", Some("1")), ("f", Some("1")), ("", None), ("g", None)].map(|(e, id)| image(e, "x", id));
+        let commit = async |changes| store.commit(changes).await.unwrap();
+        commit(vec![Change::ImageBrought(old)]).await;
+        // A program that knows what it brings takes the place of what an older one noted.
+        commit([&here, &there, &coming].map(|image| Change::ImageBrought(image.clone())).into()).await;
+        commit(vec![Change::ImageBrought(image("f", "x", None))]).await;
+        assert_eq!(images(&store).await, [here.clone(), there.clone(), coming.clone()]);
+        // It came meanwhile, so that what was seen to be missing is not what is on record now.
+        let came = image("g", "x", Some("2"));
+        commit(vec![Change::ImageBrought(came.clone())]).await;
+        commit(vec![Change::ImageGone(coming), Change::ImageGone(here)]).await;
+        assert_eq!(images(&store).await, [there, came]);
+    }
+
+    #[tokio::test]
+    async fn an_image_that_is_to_go_stays_when_a_job_uses_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let unwanted = async || {
+            let images = images(&store).await;
+            images.into_iter().filter(|image| image.is_unwanted).map(|image| image.engine).collect::<Vec<_>>()
+        };
+        let all = ["e", "f"].map(|engine| Change::ImageBrought(image(engine, "x", Some("1"))));
+        store.commit(all.into()).await.unwrap();
+        let unwant = |engine: Option<&str>| {
+            vec![Change::ImageUnwanted { name: "x".into(), engine: engine.map(str::to_owned) }]
+        };
+        store.commit(unwant(Some("f"))).await.unwrap();
+        assert_eq!(unwanted().await, ["f"]);
+        store.commit(unwant(None)).await.unwrap();
+        assert_eq!(unwanted().await, ["e", "f"]);
+        store.commit(vec![Change::ImageUsed("x".into(), Time(9))]).await.unwrap();
+        assert!(unwanted().await.is_empty());
     }
 }

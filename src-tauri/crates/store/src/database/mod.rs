@@ -202,6 +202,10 @@ impl Database {
         self.read(move |from| image_row::context(from, &key)).await
     }
 
+    pub(crate) async fn images(&self) -> Result<Vec<ImageRecord>, StoreError> {
+        self.read(image_row::all).await
+    }
+
     pub(crate) async fn is_unused_build(&self, image: String) -> Result<bool, StoreError> {
         self.read(move |from| image_row::is_unused_build(from, &image)).await
     }

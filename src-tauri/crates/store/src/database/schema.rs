@@ -14,8 +14,12 @@ use crate::error::{StoreError, failed};
 
 /// Each step brings the tables to the form of that number. Released steps are never changed: a new form is a new
 /// step.
-pub(super) const STEPS: [(u32, &str); 3] =
-    [(1, include_str!("schema.sql")), (2, include_str!("overview.sql")), (3, include_str!("images.sql"))];
+pub(super) const STEPS: [(u32, &str); 4] = [
+    (1, include_str!("schema.sql")),
+    (2, include_str!("overview.sql")),
+    (3, include_str!("images.sql")),
+    (4, include_str!("ownership.sql")),
+];
 
 /// Statements that the connection which writes keeps prepared: all that there are.
 const STATEMENTS: usize = 64;
@@ -174,12 +178,15 @@ mod tests {
              ) STRICT",
             "CREATE TABLE course ( job TEXT PRIMARY KEY, json TEXT NOT NULL ) STRICT",
             "CREATE TABLE pin ( kind TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (kind, id) ) STRICT, WITHOUT ROWID",
-            "CREATE TABLE image ( name TEXT PRIMARY KEY, -- 'pulled' or 'built'. origin TEXT NOT NULL, \
-             used_at INTEGER NOT NULL ) STRICT, WITHOUT ROWID",
             "CREATE TABLE job_image ( job TEXT PRIMARY KEY, image TEXT NOT NULL ) STRICT, WITHOUT ROWID",
             "CREATE TABLE context ( -- The address without credentials. key TEXT PRIMARY KEY, etag TEXT, \
              -- Whether what the address stands for never changes. pinned INTEGER NOT NULL, hash BLOB NOT NULL, \
              used_at INTEGER NOT NULL ) STRICT, WITHOUT ROWID",
+            "CREATE TABLE image ( -- By what the engine is known; empty where an older program noted the image, \
+             which did not ask. engine TEXT NOT NULL, name TEXT NOT NULL, -- The image's id; none while it is on its \
+             way, and where an older program noted it. id TEXT, -- 'pulled' or 'built'. origin TEXT NOT NULL, \
+             used_at INTEGER NOT NULL, -- Whether it is to go as soon as it can. unwanted INTEGER NOT NULL, \
+             PRIMARY KEY (engine, name) ) STRICT, WITHOUT ROWID",
         ];
         assert_eq!(found, expected);
     }
@@ -194,7 +201,7 @@ mod tests {
         let before = std::fs::read(&path).unwrap();
         let wrote_at = std::fs::metadata(&path).unwrap().modified().unwrap();
         let error = open(&path).unwrap_err();
-        assert!(matches!(error, StoreError::Newer { found: 9, known: 3, .. }), "{error}");
+        assert!(matches!(error, StoreError::Newer { found: 9, known: 4, .. }), "{error}");
         assert!(error.to_string().contains("newer Deskgrid"), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), before);
         assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), wrote_at);

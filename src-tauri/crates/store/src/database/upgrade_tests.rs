@@ -14,6 +14,7 @@ const FIXTURES: [&str; STEPS.len()] = [
     include_str!("../../fixtures/form-1.sql"),
     include_str!("../../fixtures/form-2.sql"),
     include_str!("../../fixtures/form-3.sql"),
+    include_str!("../../fixtures/form-4.sql"),
 ];
 
 fn id(text: &str) -> JobId {
@@ -110,7 +111,12 @@ async fn has_what_no_job_has(store: &Store, form: usize) {
     let calls = store.pending_calls().await.unwrap();
     assert_eq!((calls.len(), calls[0].id), (1, 7));
     if form >= 2 {
-        assert_eq!(store.cache_records().await.unwrap().images.len(), 1);
+        let images = store.cache_records().await.unwrap().images;
+        let known: Vec<_> =
+            images.iter().map(|image| (&*image.name, &*image.engine, image.id.as_deref())).collect();
+        // Before, it was not asked what image that is, nor in which engine.
+        let (engine, id) = if form >= 4 { ("engine-1", Some("sha256:12")) } else { ("", None) };
+        assert_eq!(known, [("alpine", engine, id)], "form {form}");
     }
 }
 

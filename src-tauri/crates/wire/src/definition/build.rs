@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use deskgrid_job::BuildBlock;
+use deskgrid_job::{BUILT_IMAGES, BuildBlock};
 use serde_json::{Map, Value};
 
 use super::field::{DefinitionError, Field, quoted};
 use crate::{context_address, job_id, url};
-
-/// The name space of images that are built here; none of them is ever pushed.
-const NAME_SPACE: &str = "deskgrid/build";
 
 /// The block, or none when it says nothing.
 pub(super) fn parse(build: &Field) -> Result<Option<BuildBlock>, DefinitionError> {
@@ -19,7 +16,7 @@ pub(super) fn parse(build: &Field) -> Result<Option<BuildBlock>, DefinitionError
     let context = context(build, members)?;
     let left = context.as_deref().and_then(context_address::without_masks);
     let block = BuildBlock {
-        image: format!("{NAME_SPACE}:{hash}"),
+        image: format!("{BUILT_IMAGES}:{hash}"),
         context_key: context.as_deref().and_then(url::own_file_key),
         lacks_secret: left.is_some(),
         context: left.or(context),

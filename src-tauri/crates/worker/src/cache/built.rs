@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use deskgrid_job::{ImageSource, JobId};
-use deskgrid_store::{Change, StoreError};
+use deskgrid_job::JobId;
+use deskgrid_store::Change;
 
+use super::unwanted;
 use crate::run::Kit;
 
 /// The images of the jobs that `changes` erase, as far as they are known; to be asked before that happens.
@@ -25,7 +26,7 @@ pub(crate) async fn images_of(kit: &Kit, changes: &[Change]) -> Vec<String> {
 /// Removes those of `images` that we built and that nobody uses any more.
 pub(crate) async fn remove_unused(kit: Arc<Kit>, images: Vec<String>) {
     for image in images {
-        remove(&kit, &image).await;
+        remove(&kit, image).await;
     }
 }
 
@@ -33,37 +34,23 @@ pub(crate) async fn remove_unused(kit: Arc<Kit>, images: Vec<String>) {
 pub(crate) async fn remove_if_deleted(kit: &Kit, id: &JobId, image: String) {
     // A read that fails removes nothing.
     if matches!(kit.store.job(id).await, Ok(None)) {
-        remove(kit, &image).await;
+        remove(kit, image).await;
     }
 }
 
-async fn remove(kit: &Kit, image: &str) {
-    match is_unused(kit, image).await {
-        Ok(true) => {}
-        Ok(false) => return,
-        Err(error) => return tracing::warn!(image, %error, "it is not known who uses the image; it stays"),
-    }
-    let Some(engine) = kit.engine.borrow().ready().cloned() else { return };
-    // A container in its way is removed in a moment, and the run that owns it looks again then.
-    if let Err(error) = engine.remove_image(image).await {
-        return tracing::info!(image, %error, "the image stays for now");
-    }
-    if let Err(error) = kit.store.commit(vec![Change::ImageGone(image.to_owned())]).await {
-        tracing::warn!(image, %error, "could not note that an image is gone");
-    }
-    kit.cache.changed();
-}
-
-async fn is_unused(kit: &Kit, image: &str) -> Result<bool, StoreError> {
-    if !kit.store.is_unused_build(image).await? {
-        return Ok(false);
-    }
-    // A job that waits has no image yet, and its definition names it.
-    let waiting = kit.store.cache_records().await?.unfinished;
-    let (read, image) = (kit.read_definition, image.to_owned());
-    let is_wanted = move || {
-        let wants = |source: &ImageSource| source.image() == image;
-        waiting.iter().any(|(_, text)| read(text).is_ok_and(|definition| wants(&definition.image)))
+/// In whichever engines it is. One that a waiting job wants stays, and so does for now one whose container is removed
+/// in a moment: the run that owns that looks again then.
+async fn remove(kit: &Kit, image: String) {
+    let unwant = async {
+        if !kit.store.is_unused_build(&image).await? {
+            return Ok(false);
+        }
+        let unwanted = Change::ImageUnwanted { name: image.clone(), engine: None };
+        kit.store.commit(vec![unwanted]).await.map(|()| true)
     };
-    tokio::task::spawn_blocking(is_wanted).await.map(|is_wanted| !is_wanted).map_err(|_| StoreError::Stopped)
+    match unwant.await {
+        Ok(true) => unwanted::remove(kit).await,
+        Ok(false) => {}
+        Err(error) => tracing::warn!(image, %error, "it is not known who uses the image; it stays"),
+    }
 }

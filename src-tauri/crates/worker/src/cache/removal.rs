@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use deskgrid_docker::Engine;
+use deskgrid_docker::{Certainty, Disposal, Engine, HeldImage, freed_by};
 use deskgrid_job::phase::Withdrawal;
 use deskgrid_job::queue::Released;
 use deskgrid_job::{BlobHash, Caller, JobId, Outlook, QueueName, Time};
 use deskgrid_store::{Change, GRACE};
 
-use super::{Freed, Item, Kind, survey};
+use super::{Freed, Item, Kind, survey, unwanted};
 use crate::{Release, Worker, WorkerError};
 
 /// Removes `items` and says what became free. What is pinned stays.
@@ -18,6 +18,8 @@ pub(super) async fn remove(worker: &Worker, items: &[(Kind, String)]) -> Result<
     let free = before.items.iter().filter(|item| item.obstacle.is_none() && !item.is_pinned);
     let meant: Vec<_> = free.filter(|item| wanted.contains(&(item.kind, item.id.as_str()))).collect();
     let disk = before.freed(&meant).disk;
+    // Before the results: with those go images that were built for them, which would not be counted then.
+    let (engine, certainty) = remove_from_engine(worker, items).await?;
     let of = |kind: Kind| meant.iter().filter(move |item| item.kind == kind);
     let jobs: Vec<_> = of(Kind::Result).filter_map(|item| JobId::new(&item.id).ok()).collect();
     let mut files: HashSet<BlobHash> = of(Kind::Blob).filter_map(|item| BlobHash::parse(&item.id)).collect();
@@ -35,10 +37,9 @@ pub(super) async fn remove(worker: &Worker, items: &[(Kind, String)]) -> Result<
         }
     }
     remove_spare(worker, files).await?;
-    let engine = remove_from_engine(worker, items).await;
     worker.0.kit.cache.changed();
     // Files that are too fresh go by themselves a little later.
-    Ok(Freed { disk, engine, at_least: false })
+    Ok(Freed { disk, engine, certainty })
 }
 
 /// The stored files of these jobs.
@@ -95,54 +96,82 @@ pub(super) async fn remove_left(worker: &Worker) -> Result<(), WorkerError> {
 }
 
 /// Removes images and volumes that are ours, and says how many bytes the engine has then got free. What is in use
-/// stays, and is seen again by the next look. An image that has a name of somebody else's too loses ours alone.
-async fn remove_from_engine(worker: &Worker, items: &[(Kind, String)]) -> u64 {
-    let mut wanted: HashSet<(Kind, &str)> =
+/// stays, and is seen again by the next look; an image that could not be removed is tried again. One that has a name of
+/// somebody else's too loses ours alone.
+async fn remove_from_engine(
+    worker: &Worker,
+    items: &[(Kind, String)],
+) -> Result<(u64, Certainty), WorkerError> {
+    let kit = &worker.0.kit;
+    let wanted: HashSet<(Kind, &str)> =
         items.iter().map(|(kind, id)| (*kind, id.as_str())).filter(|(kind, _)| !kind.is_on_disk()).collect();
-    let Some(engine) = worker.0.kit.engine.borrow().ready().cloned() else { return 0 };
-    let mut freed = 0;
-    while !wanted.is_empty() {
-        // Only what a look finds to be ours: nobody can name anything else.
-        let mut found = survey::engine(&worker.0.kit).await;
-        found.retain(|item| {
-            !item.is_pinned && item.obstacle.is_none() && wanted.contains(&(item.kind, item.id.as_str()))
-        });
-        if found.is_empty() {
-            break;
-        }
-        for item in found {
-            wanted.retain(|(kind, id)| (*kind, *id) != (item.kind, item.id.as_str()));
-            freed += remove_one(worker, &engine, &item).await;
-            // What the others have alone is different from now on.
-            if item.image.as_ref().is_some_and(|(image, _)| image.unique != Some(image.bytes)) {
-                break;
-            }
-        }
+    if wanted.is_empty() {
+        return Ok((0, Certainty::Exact));
     }
-    freed
+    let Some(engine) = kit.engine.borrow().ready().cloned() else {
+        let images = wanted.iter().filter(|(kind, _)| *kind == Kind::Image);
+        unwant(worker, images.map(|(_, name)| *name), None).await?;
+        return Ok((0, Certainty::Exact));
+    };
+    // Only what a look finds to be ours: nobody can name anything else.
+    let before = survey::engine(kit).await;
+    let mut going = before.items;
+    going.retain(|item| {
+        !item.is_pinned && item.obstacle.is_none() && wanted.contains(&(item.kind, item.id.as_str()))
+    });
+    let went = remove_each(worker, &engine, &going).await?;
+    let layers = match freed_by(&went.images, None) {
+        (_, Certainty::Exact) => None,
+        _ => before.layers.zip(survey::engine(kit).await.layers),
+    };
+    let (in_images, certainty) = freed_by(&went.images, layers);
+    Ok((in_images + went.in_volumes, certainty))
 }
 
-/// Removes one thing, and says how many bytes became free.
-async fn remove_one(worker: &Worker, engine: &Engine, item: &Item) -> u64 {
-    let removed = match &item.image {
-        Some((image, _)) => {
-            engine.remove_image(&item.id).await.map(|is_gone| image.unique.filter(|_| is_gone).unwrap_or(0))
-        }
-        None => engine.remove_volume(&item.id).await.map(|()| item.bytes),
-    };
-    match removed {
-        Ok(bytes) => {
-            let gone = Change::ImageGone(item.id.clone());
-            if item.kind == Kind::Image
-                && let Err(error) = worker.store().commit(vec![gone]).await
-            {
-                tracing::warn!(%error, "could not note that an image is gone");
-            }
-            bytes
-        }
-        Err(error) => {
-            tracing::info!(name = item.id, %error, "it stays in the engine");
-            0
+/// What went from the engine.
+#[derive(Default)]
+struct Went<'a> {
+    images: Vec<&'a HeldImage>,
+    /// Bytes.
+    in_volumes: u64,
+}
+
+async fn remove_each<'a>(
+    worker: &Worker,
+    engine: &Engine,
+    items: &'a [Item],
+) -> Result<Went<'a>, WorkerError> {
+    let (mut went, mut gone, mut left) = (Went::default(), Vec::new(), Vec::new());
+    for item in items {
+        let removed = match &item.image {
+            None => engine.remove_volume(&item.id).await.map(|()| went.in_volumes += item.bytes),
+            Some((image, record)) => unwanted::dispose(engine, record).await.map(|disposal| {
+                went.images.extend((disposal == Disposal::Image).then_some(image));
+                gone.push(Change::ImageGone(record.clone()));
+            }),
+        };
+        if let Err(error) = removed {
+            tracing::info!(name = item.id, %error, "it stays in the engine for now");
+            left.extend(item.image.is_some().then_some(item.id.as_str()));
         }
     }
+    worker.store().commit(gone).await?;
+    unwant(worker, left.into_iter(), Some(&engine.info().id)).await?;
+    Ok(went)
+}
+
+/// Has these images go when they can.
+async fn unwant(
+    worker: &Worker,
+    images: impl Iterator<Item = &str>,
+    engine: Option<&str>,
+) -> Result<(), WorkerError> {
+    let change =
+        |name: &str| Change::ImageUnwanted { name: name.to_owned(), engine: engine.map(str::to_owned) };
+    let changes: Vec<_> = images.map(change).collect();
+    if !changes.is_empty() {
+        worker.0.kit.cache.owe_images(true);
+        worker.store().commit(changes).await?;
+    }
+    Ok(())
 }

@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use deskgrid_contexts::Source;
-use deskgrid_docker::{Engine, HeldImage, HeldVolume, full_name};
+use deskgrid_docker::{Engine, EngineError, HeldImage, HeldVolume, full_name};
 use deskgrid_job::{BlobHash, BlobKey, DataRef, Definition, ImageSource, JobId, Time};
-use deskgrid_store::{CacheRecords, Change, ContextRecord, Holdings, ImageRecord, StoreError};
+use deskgrid_store::{CacheRecords, ContextRecord, Holdings, ImageRecord, StoreError};
 
-use super::{Item, KeptBlob, Kind, Survey};
+use super::{Item, KeptBlob, Kind, Survey, ownership};
 use crate::run::Kit;
 use crate::sites::cache_volume;
 
@@ -17,6 +17,8 @@ const UNFINISHED: &str = "The job is not over";
 const NEEDED: &str = "A waiting or running job needs it";
 /// Why an image or a volume cannot go.
 const IN_CONTAINER: &str = "A container uses it";
+/// Why an image cannot go of which nothing but the name was noted.
+const OF_UNKNOWN_ORIGIN: &str = "It may be yours: only you can remove it, with `docker image rm`";
 
 /// What lies in our folder.
 pub(super) async fn disk(kit: &Kit) -> Result<Survey, StoreError> {
@@ -233,46 +235,48 @@ pub(super) fn needed(
     needed
 }
 
-/// What the engine keeps for us; nothing when there is none, or when it does not answer.
-pub(super) async fn engine(kit: &Kit) -> Vec<Item> {
-    let Some(engine) = kit.engine.borrow().ready().cloned() else { return Vec::new() };
-    let Ok(records) = kit.store.cache_records().await else { return Vec::new() };
-    match look_into(&engine, kit, &records).await {
-        Ok(items) => items,
-        Err(error) => {
-            tracing::info!(%error, "could not see what the engine keeps");
-            Vec::new()
-        }
-    }
+/// What the engine keeps for us.
+#[derive(Default)]
+pub(super) struct InEngine {
+    pub(super) items: Vec<Item>,
+    /// Bytes of the layers of all its images, where it told.
+    pub(super) layers: Option<u64>,
 }
 
-async fn look_into(
-    engine: &Engine,
-    kit: &Kit,
-    records: &CacheRecords,
-) -> Result<Vec<Item>, deskgrid_docker::EngineError> {
-    let names: Vec<String> = records.images.iter().map(|image| image.name.clone()).collect();
-    let held = engine.holdings(&names).await?;
+/// Looks at what the engine keeps for us; nothing when there is none, or when it does not answer.
+pub(super) async fn engine(kit: &Kit) -> InEngine {
+    let Some(engine) = kit.engine.borrow().ready().cloned() else { return InEngine::default() };
+    let Ok(records) = kit.store.cache_records().await else { return InEngine::default() };
+    look_into(&engine, kit, &records).await.unwrap_or_else(|error| {
+        tracing::info!(%error, "could not see what the engine keeps");
+        InEngine::default()
+    })
+}
+
+async fn look_into(engine: &Engine, kit: &Kit, records: &CacheRecords) -> Result<InEngine, EngineError> {
+    let id = &engine.info().id;
+    let of_engine = records.images.iter().filter(|record| ownership::is_in(record, id));
+    let names: Vec<String> = of_engine.map(|record| record.name.clone()).collect();
+    let held = engine.holdings(&names, kit.worker.as_str()).await?;
+    let owned = ownership::compare(id, &records.images, &held.images);
     let users = Users::of(records, kit.read_definition);
-    let record = |image: &HeldImage| records.images.iter().find(|record| record.name == image.name);
-    let images = held.images.iter().filter_map(|image| Some(users.image(records, image, record(image)?)));
+    let images = owned.images.iter().map(|(image, record)| users.image(records, image, record));
     let volumes = held.volumes.iter().map(|volume| volume_item(records, volume));
-    let items: Vec<_> = images.chain(volumes).collect();
-    forget_missing(kit, records, &held.images).await;
-    Ok(items)
+    let items = images.chain(volumes).collect();
+    if !owned.changes.is_empty()
+        && let Err(error) = kit.store.commit(owned.changes).await
+    {
+        tracing::warn!(%error, "could not note which images are ours");
+    }
+    Ok(InEngine { items, layers: held.layers })
 }
 
-/// An image that somebody else has removed is not ours any more: should it come back, then by somebody else's hand.
-async fn forget_missing(kit: &Kit, records: &CacheRecords, held: &[HeldImage]) {
-    let held: HashSet<_> = held.iter().map(|image| &image.name).collect();
-    let missing = records.images.iter().filter(|record| !held.contains(&record.name));
-    let gone: Vec<_> = missing.map(|record| Change::ImageGone(record.name.clone())).collect();
-    if gone.is_empty() {
-        return;
-    }
-    if let Err(error) = kit.store.commit(gone).await {
-        tracing::warn!(%error, "could not note that images are gone");
-    }
+/// The images that jobs need which are not over, by their full names.
+pub(super) fn needed_images(
+    records: &CacheRecords,
+    read: fn(&str) -> Result<Definition, String>,
+) -> HashSet<String> {
+    Users::of(records, read).needed
 }
 
 /// Which jobs use what there is in the engine.
@@ -304,15 +308,20 @@ impl Users {
 
     fn image(&self, records: &CacheRecords, image: &HeldImage, record: &ImageRecord) -> Item {
         let name = full_name(&image.name);
-        let obstacle =
-            if self.needed.contains(&name) { Some(NEEDED) } else { image.is_used.then_some(IN_CONTAINER) };
+        let obstacle = if self.needed.contains(&name) {
+            Some(NEEDED)
+        } else if image.is_used {
+            Some(IN_CONTAINER)
+        } else {
+            record.id.is_none().then_some(OF_UNKNOWN_ORIGIN)
+        };
         Item {
             bytes: image.bytes,
             used_at: Some(record.used_at),
             is_pinned: is_pinned(records, Kind::Image, &image.name),
             jobs: self.of_images.get(&name).cloned().unwrap_or_default(),
             obstacle,
-            image: Some((image.clone(), record.origin)),
+            image: Some((image.clone(), record.clone())),
             ..Item::new(Kind::Image, &image.name, &image.name)
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use deskgrid_docker::joint::{Heard, Joint, Message, Next, Said, Share};
 use deskgrid_docker::{BuildOrder, BuildProgress, Built, Engine, Image, Network};
 use deskgrid_fault::{Point, point};
-use deskgrid_job::{BuildBlock, Failure, FailureCode, LogLine, StageName, Time};
+use deskgrid_job::{BuildBlock, Failure, FailureCode, LogLine, StageName};
 use deskgrid_store::{Change, Origin};
 use futures_util::FutureExt as _;
 
@@ -14,6 +14,7 @@ use super::context::{self, Prepared};
 use super::image::FOUND;
 use super::journal::Journal;
 use super::{Interruption, Kit, Run, disk, line};
+use crate::cache;
 use crate::lists::Step;
 
 /// Lines that are written at once: as many as readers are told of, so that they see the end of a failing step.
@@ -183,16 +184,22 @@ async fn build(
             return Err(Failure::new(FailureCode::BuildFailed, words).into());
         }
     };
-    note(kit, block, &built).await?;
+    note(kit, engine, block, &built).await?;
     Ok(built.image)
 }
 
 /// The images are ours from now on.
-async fn note(kit: &Kit, block: &BuildBlock, built: &Built) -> Result<(), Interruption> {
-    let now = Time::now();
-    let pulled = built.pulled.iter().map(|image| Change::ImageBrought(image.clone(), Origin::Pulled, now));
-    let ours = Change::ImageBrought(block.image.clone(), Origin::Built, now);
-    kit.store.commit(pulled.chain([ours]).collect()).await.map_err(disk)?;
+async fn note(kit: &Kit, engine: &Engine, block: &BuildBlock, built: &Built) -> Result<(), Interruption> {
+    let ours = cache::record(engine, &block.image, Some(&built.image.id), Origin::Built);
+    let mut brought = vec![Change::ImageBrought(ours)];
+    for name in &built.pulled {
+        // One that cannot be found any more is nobody's.
+        if let Ok(Some(image)) = engine.image(name).await {
+            let pulled = cache::record(engine, name, Some(&image.id), Origin::Pulled);
+            brought.push(Change::ImageBrought(pulled));
+        }
+    }
+    kit.store.commit(brought).await.map_err(disk)?;
     point(Point::ImageNoted);
     kit.cache.changed();
     Ok(())

@@ -2,12 +2,13 @@
 
 use deskgrid_docker::joint::Next;
 use deskgrid_docker::{Engine, Image, Pace, Pull, PullProgress, Sought};
-use deskgrid_job::{ImageSource, StageName, Time};
-use deskgrid_store::{Change, Origin};
+use deskgrid_job::{ImageSource, StageName};
+use deskgrid_store::{Change, ImageRecord, Origin};
 use tokio::time::Instant;
 
 use super::journal::Journal;
 use super::{Interruption, Run, build, disk, line};
+use crate::cache;
 use crate::lists::{News, Step};
 
 /// What is noted of an image that was there already.
@@ -29,10 +30,23 @@ async fn pulled(run: &Run, engine: &Engine, reference: &str) -> Result<Image, In
             return Ok(image);
         }
     };
-    let image = follow(run, pull).await?;
-    let brought = Change::ImageBrought(reference.to_owned(), Origin::Pulled, Time::now());
-    run.kit.store.commit(vec![brought]).await.map_err(disk)?;
+    // Should we die before it is on record as one that is here, the person still hears of it.
+    let coming = cache::record(engine, reference, None, Origin::Pulled);
+    note(run, Change::ImageBrought(coming.clone())).await?;
+    let image = match follow(run, pull).await {
+        Ok(image) => image,
+        Err(error) => {
+            note(run, Change::ImageGone(coming)).await?;
+            return Err(error);
+        }
+    };
+    let here = ImageRecord { id: Some(image.id.clone()), ..coming };
+    note(run, Change::ImageBrought(here)).await?;
     Ok(image)
+}
+
+async fn note(run: &Run, change: Change) -> Result<(), Interruption> {
+    run.kit.store.commit(vec![change]).await.map_err(disk)
 }
 
 /// Writes down and tells what the engine says of a pull, to its end.
@@ -61,6 +75,7 @@ fn tell(run: &Run, pace: &mut Pace, came: &[PullProgress]) -> Vec<String> {
     if let Some(newest) = came.last() {
         let total = Some(newest.total).filter(|total| *total > 0);
         run.pulse.progress(StageName::Image, Some(&newest.line), newest.done, total);
+        run.pulse.layers(newest.layers.0, newest.layers.1);
         run.kit.lists.tell(&run.id, &News::Pull(run.id.clone(), newest.clone().into()));
     }
     lines
