@@ -10,16 +10,20 @@ use std::{env, fs, io};
 const MISSING: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Deskgrid</title>\
     <h1>The dashboard was not built into this program</h1><p>Run <code>make ui</code>, then build again.</p>";
 
+/// From the folder of this crate, in which cargo runs this program. An absolute path would be that of the checkout where
+/// it was compiled, which another one with the same target folder does not do again.
+const DIST: &str = "../../../ui/dist";
+
 fn main() -> io::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../ui/dist");
-    println!("cargo::rerun-if-changed={}", root.display());
+    let root = Path::new(DIST);
+    println!("cargo::rerun-if-changed={DIST}");
     let mut files = Vec::new();
     if root.join("index.html").is_file() {
-        list(&root, &mut files)?;
+        list(root, &mut files)?;
     }
     files.sort();
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets OUT_DIR"))?);
-    fs::write(out.join("dashboard.rs"), table(&root, &files)?)
+    fs::write(out.join("dashboard.rs"), table(root, &files)?)
 }
 
 fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
