@@ -207,7 +207,8 @@ async fn lines(
     site.log_places().keep(&id, kind, place);
     let mut out = String::from("{\"lines\":");
     log::append_list(&mut out, &slice.lines);
-    let rest = format!(r#","next":{},"isFinal":{}}}"#, slice.next, is_over && !slice.more);
+    let is_final = is_over && !slice.more;
+    let rest = format!(r#","next":{},"hasMore":{},"isFinal":{is_final}}}"#, slice.next, slice.more);
     Ok(Written(out + &rest))
 }
 
