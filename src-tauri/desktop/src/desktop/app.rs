@@ -243,6 +243,7 @@ impl App {
         }
         match click {
             Click::Quit(jobs) => return self.quit(jobs),
+            Click::Stay => self.stay(),
             Click::OpenWindow => self.open_window(None, false).await,
             Click::OpenPlace(place) => self.open_window(Some(place), false).await,
             Click::OpenBrowser => {
