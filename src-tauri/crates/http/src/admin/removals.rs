@@ -121,13 +121,13 @@ impl Removals {
 /// before through which this was asked for, they stay and are shown again.
 /// Returns the name by which this is taken back, and until when.
 pub(super) fn begin(site: &Site, items: Vec<Key>) -> (String, Time) {
-    begin_with(site, Doomed::Items(items))
+    begin_with(site, &Doomed::Items(items))
 }
 
 /// The same for a job with all that it left. Who asks twice is told of the first time.
 pub(super) fn begin_with_job(site: &Site, job: &Job) -> (String, Time) {
     let doomed = Doomed::Job(job.id.clone(), job.queued_at);
-    site.removals().find(&doomed).unwrap_or_else(|| begin_with(site, doomed))
+    site.removals().find(&doomed).unwrap_or_else(|| begin_with(site, &doomed))
 }
 
 /// Brings a deletion back; false when it is too late.
@@ -136,16 +136,16 @@ pub(super) fn undo(site: &Site, name: &str) -> bool {
     back.inspect(|doomed| tell(site, doomed)).is_some()
 }
 
-fn begin_with(site: &Site, doomed: Doomed) -> (String, Time) {
+fn begin_with(site: &Site, doomed: &Doomed) -> (String, Time) {
     let until = Time::now().plus(PATIENCE);
     let (name, undone) = site.removals().add(doomed.clone(), until);
-    tell(site, &doomed);
-    let (doomed, task) = (name.clone(), site.clone());
+    tell(site, doomed);
+    let (ours, task) = (name.clone(), site.clone());
     site.open().spawn(async move {
         tokio::select! {
-            () = task.ending().cancelled() => show_again(&task, &doomed),
+            () = task.ending().cancelled() => show_again(&task, &ours),
             () = undone.cancelled() => {}
-            () = tokio::time::sleep(PATIENCE) => carry_out(&task, &doomed).await,
+            () = tokio::time::sleep(PATIENCE) => carry_out(&task, &ours).await,
         }
     });
     (name, until)
