@@ -323,15 +323,12 @@ impl App {
     /// Where it is all there is, another one opens; not for ever, where each breaks at once.
     async fn window_broke(&mut self, error: &WindowError) -> Course {
         self.tell_of_window(error);
-        if self.has_tray() {
-            return Course::On;
-        }
-        if matches!(error, WindowError::NoDisplay) {
+        if matches!(error, WindowError::NoDisplay) && !self.has_tray() {
             return Course::Hide;
         }
         let last = self.broke.replace(tokio::time::Instant::now());
         let broke_again = last.is_some_and(|last| last.elapsed() < BREAKS_APART);
-        if self.tray_gone.is_none() && !broke_again {
+        if !self.has_tray() && self.tray_gone.is_none() && !broke_again {
             self.open_window(None, true).await;
         }
         Course::On
