@@ -4,7 +4,10 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 
 use deskgrid_tests::user::OrdinaryUser;
-use deskgrid_tests::{Deskgrid, Options, Page, PrivateEngine, deskgrid, eventually, log_text, shell, unique};
+use deskgrid_tests::{
+    BUSYBOX, Deskgrid, EngineClient, Options, Page, PrivateEngine, deskgrid, eventually, log_text, shell,
+    unique,
+};
 use serde_json::{Value, json};
 
 async fn serve(engine: &PrivateEngine, args: &[&str]) -> Deskgrid {
@@ -174,14 +177,44 @@ async fn a_job_whose_container_someone_removed_runs_again() {
     assert_eq!(log_text(&server.finished(&id).await), "second run\n");
 }
 
+/// Makes a network with the name of that of the jobs, beside any other, and returns its id.
+async fn made_network(client: &EngineClient) -> String {
+    let network = json!({"Name": "metaframe-container-worker-network", "Driver": "bridge"});
+    let (status, answer) = client.post("/networks/create", &network).await;
+    assert_eq!(status, 201, "an engine of API 1.43 or older makes it: {answer}");
+    answer["Id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn of_two_networks_of_the_same_name_the_one_that_a_container_is_in_stays_and_jobs_run() {
+    let engine = PrivateEngine::with_busybox().await;
+    let client = engine.client();
+    let used = made_network(&client).await;
+    let container = json!({"Image": BUSYBOX, "Cmd": ["sleep", "1000"], "HostConfig": {"NetworkMode": used}});
+    let (status, answer) = client.post("/containers/create", &container).await;
+    assert_eq!(status, 201, "{answer}");
+    let id = answer["Id"].as_str().unwrap();
+    let (status, answer) = client.post(&format!("/containers/{id}/start"), &json!({})).await;
+    assert_eq!(status, 204, "{answer}");
+    // The other one has to be that which would stay if both were free.
+    loop {
+        let other = made_network(&client).await;
+        if other < used {
+            break;
+        }
+        assert_eq!(client.delete(&format!("/networks/{other}")).await, 204);
+    }
+    let server = serve(&engine, &[]).await;
+    let finished = server.run(&shell(&format!("echo {}", unique()))).await;
+    assert_eq!(finished["finished"]["result"]["StatusCode"], 0, "{finished}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_network_of_the_same_name_costs_no_job_and_none_of_its_output() {
     let engine = PrivateEngine::with_busybox().await;
     let server = serve(&engine, &[]).await;
     server.run(&shell(&format!("echo {}", unique()))).await;
-    let twin = json!({"Name": "metaframe-container-worker-network", "Driver": "bridge"});
-    let (status, answer) = engine.client().post("/networks/create", &twin).await;
-    assert_eq!(status, 201, "an engine of API 1.43 or older makes it: {answer}");
+    made_network(&engine.client()).await;
     let id = server.submit(&shell(&format!("echo hello {}; sleep 1000", unique()))).await;
     server.until_said(&id, "hello").await;
 }

@@ -64,14 +64,20 @@ impl Engine {
     }
 
     /// Engines before API 1.44 make a second network of the same name when two programs ask at the same moment, and
-    /// containers can then use neither. Everyone keeps the same one, so it does not matter who tidies up.
+    /// containers can then use neither. Everyone goes through them in the same order and leaves the last one, so it does
+    /// not matter who tidies up. One that containers are in cannot be removed: then it is the one that stays.
     async fn remove_twins(&self) -> Result<(), EngineError> {
-        for twin in twins(self.networks().await?) {
+        let ids = in_order(self.networks().await?);
+        let mut left = ids.len();
+        for id in ids {
+            if left == 1 {
+                break;
+            }
             let removed =
-                self.call("removing a second network of the jobs", WORK, self.docker().remove_network(&twin));
+                self.call("removing a second network of the jobs", WORK, self.docker().remove_network(&id));
             match removed.await {
-                // One that containers are in goes when somebody tidies up after them.
-                Ok(()) | Err(EngineError::Refused { status: 403 | 404, .. }) => {}
+                Ok(()) | Err(EngineError::Refused { status: 404, .. }) => left -= 1,
+                Err(EngineError::Refused { status: 403, .. }) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -101,11 +107,11 @@ fn request() -> NetworkCreateRequest {
     }
 }
 
-/// All networks but the one with the smallest id.
-fn twins(networks: Vec<Network>) -> Vec<String> {
+/// The ids in the order in which everybody removes them. It is by chance, but the same for all.
+fn in_order(networks: Vec<Network>) -> Vec<String> {
     let mut ids: Vec<_> = networks.into_iter().filter_map(|network| network.id).collect();
-    ids.sort_unstable();
-    ids.into_iter().skip(1).collect()
+    ids.sort_unstable_by(|one, other| other.cmp(one));
+    ids
 }
 
 /// Whether the engine refused because the network is not there any more, or is there twice.
@@ -125,10 +131,9 @@ mod tests {
     }
 
     #[test]
-    fn everyone_keeps_the_same_one_of_several_networks() {
+    fn everyone_removes_several_networks_in_the_same_order() {
         let network = |id: &str| Network { id: Some(id.to_owned()), ..Network::default() };
-        assert_eq!(twins(vec![network("b"), network("a"), network("c")]), ["b", "c"]);
-        assert!(twins(vec![network("a")]).is_empty());
+        assert_eq!(in_order(vec![network("b"), network("a"), network("c")]), ["c", "b", "a"]);
     }
 
     #[test]
