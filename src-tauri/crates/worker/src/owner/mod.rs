@@ -317,8 +317,8 @@ impl Owner {
     }
 
     fn report(&mut self, report: Report, decided: &mut Decided) {
-        let Report { id, run, end, lost_engine, result, inputs, course, image, stored } = report;
-        if lost_engine {
+        let Report { id, run, end, needs_sweep, result, inputs, course, image, stored } = report;
+        if needs_sweep {
             self.sweep_again();
         }
         decided.ends.push(stored);
