@@ -171,9 +171,14 @@ fn is_settled(database: &Connection) -> bool {
 fn changed_job(change: &Change) -> Option<Cow<'_, JobId>> {
     match change {
         Change::Save(job) => Some(Cow::Borrowed(&job.id)),
-        Change::Define { id, .. } | Change::Finish { id, .. } | Change::Forget(id) | Change::Erase(id) => {
-            Some(Cow::Borrowed(id))
-        }
+        Change::Define { id, .. }
+        | Change::Describe { id, .. }
+        | Change::Course { id, .. }
+        | Change::Finish { id, .. }
+        | Change::Inputs { id, .. }
+        | Change::JobImage { id, .. }
+        | Change::Forget(id)
+        | Change::Erase(id) => Some(Cow::Borrowed(id)),
         Change::Pin { kind, id, .. } if ["result", "log"].contains(&kind.as_str()) => {
             JobId::new(id).ok().map(Cow::Owned)
         }
