@@ -479,6 +479,40 @@ async fn verifying_finds_no_fault_with_whatever_is_noted_of_a_job_by_itself() {
 }
 
 #[tokio::test]
+async fn a_copy_that_could_not_be_written_is_written_with_the_next_commit() {
+    let case = Case::newest().with_copies().await;
+    let store = case.open();
+    let copy = case.copy_of("waiting");
+    let before = fs::read(&copy).unwrap();
+    // A folder of its name is in the way.
+    fs::remove_file(&copy).unwrap();
+    fs::create_dir(&copy).unwrap();
+    store.commit(vec![Change::Define { id: id("waiting"), text: "{}".into() }]).await.unwrap();
+    let findings = store.verify(std::sync::Arc::default()).await.unwrap();
+    assert_eq!(findings.records, [""; 0], "what is owed says nothing about the disk");
+    fs::remove_dir(&copy).unwrap();
+    store.commit(Vec::new()).await.unwrap();
+    assert_ne!(fs::read(&copy).unwrap(), before);
+    drop(store);
+    assert!(case.dir.path().join("records/in-step").exists());
+}
+
+#[tokio::test]
+async fn verifying_compares_every_record_however_many_there_are() {
+    let case = Case::newest().with_copies().await;
+    let store = case.open();
+    let job = store.job(&id("waiting")).await.unwrap().unwrap();
+    let named =
+        |number| Change::Save(deskgrid_job::Job { id: id(&format!("job-{number:03}")), ..job.clone() });
+    store.commit((0..250).map(named).collect()).await.unwrap();
+    for job in ["job-000", "job-249", "waiting"] {
+        fs::remove_file(case.copy_of(job)).unwrap();
+    }
+    let findings = store.verify(std::sync::Arc::default()).await.unwrap();
+    assert_eq!(findings.records.len(), 3, "{findings:?}");
+}
+
+#[tokio::test]
 async fn verifying_mends_damaged_records_and_tells() {
     let case = Case::newest().with_copies().await;
     let store = case.open();
