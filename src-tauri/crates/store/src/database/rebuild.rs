@@ -137,7 +137,9 @@ fn fill(folder: &Folder, fresh: &Path) -> Result<u64, StoreError> {
             return complete(connection, fresh, copies.newest);
         }
         // Once more without them: what still reads of the rows of these jobs was held back for them.
-        useless.iter().for_each(|job| copies.give_up(folder, job));
+        for job in &useless {
+            copies.give_up(folder, job);
+        }
     }
 }
 
@@ -225,7 +227,9 @@ impl Copies {
     /// Sets the copy of a job aside, so that what other rows say of it counts.
     fn give_up(&mut self, folder: &Folder, job: &str) {
         for copies in self.by_form.values_mut() {
-            copies.extract_if(.., |(of, _)| of == job).for_each(|(_, path)| set_copy_aside(folder, &path));
+            for (_, path) in copies.extract_if(.., |(of, _)| of == job) {
+                set_copy_aside(folder, &path);
+            }
         }
         self.jobs.remove(job);
     }
