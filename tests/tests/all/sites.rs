@@ -239,11 +239,12 @@ async fn the_administration_deletes_a_job_for_everyone() {
     let server = Deskgrid::start_without_engine().await;
     let id = server.submit(&json!({"image": "a"})).await;
     let delete = |authorization: String| {
-        Raw::new("POST", &format!("/api/jobs/{id}/delete")).header("Authorization", authorization)
+        Raw::new("POST", &format!("/api/jobs/{id}/discard")).header("Authorization", authorization)
     };
     assert_eq!(delete("Bearer x".into()).send(&server).await.status, 401);
     assert_eq!(server.get(&format!("/j/{id}")).await.0, 200);
     let deleted = delete(format!("Bearer {}", token(&server))).send(&server).await;
     assert_eq!(deleted.status, 200, "{}", deleted.text());
-    assert_eq!(server.get(&format!("/j/{id}")).await.0, 404);
+    let path = format!("/j/{id}");
+    deskgrid_tests::eventually("it is gone", async || server.get(&path).await.0 == 404).await;
 }

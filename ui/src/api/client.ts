@@ -31,6 +31,7 @@ export class Client {
   desk = () => this.#ask<Desk>("GET", "/api/desk");
   start = () => this.#ask<Desk>("POST", "/api/desk/start");
   stop = (running: Running) => this.#ask<Desk>("POST", "/api/desk/stop", { running });
+  stay = () => this.#ask<void>("POST", "/api/desk/stay");
   quit = (running: Running) => this.#ask<void>("POST", "/api/desk/quit", { running });
   startAtLogin = (on: boolean) => this.#ask<Desk>("PUT", "/api/desk/login", { on });
 

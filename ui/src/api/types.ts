@@ -56,6 +56,8 @@ export type Live = {
   line: string | null;
   done: number | null;
   total: number | null;
+  /** Of an image that is pulled. */
+  layers: { done: number; total: number } | null;
   cpu: number | null;
   memory: number | null;
   memoryLimit: number | null;
@@ -110,7 +112,7 @@ export type Job = Row & {
 
 export type LogKind = "run" | "build";
 export type LogLine = [text: string, time: number, isStderr: boolean];
-export type LogPage = { lines: LogLine[]; next: number; isFinal: boolean };
+export type LogPage = { lines: LogLine[]; next: number; hasMore: boolean; isFinal: boolean };
 
 export type ChangedJobs = { changed: Row[]; gone: string[] };
 export type JobsEvent = ChangedJobs | { whole: true };

@@ -21,8 +21,6 @@ export class App {
   rows = $state.raw<Rows | null>(null);
   pulses = $state.raw<Pulses>(new Map());
   jobsProblem = $state<string | null>(null);
-  /** Deleted here, and still to be undone: not shown. With the time each was queued at, as it may run again. */
-  hidden = $state.raw<ReadonlyMap<string, number>>(new Map());
   needsKey = $state(false);
   route = $state.raw<Route>({ screen: "queue" });
   /** Counts up whenever a topic changed, so that screens fetch again; that of the jobs only when events were missed. */
@@ -34,10 +32,7 @@ export class App {
   readonly asking = new Asking();
   readonly jobs: JobDeeds;
 
-  readonly list = $derived.by<Row[]>(() => {
-    const all = newestFirst(this.rows ?? new Map());
-    return this.hidden.size === 0 ? all : all.filter((row) => this.hidden.get(row.id) !== row.queuedAt);
-  });
+  readonly list = $derived<Row[]>(newestFirst(this.rows ?? new Map()));
 
   constructor(readonly transport: Transport) {
     this.client = new Client(transport, () => this.#signedOut());
@@ -106,6 +101,11 @@ export class App {
   }
   /** What events told since the list was last asked for, until it is here. */
   #told: ChangedJobs[] | null = null;
+
+  /** Takes a job away that the server hides from now on, before its event says so. */
+  forget(id: string): void {
+    this.#jobs({ changed: [], gone: [id] });
+  }
 
   #signedOut(): void {
     if (this.transport.kind !== "browser") return;

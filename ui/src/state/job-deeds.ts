@@ -8,8 +8,6 @@ import { outcome } from "./filter";
 
 /** A job that has run for longer is not cancelled by one click. */
 const LONG = 60_000;
-/** The server tells that a job is gone a little after its time is over. */
-const SLACK = 1000;
 
 export class JobDeeds {
   constructor(private readonly app: App) {}
@@ -35,19 +33,14 @@ export class JobDeeds {
     );
   }
 
-  /** Gone from the screen at once; from the disk a little later, which the server sees to. */
+  /** Gone from every screen at once; from the disk a little later, which the server sees to, as it does to its return. */
   async delete(row: Row): Promise<void> {
     const { app } = this;
     const deletion = await app.attempt(() => app.client.discard(row.id));
     if (deletion === undefined) return;
-    app.hidden = new Map([...app.hidden, [row.id, row.queuedAt]]);
-    const show = () => (app.hidden = new Map([...app.hidden].filter(([id]) => id !== row.id)));
-    setTimeout(show, deletion.until - Date.now() + SLACK);
+    app.forget(row.id);
     app.toasts.undoable(text.job.deleted(nameOf(row)), text.undo, deletion.until, () => {
-      void app.attempt(async () => {
-        await app.client.undoDeletion(deletion.undo);
-        show();
-      });
+      void app.attempt(() => app.client.undoDeletion(deletion.undo));
     });
     if (app.route.screen === "job") app.go({ screen: "queue" });
   }

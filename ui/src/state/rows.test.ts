@@ -9,6 +9,7 @@ const live = (cpu: number | null): LiveEvent => ({
   line: null,
   done: null,
   total: null,
+  layers: null,
   cpu,
   memory: null,
   memoryLimit: null,

@@ -43,7 +43,7 @@ export const cache = {
     limitReset: "Use the default",
     limitSaved: (limit: string) => `Limit set to ${limit}`,
     limitGoing: (size: string) =>
-      `About ${size} would be deleted: what was not used for the longest time, and is neither pinned nor in use. That cannot be undone.`,
+      `Up to ${size} would be deleted a few seconds later: what was not used for the longest time, and is neither pinned nor in use.`,
     limitLower: (limit: string) => `Lower it to ${limit}`,
     overLimit: "More is used than the limit allows. What was used least goes soon.",
     map: "What uses the space",

@@ -79,6 +79,7 @@ export const job = {
 
   job: {
     back: "Queue",
+    layers: (done: number, total: number) => `${done} of ${plural(total, "layer")}`,
     steps: (done: number, total: number) => `step ${Math.min(done + 1, total)} of ${total}`,
     open: "Open",
     cancelIt: "Cancel the job",

@@ -33,6 +33,8 @@ use crate::window::{Manner, Told, Window, WindowError};
 const TICK: Duration = Duration::from_secs(10);
 /// A desktop that starts its panel anew is back by then.
 const TRAY_PATIENCE: Duration = Duration::from_secs(5);
+/// A window that breaks sooner after another is not opened once more.
+const BREAKS_APART: Duration = Duration::from_secs(10);
 
 /// What the very first window shows: how to get going.
 const FIRST_PLACE: &str = "#/start";
@@ -120,6 +122,8 @@ pub(crate) struct App {
     patience: Option<tokio::time::Instant>,
     /// Since when the system shows no icon.
     tray_gone: Option<tokio::time::Instant>,
+    /// When the window broke last.
+    broke: Option<tokio::time::Instant>,
 }
 
 impl App {
@@ -146,6 +150,7 @@ impl App {
             awake: Awake::default(),
             patience: None,
             tray_gone: None,
+            broke: None,
         }
     }
 
@@ -227,7 +232,7 @@ impl App {
             }
             Happened::Brought(brought) => self.bring(brought),
             Happened::Window(Told::Closed) => self.window_closed().await,
-            Happened::Window(Told::Broke(error)) => return self.window_broke(&error),
+            Happened::Window(Told::Broke(error)) => return self.window_broke(&error).await,
             Happened::TrayChanged => self.tray_changed().await,
             Happened::TimeToLeave => return Course::Leave,
             Happened::Wishes(way) => return Course::Move(way),
@@ -243,6 +248,7 @@ impl App {
         }
         match click {
             Click::Quit(jobs) => return self.quit(jobs),
+            Click::Stay => self.stay(),
             Click::OpenWindow => self.open_window(None, false).await,
             Click::OpenPlace(place) => self.open_window(Some(place), false).await,
             Click::OpenBrowser => {
@@ -314,10 +320,18 @@ impl App {
         self.notifier.send(notices::no_window(&error.to_string()));
     }
 
-    fn window_broke(&mut self, error: &WindowError) -> Course {
+    /// Where it is all there is, another one opens; not for ever, where each breaks at once.
+    async fn window_broke(&mut self, error: &WindowError) -> Course {
         self.tell_of_window(error);
-        let is_unseen = matches!(error, WindowError::NoDisplay) && !self.has_tray();
-        if is_unseen { Course::Hide } else { Course::On }
+        if matches!(error, WindowError::NoDisplay) && !self.has_tray() {
+            return Course::Hide;
+        }
+        let last = self.broke.replace(tokio::time::Instant::now());
+        let broke_again = last.is_some_and(|last| last.elapsed() < BREAKS_APART);
+        if !self.has_tray() && self.tray_gone.is_none() && !broke_again {
+            self.open_window(None, true).await;
+        }
+        Course::On
     }
 
     /// An app without an icon needs its window, unless the icon is still waited for.

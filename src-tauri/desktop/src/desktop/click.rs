@@ -52,6 +52,8 @@ pub(crate) enum Click {
     StartAtLogin(bool),
     /// Leave.
     Quit(AtQuit),
+    /// Do not leave after all.
+    Stay,
     /// Try to start once more.
     TryAgain,
 }
@@ -73,7 +75,7 @@ impl Click {
     /// The call that it is; none for what the app does by itself.
     pub(crate) fn call(&self) -> Option<Call> {
         Some(match self {
-            Self::Start => post("/api/desk/start", json!({})),
+            Self::Start => start(),
             Self::Stop(jobs) => stop(*jobs),
             Self::Cancel(id) => post(&format!("/api/jobs/{id}/cancel"), json!({})),
             Self::Allow(origin) => post("/api/sites/allow", json!({"origin": origin})),
@@ -87,9 +89,15 @@ impl Click {
             | Self::OpenBrowser
             | Self::CopyAddress
             | Self::Quit(_)
+            | Self::Stay
             | Self::TryAgain => return None,
         })
     }
+}
+
+/// Opens the port.
+pub(crate) fn start() -> Call {
+    post("/api/desk/start", json!({}))
 }
 
 /// Closes the port.
@@ -141,7 +149,8 @@ mod tests {
 
     #[test]
     fn what_the_app_does_by_itself_is_no_call() {
-        for click in [Click::OpenWindow, Click::CopyAddress, Click::Quit(AtQuit::Keep), Click::TryAgain] {
+        let quit = Click::Quit(AtQuit::Keep);
+        for click in [Click::OpenWindow, Click::CopyAddress, quit, Click::Stay, Click::TryAgain] {
             assert_eq!(click.call(), None);
         }
     }

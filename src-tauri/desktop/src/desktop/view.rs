@@ -60,7 +60,10 @@ pub(crate) enum Standing {
     /// It is open.
     Open,
     /// It waits for running jobs before it leaves.
-    Finishing,
+    Finishing {
+        /// The port was not shut by the person before, so it opens again when the leaving is called off.
+        reopens: bool,
+    },
     /// Its data are on their way to this folder.
     Moving(PathBuf),
 }
@@ -71,7 +74,7 @@ pub(crate) fn view(standing: &Standing, known: &Known, now: u64) -> View {
         (Standing::Failed(words), _) => failed(words),
         (Standing::Moving(to), _) => moving(to),
         (Standing::Open, Some(desk)) => open(desk, known, now),
-        (Standing::Finishing, Some(desk)) => finishing(desk, known, now),
+        (Standing::Finishing { .. }, Some(desk)) => finishing(desk, known, now),
         _ => starting(),
     }
 }
@@ -115,7 +118,7 @@ fn finishing(desk: &Desk, known: &Known, now: u64) -> View {
     entries.extend([
         Entry::Line,
         item(text::OPEN_WINDOW, Click::OpenWindow),
-        item(text::DO_NOT_QUIT, Click::Start),
+        item(text::DO_NOT_QUIT, Click::Stay),
         item(text::CANCEL_AND_QUIT, Click::Quit(AtQuit::Cancel)),
         item(text::KEEP_AND_QUIT, Click::Quit(AtQuit::Keep)),
     ]);
@@ -360,9 +363,11 @@ mod tests {
     #[test]
     fn while_it_waits_for_jobs_to_quit_it_can_still_be_quit_at_once() {
         let known = known(&desk("closed", 1, 0, true), &[job("a", "running")], &[]);
-        let text = drawn(&view(&Standing::Finishing, &known, NOW).entries, "");
+        let entries = view(&Standing::Finishing { reopens: true }, &known, NOW).entries;
+        let text = drawn(&entries, "");
         assert!(text.starts_with("(Quits when 1 job has finished)\n"), "{text}");
         assert!(text.ends_with("Do not quit\nCancel them and quit\nQuit and keep them running\n"), "{text}");
+        assert!(entries.contains(&item(text::DO_NOT_QUIT, Click::Stay)));
     }
 
     #[test]

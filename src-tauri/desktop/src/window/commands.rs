@@ -91,7 +91,8 @@ pub(crate) async fn listen(page: State<'_, Page>, channel: Channel<Message>) -> 
 #[tauri::command]
 pub(crate) fn open_external(url: &str) -> Result<(), String> {
     let url = browsable(url)?;
-    open::that_detached(url.as_str()).map_err(|error| format!("No browser opened {url}: {error}."))
+    open::that_detached(url.as_str())
+        .map_err(|error| format!("No browser opened {}: {error}.", sayable(url.as_str())))
 }
 
 #[tauri::command]
@@ -100,10 +101,14 @@ pub(crate) fn initial_link(page: State<'_, Page>) -> Option<String> {
     page.link.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
+/// Without what stands behind `#`: that may be a key.
+fn sayable(url: &str) -> String {
+    url.split('#').next().unwrap_or_default().chars().take(200).collect()
+}
+
 /// The system opens files and programs as well as pages, if one lets it.
 fn browsable(url: &str) -> Result<Url, String> {
-    let bad =
-        || format!("\"{}\" is not the address of a web page.", url.chars().take(200).collect::<String>());
+    let bad = || format!("\"{}\" is not the address of a web page.", sayable(url));
     let url = Url::parse(url).map_err(|_| bad())?;
     if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err(bad()) }
 }
@@ -111,6 +116,12 @@ fn browsable(url: &str) -> Result<Url, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_in_an_address_is_not_said() {
+        assert_eq!(sayable("http://localhost:8000/#ticket=secret"), "http://localhost:8000/");
+        assert!(!browsable("file:///a#secret").unwrap_err().contains("secret"));
+    }
 
     #[test]
     fn only_web_pages_are_opened() {

@@ -51,7 +51,7 @@ async fn a_job_is_followed_from_the_queue_to_its_end_and_its_deletion() {
     assert_eq!((&row["exitCode"], &row["live"]), (&json!(0), &Value::Null));
     desk.done(&format!("/api/jobs/{id}/pin"), &json!({"on": true})).await;
     assert_eq!(stream.row(&id, "finished").await["pinned"], true);
-    desk.done(&format!("/api/jobs/{id}/delete"), &json!({})).await;
+    desk.done(&format!("/api/jobs/{id}/discard"), &json!({})).await;
     stream.until("jobs", |data| data["gone"] == json!([id])).await;
 }
 

@@ -58,7 +58,7 @@ async fn a_running_job_is_shown_live_is_cancelled_and_runs_again_under_the_same_
     let answer = desk.done(&format!("/api/jobs/{id}/again"), &json!({})).await;
     assert_eq!(answer["jobId"], json!(id));
     eventually("it runs again", async || desk.row(&id).await["phase"] == "running").await;
-    desk.done(&format!("/api/jobs/{id}/delete"), &json!({})).await;
+    desk.done(&format!("/api/jobs/{id}/discard"), &json!({})).await;
     assert_eq!(desk.row(&id).await, Value::Null);
 }
 
@@ -87,13 +87,17 @@ async fn a_discarded_job_goes_by_itself_unless_that_is_taken_back_or_it_runs_aga
     }
     let discard = async |id: &str| desk.done(&format!("/api/jobs/{id}/discard"), &json!({})).await;
     let undo = discard(&ids[0]).await["undo"].clone();
+    assert_eq!(discard(&ids[0]).await["undo"], undo, "it is deleted once");
+    assert_eq!(desk.row(&ids[0]).await, Value::Null, "it is hidden at once");
     desk.done("/api/cache/undo", &json!({"undo": undo})).await;
     discard(&ids[1]).await;
     desk.done(&format!("/api/jobs/{}/again", ids[1]), &json!({})).await;
     discard(&ids[2]).await;
-    assert_eq!(desk.row(&ids[2]).await["phase"], "finished", "it can be taken back");
+    assert_eq!(desk.row(&ids[2]).await, Value::Null, "it is hidden at once");
+    assert_eq!(desk.get(&format!("/api/jobs/{}", ids[2])).await["phase"], "finished", "it can be taken back");
     // The others' time is over by then.
-    eventually("the last one is gone", async || desk.row(&ids[2]).await == Value::Null).await;
+    let path = format!("/j/{}", ids[2]);
+    eventually("the last one is gone", async || server.get(&path).await.0 == 404).await;
     assert_ne!(desk.row(&ids[0]).await, Value::Null, "it was taken back");
     assert_ne!(desk.row(&ids[1]).await, Value::Null, "it has run again");
 }

@@ -3,7 +3,7 @@
 use deskgrid_tests::dashboard::Dashboard;
 use deskgrid_tests::ui::Ui;
 use deskgrid_tests::{eventually, shell, unique};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_are_found_by_their_words_and_by_how_they_ended() {
@@ -27,8 +27,8 @@ async fn jobs_are_found_by_their_words_and_by_how_they_ended() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_job_comes_back_when_it_is_undone_and_goes_without_the_page_when_not() {
     let mut dashboard = Dashboard::open().await;
-    let result = dashboard.server.run(&shell(&format!("echo {}", unique()))).await;
-    assert!(result["finished"].is_object());
+    let id = dashboard.server.submit(&shell(&format!("echo {}", unique()))).await;
+    dashboard.server.finished(&id).await;
     dashboard.sees("job-row").await;
     dashboard.clicks("job-menu").await;
     dashboard.clicks("job-menu-delete").await;
@@ -41,7 +41,8 @@ async fn a_deleted_job_comes_back_when_it_is_undone_and_goes_without_the_page_wh
     // Nobody looks any more; the server deletes it all the same.
     dashboard.value("location.replace('about:blank'); 0").await;
     let door = dashboard.door.clone();
-    eventually("it is gone", async || door.get("/api/jobs").await["jobs"] == json!([])).await;
+    let job = format!("/api/jobs/{id}");
+    eventually("it is gone", async || door.ask("GET", &job, &Value::Null).await.0 == 404).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -74,6 +74,24 @@ async fn waiting_for_jobs_to_quit_is_seen_and_called_off_in_menu_and_window() {
 }
 
 #[tokio::test]
+async fn a_port_that_was_shut_before_stays_shut_when_the_leaving_is_called_off() {
+    let (session, _tray, app, icon, door) = started().await;
+    endless(&door).await;
+    let mut window = Window::open(&session, &app.data()).await;
+    icon.click(&["Stop", "Let running jobs finish"]).await;
+    let is_shut = |shown: &deskgrid_tests::tray::Shown| shown.menu.iter().any(|entry| entry.label == "Start");
+    icon.until("it is stopped", is_shut).await;
+    icon.click(&["Quit", "Let them finish, then quit"]).await;
+    icon.click(&["Do not quit"]).await;
+    icon.until("it is stopped as before", is_shut).await;
+    icon.click(&["Quit", "Let them finish, then quit"]).await;
+    window.clicks("banner-stay").await;
+    window.misses("banner-quitting").await;
+    icon.until("it is stopped as before", is_shut).await;
+    assert_eq!(door.get("/api/desk").await["doors"], json!("closed"));
+}
+
+#[tokio::test]
 async fn quitting_in_the_window_asks_what_becomes_of_running_jobs() {
     let (session, _tray, mut app, _icon, door) = started().await;
     endless(&door).await;

@@ -87,6 +87,26 @@ async fn a_window_that_dies_takes_nothing_along() {
 }
 
 #[tokio::test]
+async fn without_a_tray_another_window_follows_one_that_dies() {
+    let session = Session::start().with_window_manager();
+    let app = Desktop::start_with(&session, &[]);
+    app.door().await;
+    window_opens(&session).await;
+    let pid = app.pid().to_string();
+    let windows = async || {
+        let found = Command::new("pgrep").args(["-P", &pid, "deskgrid-window"]).output().await.unwrap();
+        String::from_utf8(found.stdout).unwrap().trim().to_owned()
+    };
+    let first = windows().await;
+    assert!(Command::new("kill").args(["-KILL", &first]).status().await.unwrap().success());
+    eventually("there is another", async || {
+        let window = windows().await;
+        !window.is_empty() && window != first
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn without_a_tray_the_window_stays_and_closing_it_minimises_it() {
     let session = Session::start().with_window_manager();
     let app = Desktop::start_with(&session, &[]);

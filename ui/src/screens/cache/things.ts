@@ -60,7 +60,7 @@ export function stepOf(bytes: number, most: number): number {
   return Math.round((STEPS * Math.log(Math.max(bytes, LEAST) / LEAST)) / Math.log(most / LEAST));
 }
 
-/** How much would have to go for a new limit; nothing while it is raised. */
+/** How much would have to go at most, as what is pinned or in use stays, for a new limit; nothing while it is raised. */
 export function goingAt({ disk, limit }: Pick<Cache, "disk" | "limit">, bytes: number): number {
   return bytes >= limit.bytes ? 0 : Math.max(0, disk.used - bytes);
 }

@@ -24,6 +24,8 @@ export class Log {
   #fetching: Promise<void> | null = null;
   #isWanted = false;
   #isOver = false;
+  /** Who still waits for all of it, whether the page is open or not. */
+  #savers = 0;
 
   constructor(
     private readonly client: Client,
@@ -34,7 +36,7 @@ export class Log {
   /** Fetches what is there by now. Calls while it fetches make it look once more. */
   async catchUp(): Promise<void> {
     this.#isWanted = true;
-    if (this.isFinal || this.#isOver) return;
+    if (this.isFinal || !this.#goesOn) return;
     this.#fetching ??= this.#fetch();
     await this.#fetching;
   }
@@ -45,14 +47,23 @@ export class Log {
 
   /** All that is there by now, without colours. Throws when a part of it could not be fetched. */
   async text(): Promise<string> {
-    await this.catchUp();
+    this.#savers += 1;
+    try {
+      await this.catchUp();
+    } finally {
+      this.#savers -= 1;
+    }
     if (this.problem !== null) throw new Error(this.problem);
     return `${this.plain.join("\n")}\n`;
   }
 
+  get #goesOn(): boolean {
+    return !this.#isOver || this.#savers > 0;
+  }
+
   async #fetch(): Promise<void> {
     try {
-      while (this.#isWanted && !this.isFinal && !this.#isOver) await this.#piece();
+      while (this.#isWanted && !this.isFinal && this.#goesOn) await this.#piece();
       this.problem = null;
     } catch (problem) {
       this.problem = words(problem);
@@ -60,11 +71,11 @@ export class Log {
     this.#fetching = null;
   }
 
-  /** A piece is as long as the server likes, so only an empty one says that there is no more for now. */
+  /** A piece is as long as the server likes, who says whether there is more by now. */
   async #piece(): Promise<void> {
     this.#isWanted = false;
-    const { lines, next, isFinal } = await this.client.log(this.id, this.kind, this.#next, PIECE);
-    this.#isWanted ||= lines.length > 0;
+    const { lines, next, hasMore, isFinal } = await this.client.log(this.id, this.kind, this.#next, PIECE);
+    this.#isWanted ||= hasMore;
     this.#next = next;
     if (lines.length > 0) this.#add(lines);
     this.isFinal = isFinal;

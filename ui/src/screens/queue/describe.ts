@@ -50,9 +50,11 @@ export type Progress = { value: number | null; words: string | null };
 /** How far the step is; `null` while it runs without an end in sight, or when there is nothing to wait for. */
 export function progressOf(live: Live): Progress | null {
   if (live.step === "run") return null;
-  if (live.done === null || !live.total) return { value: null, words: live.line };
+  const layers = live.layers?.total ? text.job.layers(live.layers.done, live.layers.total) : null;
+  if (live.done === null || !live.total) return { value: null, words: layers ?? live.line };
   if (live.step === "build") return { value: share(live.done, live.total), words: text.job.steps(live.done, live.total) };
-  return { value: share(live.done, live.total), words: text.of(bytes(live.done), bytes(live.total)) };
+  const words = text.of(bytes(live.done), bytes(live.total));
+  return { value: share(live.done, live.total), words: layers === null ? words : `${words}, ${layers}` };
 }
 
 function failedWords(row: Row): string {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { NO_FILTER, sections } from "../../state/filter";
 import { row } from "../../state/rows.fixture";
-import { needsWords, whyOf } from "./describe";
+import { needsWords, progressOf, whyOf } from "./describe";
 import { entriesOf, heightOf, keyOf, neighbour, step } from "./entries";
 
 const parts = sections([row({ id: "r", phase: "running" }), row({ id: "f" })], NO_FILTER);
@@ -33,6 +33,15 @@ test("a failure in words has a line of its own, an exit code needs none", () => 
   const coded = row({ exitCode: 3, failure });
   expect([whyOf(told), whyOf(coded), whyOf(row({}))]).toEqual([failure.message, null, null]);
   expect(heightOf({ kind: "finished", row: told })).toBeGreaterThan(heightOf({ kind: "finished", row: coded }));
+});
+
+test("an image that is pulled tells its bytes and its layers, as far as they are known", () => {
+  const live = { step: "image", since: 0, line: "Pulling", done: null, total: null, layers: null, cpu: null, memory: null } as const;
+  const told = (known: object) => progressOf({ ...live, memoryLimit: null, tail: null, ...known })?.words;
+  expect(told({})).toBe("Pulling");
+  expect(told({ layers: { done: 0, total: 0 } })).toBe("Pulling");
+  expect(told({ layers: { done: 3, total: 12 } })).toBe("3 of 12 layers");
+  expect(told({ done: 1024, total: 2048, layers: { done: 1, total: 1 } })).toBe("1 KB of 2 KB, 1 of 1 layer");
 });
 
 test("what a job does not claim is not said", () => {

@@ -203,11 +203,10 @@ async fn undo(
     JsonText(text): JsonText,
 ) -> Result<Json<Value>, HttpError> {
     let Undo { undo } = understood(&text)?;
-    if !site.removals().undo(&undo) {
+    if !removals::undo(&site, &undo) {
         let words = "This was deleted for good already, or brought back.";
         return Err(HttpError::refused(StatusCode::CONFLICT, "too-late", words));
     }
-    site.news().cache_changed();
     Ok(Json(json!({})))
 }
 

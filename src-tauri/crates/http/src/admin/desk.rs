@@ -23,6 +23,7 @@ pub(super) fn routes() -> Router<Site> {
         .route("/api/desk/start", post(start))
         .route("/api/desk/stop", post(stop))
         .route("/api/desk/quit", post(quit))
+        .route("/api/desk/stay", post(stay))
         .route("/api/desk/login", put(login))
         .route("/api/desk/window", post(window))
         .route("/api/desk/move", post(move_data))
@@ -94,6 +95,12 @@ async fn quit(
         RunningJobs::Cancel => JobsAtQuit::Cancel,
         RunningJobs::Keep => JobsAtQuit::Keep,
     });
+    Ok(Json(json!({})))
+}
+
+/// Calls off that the app leaves when the running jobs have ended. The port is then as it was before.
+async fn stay(_: Administrator, State(site): State<Site>) -> Result<Json<Value>, HttpError> {
+    shell(&site)?.stay();
     Ok(Json(json!({})))
 }
 

@@ -191,7 +191,9 @@ impl Reader {
     }
 
     async fn tell_rows(&mut self, moment: &Moment, changed: HashSet<JobId>) -> Result<(), HttpError> {
-        let found = self.site.store().synopses(changed.iter().cloned().collect()).await?;
+        let mut found = self.site.store().synopses(changed.iter().cloned().collect()).await?;
+        let hidden = self.site.removals().hidden_jobs();
+        found.retain(|job| hidden.get(&job.id) != Some(&job.queued_at));
         let mut gone = changed;
         for job in &found {
             gone.remove(&job.id);

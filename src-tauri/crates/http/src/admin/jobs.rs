@@ -38,7 +38,6 @@ pub(super) fn routes() -> Router<Site> {
         .route("/api/jobs/{id}/log", get(lines))
         .route("/api/jobs/{id}/cancel", post(cancel))
         .route("/api/jobs/{id}/again", post(again))
-        .route("/api/jobs/{id}/delete", post(delete))
         .route("/api/jobs/{id}/discard", post(discard))
         .route("/api/jobs/{id}/pin", post(pin))
 }
@@ -50,7 +49,7 @@ struct Which {
     running: bool,
 }
 
-/// All jobs on record, the newest first.
+/// All jobs on record, the newest first, without those that are being deleted.
 async fn list(
     _: Administrator,
     State(site): State<Site>,
@@ -61,7 +60,9 @@ async fn list(
     // Thousands of rows take some milliseconds, in which nobody else would be served.
     let written = tokio::task::spawn_blocking(move || {
         let moment = Moment::of(&site);
-        let rows: Vec<_> = jobs.into_iter().map(|job| moment.row(job)).collect();
+        let hidden = site.removals().hidden_jobs();
+        let shown = jobs.into_iter().filter(|job| hidden.get(&job.id) != Some(&job.queued_at));
+        let rows: Vec<_> = shown.map(|job| moment.row(job)).collect();
         json_text(&rows).map(|rows| format!(r#"{{"jobs":{rows}}}"#))
     });
     Ok(Written(written.await.map_err(|_| WorkerError::Stopping)??))
@@ -93,19 +94,7 @@ async fn cancel(
     Ok(Written("{}".to_owned()))
 }
 
-/// Removes a job for everyone, in every queue that has it.
-async fn delete(
-    _: Administrator,
-    State(site): State<Site>,
-    Named(id): Named<JobId>,
-) -> Result<Written, HttpError> {
-    let job = known(&site, &id).await?;
-    release(&site, &job, Withdrawal::Delete).await?;
-    site.news().cache_changed();
-    Ok(Written(json!({ "success": true, "jobId": id.as_str() }).to_string()))
-}
-
-/// Removes a job for everyone when nobody has taken that back in time, as `/api/cache/undo` does.
+/// Hides a job, and removes it for everyone in every queue that has it when nobody has taken that back in time, as `/api/cache/undo` does.
 async fn discard(
     _: Administrator,
     State(site): State<Site>,
@@ -207,7 +196,8 @@ async fn lines(
     site.log_places().keep(&id, kind, place);
     let mut out = String::from("{\"lines\":");
     log::append_list(&mut out, &slice.lines);
-    let rest = format!(r#","next":{},"isFinal":{}}}"#, slice.next, is_over && !slice.more);
+    let is_final = is_over && !slice.more;
+    let rest = format!(r#","next":{},"hasMore":{},"isFinal":{is_final}}}"#, slice.next, slice.more);
     Ok(Written(out + &rest))
 }
 

@@ -180,6 +180,6 @@ pub trait Shell: Send + Sync + 'static {
     /// Whether the app waits for running jobs to end, and leaves then.
     fn quitting(&self) -> watch::Receiver<bool>;
 
-    /// The person wants the app to stay after all.
+    /// The person wants the app to stay after all, with the port as it was before.
     fn stay(&self);
 }

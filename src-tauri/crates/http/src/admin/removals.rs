@@ -33,10 +33,13 @@ struct Pending {
 #[derive(Debug)]
 struct Removal {
     doomed: Doomed,
+    until: Time,
     undone: CancellationToken,
+    /// Too late to take it back.
+    is_due: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Doomed {
     Items(Vec<Key>),
     /// A job as it was queued then: one that has run again meanwhile is another one.
@@ -50,6 +53,13 @@ impl Doomed {
             Self::Job(id, _) => vec![(Kind::Result, id.to_string()), (Kind::Log, id.to_string())],
         }
     }
+
+    fn job(&self) -> Option<(JobId, Time)> {
+        match self {
+            Self::Items(_) => None,
+            Self::Job(id, queued_at) => Some((id.clone(), *queued_at)),
+        }
+    }
 }
 
 impl Removals {
@@ -57,26 +67,52 @@ impl Removals {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is not shown any more.
+    /// The jobs that are not shown any more, each as it was queued then.
+    pub(super) fn hidden_jobs(&self) -> HashMap<JobId, Time> {
+        let pending = self.lock();
+        pending.by_name.values().filter_map(|removal| removal.doomed.job()).collect()
+    }
+
+    /// What is not shown any more in the cache.
     pub(super) fn hidden(&self) -> HashSet<Key> {
         self.lock().by_name.values().flat_map(|removal| removal.doomed.hides()).collect()
     }
 
-    /// Brings a deletion back; false when it is too late.
-    pub(super) fn undo(&self, name: &str) -> bool {
-        let removal = self.lock().by_name.remove(name);
-        removal.inspect(|removal| removal.undone.cancel()).is_some()
+    fn undo(&self, name: &str) -> Option<Doomed> {
+        let mut pending = self.lock();
+        if pending.by_name.get(name)?.is_due {
+            return None;
+        }
+        let removal = pending.by_name.remove(name)?;
+        removal.undone.cancel();
+        Some(removal.doomed)
     }
 
-    fn add(&self, doomed: Doomed) -> (String, CancellationToken) {
+    fn add(&self, doomed: Doomed, until: Time) -> (String, CancellationToken) {
         let mut pending = self.lock();
         pending.last += 1;
         let (name, undone) = (pending.last.to_string(), CancellationToken::new());
-        pending.by_name.insert(name.clone(), Removal { doomed, undone: undone.clone() });
+        let removal = Removal { doomed, until, undone: undone.clone(), is_due: false };
+        pending.by_name.insert(name.clone(), removal);
         (name, undone)
     }
 
-    fn take(&self, name: &str) -> Option<Doomed> {
+    /// The deletion of the same that can still be taken back.
+    fn find(&self, doomed: &Doomed) -> Option<(String, Time)> {
+        let pending = self.lock();
+        let found = pending.by_name.iter().find(|(_, removal)| !removal.is_due && removal.doomed == *doomed);
+        found.map(|(name, removal)| (name.clone(), removal.until))
+    }
+
+    /// From here on nobody can take it back; it stays hidden until it is dropped.
+    fn begin_work(&self, name: &str) -> Option<Doomed> {
+        let mut pending = self.lock();
+        let removal = pending.by_name.get_mut(name)?;
+        removal.is_due = true;
+        Some(removal.doomed.clone())
+    }
+
+    fn drop(&self, name: &str) -> Option<Doomed> {
         self.lock().by_name.remove(name).map(|removal| removal.doomed)
     }
 }
@@ -85,34 +121,55 @@ impl Removals {
 /// before through which this was asked for, they stay and are shown again.
 /// Returns the name by which this is taken back, and until when.
 pub(super) fn begin(site: &Site, items: Vec<Key>) -> (String, Time) {
-    begin_with(site, Doomed::Items(items))
+    begin_with(site, &Doomed::Items(items))
 }
 
-/// The same for a job with all that it left.
+/// The same for a job with all that it left. Who asks twice is told of the first time.
 pub(super) fn begin_with_job(site: &Site, job: &Job) -> (String, Time) {
-    begin_with(site, Doomed::Job(job.id.clone(), job.queued_at))
+    let doomed = Doomed::Job(job.id.clone(), job.queued_at);
+    site.removals().find(&doomed).unwrap_or_else(|| begin_with(site, &doomed))
 }
 
-fn begin_with(site: &Site, doomed: Doomed) -> (String, Time) {
-    let (name, undone) = site.removals().add(doomed);
+/// Brings a deletion back; false when it is too late.
+pub(super) fn undo(site: &Site, name: &str) -> bool {
+    let back = site.removals().undo(name);
+    back.inspect(|doomed| tell(site, doomed)).is_some()
+}
+
+fn begin_with(site: &Site, doomed: &Doomed) -> (String, Time) {
     let until = Time::now().plus(PATIENCE);
-    let (doomed, task) = (name.clone(), site.clone());
+    let (name, undone) = site.removals().add(doomed.clone(), until);
+    tell(site, doomed);
+    let (ours, task) = (name.clone(), site.clone());
     site.open().spawn(async move {
         tokio::select! {
-            () = task.ending().cancelled() => drop(task.removals().take(&doomed)),
+            () = task.ending().cancelled() => show_again(&task, &ours),
             () = undone.cancelled() => {}
-            () = tokio::time::sleep(PATIENCE) => carry_out(&task, &doomed).await,
+            () = tokio::time::sleep(PATIENCE) => carry_out(&task, &ours).await,
         }
     });
-    site.news().cache_changed();
     (name, until)
 }
 
 async fn carry_out(site: &Site, name: &str) {
-    // From here on nobody can take it back; what is being removed is shown again only if it stays.
-    let Some(doomed) = site.removals().take(name) else { return };
+    let Some(doomed) = site.removals().begin_work(name) else { return };
     if let Err(error) = remove(site, doomed).await {
         tracing::warn!(%error, "could not remove what was deleted");
+    }
+    // Only what could not be removed is there to be shown.
+    show_again(site, name);
+}
+
+fn show_again(site: &Site, name: &str) {
+    if let Some(doomed) = site.removals().drop(name) {
+        tell(site, &doomed);
+    }
+}
+
+/// Tells readers that this is hidden now, or not any more.
+fn tell(site: &Site, doomed: &Doomed) {
+    if let Some((id, _)) = doomed.job() {
+        site.worker().note_change(&id);
     }
     site.news().cache_changed();
 }
@@ -136,18 +193,42 @@ mod tests {
     fn what_is_deleted_is_hidden_until_that_is_taken_back_once() {
         let removals = Removals::default();
         let key = (Kind::Result, "a".to_owned());
-        let (name, undone) = removals.add(Doomed::Items(vec![key.clone()]));
+        let (name, undone) = removals.add(Doomed::Items(vec![key.clone()]), Time(9));
         assert_eq!(removals.hidden(), [key].into());
-        assert!(removals.undo(&name) && undone.is_cancelled());
-        assert!(removals.hidden().is_empty() && !removals.undo(&name) && removals.take(&name).is_none());
+        assert!(removals.undo(&name).is_some() && undone.is_cancelled());
+        assert!(removals.hidden().is_empty() && removals.undo(&name).is_none());
+        assert!(removals.begin_work(&name).is_none());
+    }
+
+    #[test]
+    fn what_is_being_deleted_stays_hidden_and_does_not_come_back() {
+        let removals = Removals::default();
+        let (id, doomed) = (JobId::new("a").unwrap(), Doomed::Job(JobId::new("a").unwrap(), Time(1)));
+        let (name, _) = removals.add(doomed.clone(), Time(9));
+        assert_eq!(removals.begin_work(&name), Some(doomed));
+        assert!(removals.undo(&name).is_none());
+        assert_eq!(removals.hidden_jobs(), [(id, Time(1))].into());
+        removals.drop(&name);
+        assert!(removals.hidden_jobs().is_empty());
+    }
+
+    #[test]
+    fn a_job_that_is_deleted_twice_is_deleted_once_and_one_that_ran_again_anew() {
+        let removals = Removals::default();
+        let doomed = |queued_at| Doomed::Job(JobId::new("a").unwrap(), Time(queued_at));
+        let (name, _) = removals.add(doomed(1), Time(9));
+        assert_eq!(removals.find(&doomed(1)), Some((name.clone(), Time(9))));
+        assert_eq!(removals.find(&doomed(2)), None);
+        removals.begin_work(&name);
+        assert_eq!(removals.find(&doomed(1)), None, "that one is too late");
     }
 
     #[test]
     fn a_deleted_job_hides_what_it_left_in_the_cache() {
         let removals = Removals::default();
-        let (name, _) = removals.add(Doomed::Job(JobId::new("a").unwrap(), Time(1)));
+        let (name, _) = removals.add(Doomed::Job(JobId::new("a").unwrap(), Time(1)), Time(9));
         let left = [(Kind::Result, "a".to_owned()), (Kind::Log, "a".to_owned())];
         assert_eq!(removals.hidden(), left.into());
-        assert!(removals.undo(&name));
+        assert!(removals.undo(&name).is_some());
     }
 }
