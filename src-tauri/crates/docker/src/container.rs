@@ -5,7 +5,10 @@ use std::fmt;
 use std::time::Duration;
 
 use bollard::errors::Error as Bollard;
-use bollard::models::{ContainerInspectResponse, ContainerState, ContainerStateStatusEnum};
+use bollard::models::{
+    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, ContainerSummary,
+    ContainerSummaryStateEnum,
+};
 use bollard::query_parameters::{
     CreateContainerOptions, InspectContainerOptions, InspectContainerOptionsBuilder,
     KillContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
@@ -286,22 +289,42 @@ impl Engine {
         Ok(answer.size_rw.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default())
     }
 
-    /// All containers that carry this worker's label, running or not. Other workers' containers are not ours.
+    /// All containers that carry this worker's label, running or not. Other workers' containers are not ours. One that
+    /// the engine lists, but does not let us look at, is told as far as the list does: it shall not hide all others.
+    ///
+    /// # Errors
+    /// When the engine does not list them, or went away.
     pub async fn ours(&self, worker_id: &str) -> Result<Vec<OurContainer>, EngineError> {
         let filters = HashMap::from([("label", vec![format!("{LABEL_WORKER}={worker_id}")])]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         let call = self.docker().list_containers(Some(options));
         let found = self.call("looking for our containers", QUESTION, call).await?;
         point(Point::ContainersFound);
-        let ids: Vec<_> = found.into_iter().filter_map(|one| ContainerId::new(&one.id?)).collect();
-        let looks = stream::iter(ids).map(|id| async move {
-            match self.inspect(&id).await {
-                Ok(container) => Ok(Some(container)),
-                Err(EngineError::NoSuchContainer { .. }) => Ok(None),
-                Err(error) => Err(error),
-            }
+        let listed = found.into_iter().filter_map(|one| Some((ContainerId::new(one.id.as_deref()?)?, one)));
+        let looks = stream::iter(listed).map(|(id, listed)| async move {
+            let looked = self.inspect(&id).await;
+            self.seen(id, listed, looked)
         });
         looks.buffered(AT_ONCE).try_filter_map(|found| async move { Ok(found) }).try_collect().await
+    }
+
+    /// What a look at a listed container came to; none when it is gone meanwhile.
+    fn seen(
+        &self,
+        id: ContainerId,
+        listed: ContainerSummary,
+        looked: Result<OurContainer, EngineError>,
+    ) -> Result<Option<OurContainer>, EngineError> {
+        match looked {
+            Ok(container) => Ok(Some(container)),
+            Err(EngineError::NoSuchContainer { .. }) => Ok(None),
+            Err(error @ EngineError::Gone { .. }) => Err(error),
+            Err(error) if self.is_over() => Err(error),
+            Err(error) => {
+                tracing::warn!(container = %id, %error, "could not look at a container; going by the engine's list");
+                Ok(Some(listed_container(id, listed)))
+            }
+        }
     }
 }
 
@@ -326,6 +349,21 @@ fn our_container(id: ContainerId, answer: ContainerInspectResponse) -> OurContai
         exit: (started_at.is_some() && !running).then(|| exit(&state)),
         started_at,
         finished_at: state.finished_at.as_deref().and_then(time_of).filter(|_| !running),
+    }
+}
+
+/// What the engine's list tells of a container. Ours are started right after they were made.
+fn listed_container(id: ContainerId, listed: ContainerSummary) -> OurContainer {
+    use ContainerSummaryStateEnum::{CREATED, PAUSED, RESTARTING, RUNNING, STOPPING};
+    let created = listed.created.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or_default();
+    OurContainer {
+        id,
+        labels: listed.labels.unwrap_or_default(),
+        image: listed.image.unwrap_or_default(),
+        running: matches!(listed.state, Some(RUNNING | PAUSED | RESTARTING | STOPPING)),
+        exit: None,
+        started_at: (listed.state != Some(CREATED)).then_some(Time(created * 1000)),
+        finished_at: None,
     }
 }
 
@@ -359,6 +397,32 @@ mod tests {
             assert_eq!(ContainerId::new(bad), None, "{bad}");
         }
         assert_eq!(ContainerId::new("0af3").unwrap().as_str(), "0af3");
+    }
+
+    #[tokio::test]
+    async fn a_container_that_does_not_let_us_look_is_told_as_the_list_does_while_the_engine_lives() {
+        let engine = Engine::that_never_answers();
+        let id = ContainerId::new("abc").unwrap();
+        let listed = |state| ContainerSummary {
+            labels: Some(HashMap::from([("job".to_owned(), "a".to_owned())])),
+            image: Some("busybox".to_owned()),
+            created: Some(7),
+            state: Some(state),
+            ..ContainerSummary::default()
+        };
+        let late = || Err(EngineError::TimedOut { doing: "looking", limit: QUESTION });
+        let seen = |state, looked| engine.seen(id.clone(), listed(state), looked);
+        let running = seen(ContainerSummaryStateEnum::RUNNING, late()).unwrap().unwrap();
+        assert!(running.running && running.started_at == Some(Time(7000)) && running.labels["job"] == "a");
+        let broken = Err(EngineError::Refused { doing: "looking", status: 500, message: "bad".to_owned() });
+        let ended = seen(ContainerSummaryStateEnum::EXITED, broken).unwrap().unwrap();
+        assert!(!ended.running && ended.was_taken_down(Some(Time(9000))), "its end is not known");
+        let made = seen(ContainerSummaryStateEnum::CREATED, late()).unwrap().unwrap();
+        assert!(!made.running && made.started_at.is_none());
+        let gone = Err(EngineError::NoSuchContainer { detail: String::new() });
+        assert_eq!(seen(ContainerSummaryStateEnum::RUNNING, gone).unwrap(), None);
+        engine.end();
+        assert!(seen(ContainerSummaryStateEnum::RUNNING, late()).is_err());
     }
 
     #[test]

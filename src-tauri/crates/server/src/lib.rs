@@ -179,10 +179,18 @@ impl Server {
         let invitations =
             Invitations::new(Sites::new(settings.sites.clone(), settings.allowed_origins.clone()));
         let engine_state = engine.state();
-        let setup =
-            Setup { store, engine: engine_state, id, read_definition, base_url, on, limits, site_rules };
+        let setup = Setup {
+            store,
+            engine: engine_state,
+            id,
+            read_definition,
+            base_url,
+            on,
+            limits,
+            site_rules,
+            cache_limit: settings.cache_limit,
+        };
         let running = Running::start(setup).await?;
-        running.worker().set_cache_limit(settings.cache_limit);
         running.worker().set_disk_reserve(settings.disk_reserve);
         let post = Post {
             settings: watch.subscribe(),

@@ -162,7 +162,7 @@ impl Store {
         self.shared.database.jobs(ids).await
     }
 
-    /// A job's definition, word for word as it was submitted.
+    /// A job's definition, word for word as it was submitted but for masks in the place of secrets.
     pub async fn definition(&self, id: &JobId) -> Result<Option<String>, StoreError> {
         self.shared.database.definition(id.clone()).await
     }

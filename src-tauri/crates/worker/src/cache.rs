@@ -212,10 +212,10 @@ pub(crate) struct Control {
     turn: Semaphore,
 }
 
-impl Default for Control {
-    fn default() -> Self {
+impl Control {
+    pub(crate) fn new(limit: Option<u64>) -> Self {
         Self {
-            limit: watch::Sender::new(None),
+            limit: watch::Sender::new(limit),
             version: watch::Sender::new(0),
             low: Notify::new(),
             uses: uses::Uses::default(),
@@ -224,9 +224,7 @@ impl Default for Control {
             turn: Semaphore::new(1),
         }
     }
-}
 
-impl Control {
     pub(crate) fn changed(&self) {
         self.version.send_modify(|version| *version += 1);
     }

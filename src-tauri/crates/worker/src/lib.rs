@@ -49,6 +49,9 @@ pub struct Setup {
     pub limits: watch::Receiver<Limits>,
     /// What the jobs of each site may do, which may change while we run; asked when a container is made.
     pub site_rules: watch::Receiver<SiteRulesByCaller>,
+    /// The chosen limit of the cache in bytes, none for the usual one. With the usual one in its place, the first look
+    /// would remove what a larger one keeps.
+    pub cache_limit: Option<u64>,
 }
 
 /// What jobs may take of this computer.

@@ -69,6 +69,11 @@ impl Live {
         self.0.remove(job);
     }
 
+    /// Drops what is known of all jobs but `listed`: nobody will tell of the end of another.
+    pub(super) fn retain(&mut self, listed: &HashSet<&JobId>) {
+        self.0.retain(|id, _| listed.contains(id));
+    }
+
     /// Whether anything waits.
     pub(super) fn is_waiting(&self) -> bool {
         self.0.values().any(Recent::is_waiting)
@@ -240,6 +245,16 @@ mod tests {
         live.take(&written(RUN, MOST_LINES, 1), later);
         live.take(&written(RUN, 7, 1), later);
         assert!(sent(&mut live)[0].contains("… 7 lines not shown live"));
+    }
+
+    #[test]
+    fn lines_of_jobs_that_are_not_listed_any_more_wait_for_nobody() {
+        let mut live = Live::default();
+        live.take(&written(RUN, 1, 1), Instant::now());
+        live.retain(&[&id()].into());
+        assert!(live.is_waiting());
+        live.retain(&HashSet::new());
+        assert!(!live.is_waiting());
     }
 
     #[test]

@@ -129,6 +129,8 @@ impl<'a> Speaker<'a> {
         match listing {
             Listing::Whole { version, jobs } => {
                 self.flush().await?;
+                let is_live = |job: &&Arc<Job>| matches!(job.phase, Phase::Queued | Phase::Running);
+                self.live.retain(&jobs.iter().filter(is_live).map(|job| &job.id).collect());
                 let frame = self.whole(version, &jobs);
                 let is_running = |job: &&Arc<Job>| job.phase == Phase::Running;
                 let running = jobs.iter().filter(is_running).map(|job| job.id.clone()).collect();

@@ -9,7 +9,7 @@ use deskgrid_job::JobId;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::commit_number::{self, CommitNumber};
-use super::record_keeper::RecordKeeper;
+use super::record_keeper::{Compared, RecordKeeper};
 use super::{Change, Rebuilt, rebuild, schema, soundness};
 use crate::error::StoreError;
 use crate::folder::Folder;
@@ -85,9 +85,9 @@ impl Book {
         Ok(())
     }
 
-    /// The jobs whose second copies do not say what the database says: one of both is damaged.
-    pub(super) fn differing(&self, folder: &Folder) -> Result<Vec<String>, StoreError> {
-        self.keeper.differing(&self.connection, folder, self.number)
+    /// Compares some records, those of jobs that come after `after`, with their second copies.
+    pub(super) fn compare(&self, folder: &Folder, after: &str) -> Result<Compared, StoreError> {
+        self.keeper.compare(&self.connection, folder, self.number, after)
     }
 
     /// Closes it in order.

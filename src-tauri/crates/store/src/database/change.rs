@@ -19,7 +19,7 @@ pub enum Change {
     Define {
         /// The job.
         id: JobId,
-        /// Its definition, word for word as submitted.
+        /// Its definition, word for word as submitted but for masks in the place of secrets.
         text: String,
     },
     /// What the job's definition says, for lists.

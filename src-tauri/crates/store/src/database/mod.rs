@@ -283,6 +283,13 @@ fn job_ids(from: &Connection) -> Result<Vec<String>, StoreError> {
     Ok(ids.collect::<Result<_, _>>()?)
 }
 
+/// Those on record that come after `after`, in the order of their ids, and no more than `most`.
+fn job_ids_after(from: &Connection, after: &str, most: usize) -> Result<Vec<String>, StoreError> {
+    let mut statement = from.prepare_cached("SELECT id FROM job WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+    let ids = statement.query_map((after, signed(most as u64)), |row| row.get(0))?;
+    Ok(ids.collect::<Result<_, _>>()?)
+}
+
 /// `SQLite` counts in signed 64 bits. What is larger (an absurd time or size) becomes the largest of those.
 fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)

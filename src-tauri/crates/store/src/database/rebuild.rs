@@ -3,7 +3,7 @@
 //!
 //! The new one is complete before the damaged one is moved, so that a crash at any moment leaves one of them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,6 @@ use crate::platform;
 /// Puts a new database into the place of the damaged one.
 pub(super) fn rebuild(folder: &Folder, why: String) -> Result<Rebuilt, StoreError> {
     let fresh = folder.rebuilt_database();
-    remove(&fresh)?;
     // The copies are compared with what they made.
     record_keeper::forget_step(folder)?;
     let jobs = fill(folder, &fresh)?;
@@ -128,22 +127,53 @@ fn utc(time: Time) -> String {
 
 /// Makes the new database and says how many jobs it knows.
 fn fill(folder: &Folder, fresh: &Path) -> Result<u64, StoreError> {
+    let mut copies = Copies::of(folder);
+    let salvage = Salvage::open(folder);
+    loop {
+        remove(fresh)?;
+        let connection = create(fresh)?;
+        let useless = pour_all(&connection, &copies, salvage.as_ref())?;
+        if useless.is_empty() {
+            return complete(connection, fresh, copies.newest);
+        }
+        // Once more without them: what still reads of the rows of these jobs was held back for them.
+        for job in &useless {
+            copies.give_up(folder, job);
+        }
+    }
+}
+
+fn create(fresh: &Path) -> Result<Connection, StoreError> {
     drop(platform::private_file().append(true).create(true).open(fresh).map_err(failed("create", fresh))?);
     let connection = Connection::open(fresh)?;
     // It is of no use before it is complete, and brought onto the disk then.
     connection.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")?;
-    let Copies { by_form: records, jobs: known, newest } = Copies::of(folder);
-    let salvage = Salvage::open(folder);
+    Ok(connection)
+}
+
+/// Brings all that there is into an empty database. Returns the jobs whose copies are of no use.
+fn pour_all(
+    to: &Connection,
+    copies: &Copies,
+    salvage: Option<&Salvage>,
+) -> Result<BTreeSet<String>, StoreError> {
+    let mut useless = BTreeSet::new();
     for (form, step) in schema::STEPS {
-        connection.execute_batch(&format!("BEGIN; {step} PRAGMA user_version = {form}; COMMIT;"))?;
-        for path in records.get(&form).into_iter().flatten() {
-            restore(&connection, path)?;
+        to.execute_batch(&format!("BEGIN; {step} PRAGMA user_version = {form}; COMMIT;"))?;
+        for (job, path) in copies.by_form.get(&form).into_iter().flatten() {
+            if !restore(to, path)? {
+                useless.insert(job.clone());
+            }
         }
-        if let Some(salvage) = salvage.as_ref().filter(|salvage| salvage.form == form) {
-            salvage.pour(&connection, &known)?;
+        if let Some(salvage) = salvage.filter(|salvage| salvage.form == form) {
+            salvage.pour(to, &copies.jobs)?;
         }
     }
-    drop_unreadable(&connection)?;
+    useless.extend(drop_unreadable(to)?.into_iter().filter(|job| copies.jobs.contains(job)));
+    Ok(useless)
+}
+
+fn complete(connection: Connection, fresh: &Path, newest: CommitNumber) -> Result<u64, StoreError> {
     commit_number::write(&connection, newest)?;
     let jobs: i64 = connection.query_row("SELECT count(*) FROM job", [], |row| row.get(0))?;
     connection.close().map_err(|(_, error)| error)?;
@@ -151,23 +181,22 @@ fn fill(folder: &Folder, fresh: &Path) -> Result<u64, StoreError> {
     Ok(super::unsigned(jobs))
 }
 
-/// Erases jobs whose rows read, but make no sense.
-fn drop_unreadable(database: &Connection) -> Result<(), StoreError> {
-    for text in job_ids(database)? {
-        let is_sound = JobId::new(&text).is_ok_and(|id| job_row::find(database, &id).is_ok());
-        if !is_sound {
-            tracing::warn!(job = text, "the record of a job is lost");
-            database.execute("DELETE FROM job WHERE id = ?1", [text])?;
-        }
+/// Erases jobs whose rows read, but make no sense, and says which.
+fn drop_unreadable(database: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut jobs = job_ids(database)?;
+    jobs.retain(|text| !JobId::new(text).is_ok_and(|id| job_row::find(database, &id).is_ok()));
+    for job in &jobs {
+        tracing::warn!(job, "a record of a job makes no sense");
+        database.execute("DELETE FROM job WHERE id = ?1", [job])?;
     }
-    Ok(())
+    Ok(jobs)
 }
 
 /// The record files.
 #[derive(Default)]
 struct Copies {
     /// Those of jobs that are known, by the form of their tables.
-    by_form: BTreeMap<u32, Vec<PathBuf>>,
+    by_form: BTreeMap<u32, Vec<(String, PathBuf)>>,
     /// The jobs that they are of, and those that were erased: what other rows say of these is out of date.
     jobs: HashSet<String>,
     /// The latest commit that they know of.
@@ -180,36 +209,54 @@ impl Copies {
         let mut copies = Self::default();
         for file in files_below(&folder.records()) {
             let path = file.path();
-            let Some(record) = JobRecord::load(&path) else {
-                tracing::warn!(path = %path.display(), "a second copy of a job's record does not read back");
-                let moved = platform::create_private_folder(&folder.damaged())
-                    .and_then(|()| fs::rename(&path, folder.damaged().join(file.file_name())));
-                // Where it cannot be moved it does no harm.
-                drop(moved);
+            let is_known = |record: &JobRecord| schema::STEPS.iter().any(|(form, _)| *form == record.form);
+            let Some(record) = JobRecord::load(&path).filter(|record| record.is_erased() || is_known(record))
+            else {
+                set_copy_aside(folder, &path);
                 continue;
             };
             copies.newest = copies.newest.max(record.commit);
             if !record.is_erased() {
-                copies.by_form.entry(record.form).or_default().push(path);
+                copies.by_form.entry(record.form).or_default().push((record.job.clone(), path));
             }
             copies.jobs.insert(record.job);
         }
         copies
     }
+
+    /// Sets the copy of a job aside, so that what other rows say of it counts.
+    fn give_up(&mut self, folder: &Folder, job: &str) {
+        for copies in self.by_form.values_mut() {
+            for (_, path) in copies.extract_if(.., |(of, _)| of == job) {
+                set_copy_aside(folder, &path);
+            }
+        }
+        self.jobs.remove(job);
+    }
 }
 
-/// Puts one job into the new database, or nothing of it.
-fn restore(to: &Connection, path: &Path) -> Result<(), StoreError> {
-    let Some(record) = JobRecord::load(path) else { return Ok(()) };
+fn set_copy_aside(folder: &Folder, path: &Path) {
+    tracing::warn!(path = %path.display(), "a second copy of a job's record is of no use; it is set aside");
+    let Some(name) = path.file_name() else { return };
+    let moved = platform::create_private_folder(&folder.damaged())
+        .and_then(|()| fs::rename(path, folder.damaged().join(name)));
+    if let Err(error) = moved {
+        tracing::warn!(path = %path.display(), %error, "it could not be moved");
+    }
+}
+
+/// Puts one job into the new database, or nothing of it; says which.
+fn restore(to: &Connection, path: &Path) -> Result<bool, StoreError> {
+    let Some(record) = JobRecord::load(path) else { return Ok(false) };
     to.execute_batch("BEGIN")?;
     match record.restore(to) {
-        Ok(()) => to.execute_batch("COMMIT")?,
+        Ok(()) => to.execute_batch("COMMIT").map(|()| true).map_err(Into::into),
         Err(error) => {
             tracing::warn!(job = record.job, %error, "a record of a job could not be restored");
             to.execute_batch("ROLLBACK")?;
+            Ok(false)
         }
     }
-    Ok(())
 }
 
 /// The damaged database, as far as it reads.

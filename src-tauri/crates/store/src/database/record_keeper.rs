@@ -2,7 +2,8 @@
 //!
 //! A commit is answered when its copies are written. So at any kill a copy is as new as all that anybody was told,
 //! and only what nobody was told can be missing from it. What trails nevertheless (after a kill between commit and
-//! copy, a power cut, a copy that could not be written) is mended at the next start, before anybody is told anything.
+//! copy, or a power cut) is mended at the next start, before anybody is told anything. A copy that could not be written
+//! is written with one of the next commits.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
@@ -16,17 +17,34 @@ use rusqlite::Connection;
 
 use super::commit_number::{self, CommitNumber};
 use super::record_file::{CopyHead, JobRecord, JobTables};
-use super::{Change, job_ids};
+use super::{Change, job_ids, job_ids_after};
 use crate::error::{StoreError, failed};
 use crate::folder::Folder;
 use crate::holdings::files_below;
 use crate::platform;
 
+/// Copies that are owed and are tried again with one commit, which waits for them.
+const OWED_AT_ONCE: usize = 100;
+
+/// Records that are compared with their copies in one go, for which writers wait.
+const COMPARED_AT_ONCE: usize = 100;
+
+/// What comparing some records with their copies came to.
+#[derive(Debug, Default)]
+pub(super) struct Compared {
+    /// The jobs whose copies do not say what their rows say, although they should: one of both is damaged.
+    pub(super) differing: Vec<String>,
+    /// The last job that was looked at; none when there was none.
+    pub(super) last: Option<String>,
+}
+
 /// Writes record files.
 pub(super) struct RecordKeeper {
     tables: JobTables,
-    /// Whether every copy says what the latest commit says.
-    is_in_step: bool,
+    /// Jobs whose copies could not be written: the next commits try again.
+    owed: BTreeSet<JobId>,
+    /// Whether copies could not even be compared with their rows: the next start tries again.
+    is_unknown: bool,
     /// Jobs that were erased; their copies say so as long as older rows of them may still come to light.
     erased: Vec<JobId>,
 }
@@ -38,7 +56,12 @@ impl RecordKeeper {
     /// # Errors
     /// [`StoreError::RecordsDamaged`] when copies are ahead of the database: it has lost commits.
     pub(super) fn start(database: &Connection, folder: &Folder) -> Result<Self, StoreError> {
-        let mut keeper = Self { tables: JobTables::of(database)?, is_in_step: true, erased: Vec::new() };
+        let mut keeper = Self {
+            tables: JobTables::of(database)?,
+            owed: BTreeSet::new(),
+            is_unknown: false,
+            erased: Vec::new(),
+        };
         // It says nothing any more from the first commit on.
         if forget_step(folder)? {
             return Ok(keeper);
@@ -46,14 +69,15 @@ impl RecordKeeper {
         match keeper.catch_up(database, folder) {
             Err(error @ StoreError::RecordsDamaged { .. }) => Err(error),
             Err(error) => {
-                keeper.trail(&error);
+                tracing::warn!(%error, "the second copies of records could not be compared; the next start tries again");
+                keeper.is_unknown = true;
                 Ok(keeper)
             }
             Ok(()) => Ok(keeper),
         }
     }
 
-    /// Writes the files of the jobs that `changes`, which are committed, have changed.
+    /// Writes the files of the jobs that `changes`, which are committed, have changed, and of some that are owed.
     pub(super) fn follow<'a>(
         &mut self,
         database: &Connection,
@@ -63,23 +87,54 @@ impl RecordKeeper {
     ) {
         let jobs: BTreeSet<_> = changes.filter_map(changed_job).collect();
         for id in jobs {
-            let copied = self.tables.read(database, id.as_str(), number).and_then(|record| {
-                if record.is_erased() {
-                    self.erased.push(id.clone().into_owned());
-                }
-                record.write(folder, &id)
-            });
-            if let Err(error) = copied {
-                self.trail(&error);
-            }
+            let copied = self.copy(database, folder, number, &id);
+            self.note(id.into_owned(), copied);
             point(Point::RecordCopied);
         }
+        let owed: Vec<_> = self.owed.iter().take(OWED_AT_ONCE).cloned().collect();
+        for id in owed {
+            if self.copy(database, folder, number, &id).is_err() {
+                // What is in the way is in the way of all.
+                break;
+            }
+            self.owed.remove(&id);
+        }
+    }
+
+    fn copy(
+        &mut self,
+        database: &Connection,
+        folder: &Folder,
+        number: CommitNumber,
+        id: &JobId,
+    ) -> Result<(), StoreError> {
+        let record = self.tables.read(database, id.as_str(), number)?;
+        if record.is_erased() {
+            self.erased.push(id.clone());
+        }
+        record.write(folder, id)
+    }
+
+    /// Notes what came of writing the copy of a job.
+    fn note(&mut self, id: JobId, copied: Result<(), StoreError>) {
+        match copied {
+            Ok(()) => drop(self.owed.remove(&id)),
+            Err(error) => {
+                tracing::warn!(job = %id, %error, "a second copy of a job's record could not be written; it is tried again");
+                self.owed.insert(id);
+            }
+        }
+    }
+
+    /// Whether every copy says what the latest commit says.
+    fn is_in_step(&self) -> bool {
+        self.owed.is_empty() && !self.is_unknown
     }
 
     /// Notes that all copies are in step, if they are. Nothing is committed any more.
     pub(super) fn end(self, database: &Connection, folder: &Folder) {
         // What was erased must not come back from the log.
-        if !self.is_in_step || !is_settled(database) {
+        if !self.is_in_step() || !is_settled(database) {
             return;
         }
         for id in &self.erased {
@@ -94,32 +149,32 @@ impl RecordKeeper {
         }
     }
 
-    /// The jobs whose copies do not say what their rows say, although they should.
-    pub(super) fn differing(
+    /// Compares the copies of some jobs, those that come after `after`, with their rows.
+    pub(super) fn compare(
         &self,
         database: &Connection,
         folder: &Folder,
         number: CommitNumber,
-    ) -> Result<Vec<String>, StoreError> {
-        let mut differing = Vec::new();
-        // A copy that could not be written says nothing about the disk.
-        let jobs = if self.is_in_step { job_ids(database)? } else { Vec::new() };
-        for id in jobs.iter().filter_map(|id| JobId::new(id).ok()) {
+        after: &str,
+    ) -> Result<Compared, StoreError> {
+        let mut compared = Compared::default();
+        // What could not be brought into step says nothing about the disk.
+        if self.is_unknown {
+            return Ok(compared);
+        }
+        let jobs = job_ids_after(database, after, COMPARED_AT_ONCE)?;
+        for id in jobs.iter().filter_map(|id| JobId::new(id).ok()).filter(|id| !self.owed.contains(id)) {
             let copy = JobRecord::load(&folder.record(&id));
             let record = self.tables.read(database, id.as_str(), number)?;
             if copy.is_none_or(|copy| !copy.says_the_same(&record)) {
-                differing.push(id.to_string());
+                compared.differing.push(id.to_string());
             }
         }
-        Ok(differing)
+        compared.last = jobs.into_iter().next_back();
+        Ok(compared)
     }
 
-    fn trail(&mut self, error: &StoreError) {
-        tracing::warn!(%error, "a second copy of a job's record could not be written; the next start tries again");
-        self.is_in_step = false;
-    }
-
-    fn catch_up(&self, database: &Connection, folder: &Folder) -> Result<(), StoreError> {
+    fn catch_up(&mut self, database: &Connection, folder: &Folder) -> Result<(), StoreError> {
         let number = commit_number::read(database)?;
         let jobs = job_ids(database)?;
         let copies = heads(folder);
@@ -136,7 +191,8 @@ impl RecordKeeper {
             let record = self.tables.read(database, id.as_str(), number)?;
             let copy = JobRecord::load(&folder.record(&id));
             if copy.is_none_or(|copy| !copy.says_the_same(&record)) {
-                record.write(folder, &id)?;
+                let written = record.write(folder, &id);
+                self.note(id, written);
             }
             point(Point::RecordCompared);
         }
@@ -171,9 +227,14 @@ fn is_settled(database: &Connection) -> bool {
 fn changed_job(change: &Change) -> Option<Cow<'_, JobId>> {
     match change {
         Change::Save(job) => Some(Cow::Borrowed(&job.id)),
-        Change::Define { id, .. } | Change::Finish { id, .. } | Change::Forget(id) | Change::Erase(id) => {
-            Some(Cow::Borrowed(id))
-        }
+        Change::Define { id, .. }
+        | Change::Describe { id, .. }
+        | Change::Course { id, .. }
+        | Change::Finish { id, .. }
+        | Change::Inputs { id, .. }
+        | Change::JobImage { id, .. }
+        | Change::Forget(id)
+        | Change::Erase(id) => Some(Cow::Borrowed(id)),
         Change::Pin { kind, id, .. } if ["result", "log"].contains(&kind.as_str()) => {
             JobId::new(id).ok().map(Cow::Owned)
         }

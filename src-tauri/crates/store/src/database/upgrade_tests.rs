@@ -59,6 +59,16 @@ impl Case {
         Self { dir }
     }
 
+    /// The second copy of the record of a job.
+    fn copy_of(&self, job: &str) -> PathBuf {
+        let end = format!("-{job}.json");
+        let folder = self.dir.path().join("records");
+        crate::holdings::files_below(&folder)
+            .find(|file| file.path().to_string_lossy().ends_with(&end))
+            .unwrap()
+            .path()
+    }
+
     fn damaged(&self) -> Vec<PathBuf> {
         let listed = fs::read_dir(self.dir.path().join("damaged"));
         listed.into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
@@ -209,16 +219,13 @@ async fn copies_of_older_forms_are_brought_to_the_present_one() {
     }
 }
 
-#[tokio::test]
-async fn without_copies_the_rows_that_still_read_are_saved() {
-    let case = Case::newest();
-    // A page that none of the tables needs to be read but one.
+/// Damages a page that none of the tables needs to be read but one, that of names.
+async fn damage_names(case: &Case) {
     let store = case.open();
     let many =
         (0..400).map(|number| Change::Name { name: format!("name-{number:04}"), hash: BlobHash([9; 32]) });
     store.commit(many.collect()).await.unwrap();
     drop(store);
-    fs::remove_dir_all(case.dir.path().join("records")).unwrap();
     let connection = Connection::open(case.database()).unwrap();
     let root: u32 = connection
         .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'blob_name'", [], |row| row.get(0))
@@ -227,10 +234,38 @@ async fn without_copies_the_rows_that_still_read_are_saved() {
     let mut bytes = fs::read(case.database()).unwrap();
     bytes[(root as usize - 1) * 4096..root as usize * 4096].fill(0xff);
     fs::write(case.database(), bytes).unwrap();
+}
+
+#[tokio::test]
+async fn without_copies_the_rows_that_still_read_are_saved() {
+    let case = Case::newest();
+    damage_names(&case).await;
+    fs::remove_dir_all(case.dir.path().join("records")).unwrap();
     let store = case.open();
     assert_eq!(store.rebuilt().unwrap().jobs, 4);
     has_all(&store, STEPS.len()).await;
     assert_eq!(store.pending_calls().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn of_a_job_whose_copy_is_of_no_use_the_rows_count_and_the_copy_is_kept_aside() {
+    for (sound, useless) in [
+        ("\"form\":4", "\"form\":4000"),
+        ("\"queued_at\"", "\"no such column\""),
+        ("\"phase\":\"Success\"", "\"phase\":\"no such phase\""),
+    ] {
+        let case = Case::newest().with_copies().await;
+        damage_names(&case).await;
+        let copy = case.copy_of("done");
+        let text = fs::read_to_string(&copy).unwrap();
+        assert!(text.contains(sound), "{text}");
+        fs::write(&copy, text.replace(sound, useless)).unwrap();
+        let store = case.open();
+        assert_eq!(store.rebuilt().unwrap().jobs, 4, "{useless}");
+        has_all(&store, STEPS.len()).await;
+        let aside = case.dir.path().join("damaged").join(copy.file_name().unwrap());
+        assert!(fs::read_to_string(aside).unwrap().contains(useless));
+    }
 }
 
 #[tokio::test]
@@ -358,10 +393,7 @@ async fn a_rebuilding_that_a_crash_broke_off_is_ended_or_begun_anew() {
 #[tokio::test]
 async fn a_copy_that_does_not_read_back_is_passed_over() {
     let case = Case::newest().with_copies().await;
-    let copies = case.dir.path().join("records");
-    let copy = crate::holdings::files_below(&copies)
-        .find(|file| file.path().to_string_lossy().ends_with("-done.json"));
-    fs::write(copy.unwrap().path(), "{\"form\":3,").unwrap();
+    fs::write(case.copy_of("done"), "{\"form\":3,").unwrap();
     fs::write(case.database(), "garbage").unwrap();
     assert_eq!(case.open().rebuilt().unwrap().jobs, 3);
 }
@@ -425,6 +457,59 @@ async fn verifying_finds_a_bit_that_flipped_inside_a_value() {
     let findings = store.verify(std::sync::Arc::default()).await.unwrap();
     assert!(findings.records[0].contains("job waiting"), "{findings:?}");
     assert_eq!((findings.records.len(), findings.rebuilt), (1, None));
+}
+
+#[tokio::test]
+async fn verifying_finds_no_fault_with_whatever_is_noted_of_a_job_by_itself() {
+    let case = Case::newest().with_copies().await;
+    let store = case.open();
+    let course = store.course(&id("done")).await.unwrap().unwrap().into();
+    let files = [(deskgrid_job::FilePath::new("in/b").unwrap(), BlobHash([3; 32]))].into();
+    for change in [
+        Change::Describe { id: id("waiting"), image: Some("debian".into()), command: None },
+        Change::Course { id: id("failed"), course },
+        Change::Inputs { id: id("running"), files },
+        Change::JobImage { id: id("failed"), image: "debian".into() },
+    ] {
+        let words = format!("{change:?}");
+        store.commit(vec![change]).await.unwrap();
+        let findings = store.verify(std::sync::Arc::default()).await.unwrap();
+        assert_eq!(findings.records, [""; 0], "{words}");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_could_not_be_written_is_written_with_the_next_commit() {
+    let case = Case::newest().with_copies().await;
+    let store = case.open();
+    let copy = case.copy_of("waiting");
+    let before = fs::read(&copy).unwrap();
+    // A folder of its name is in the way.
+    fs::remove_file(&copy).unwrap();
+    fs::create_dir(&copy).unwrap();
+    store.commit(vec![Change::Define { id: id("waiting"), text: "{}".into() }]).await.unwrap();
+    let findings = store.verify(std::sync::Arc::default()).await.unwrap();
+    assert_eq!(findings.records, [""; 0], "what is owed says nothing about the disk");
+    fs::remove_dir(&copy).unwrap();
+    store.commit(Vec::new()).await.unwrap();
+    assert_ne!(fs::read(&copy).unwrap(), before);
+    drop(store);
+    assert!(case.dir.path().join("records/in-step").exists());
+}
+
+#[tokio::test]
+async fn verifying_compares_every_record_however_many_there_are() {
+    let case = Case::newest().with_copies().await;
+    let store = case.open();
+    let job = store.job(&id("waiting")).await.unwrap().unwrap();
+    let named =
+        |number| Change::Save(deskgrid_job::Job { id: id(&format!("job-{number:03}")), ..job.clone() });
+    store.commit((0..250).map(named).collect()).await.unwrap();
+    for job in ["job-000", "job-249", "waiting"] {
+        fs::remove_file(case.copy_of(job)).unwrap();
+    }
+    let findings = store.verify(std::sync::Arc::default()).await.unwrap();
+    assert_eq!(findings.records.len(), 3, "{findings:?}");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Change;
 use super::book::Book;
 use super::readers::{Edition, Readers};
+use super::record_keeper::Compared;
 use crate::error::{StoreError, failed};
 use crate::folder::Folder;
 
@@ -23,8 +24,9 @@ enum Order {
     Commit(Commit),
     /// The database of this edition was found damaged.
     Mend(Edition, String, Done),
-    /// Which records differ from their second copies? Asked here, where nothing changes meanwhile.
-    Compare(oneshot::Sender<Result<Vec<String>, StoreError>>),
+    /// Which records differ from their second copies? Asked here, where nothing changes meanwhile, of some jobs at a
+    /// time: those that come after this one.
+    Compare(String, oneshot::Sender<Result<Compared, StoreError>>),
 }
 
 struct Commit {
@@ -69,7 +71,16 @@ impl Writer {
 
     /// The jobs whose second copies do not say what the database says.
     pub(super) async fn compare(&self) -> Result<Vec<String>, StoreError> {
-        self.order(Order::Compare).await
+        let (mut differing, mut after) = (Vec::new(), String::new());
+        loop {
+            // Whoever writes has a turn between two of these.
+            let compared = self.order(|done| Order::Compare(after, done)).await?;
+            differing.extend(compared.differing);
+            match compared.last {
+                Some(last) => after = last,
+                None => return Ok(differing),
+            }
+        }
     }
 
     async fn order<T>(
@@ -113,10 +124,10 @@ impl Desk {
                 match order {
                     Order::Commit(commit) => group.push(commit),
                     Order::Mend(edition, why, done) => drop(done.send(self.mend(edition, why))),
-                    Order::Compare(done) => {
-                        let differing = self.book.as_ref().map(|book| book.differing(&self.folder));
+                    Order::Compare(after, done) => {
+                        let compared = self.book.as_ref().map(|book| book.compare(&self.folder, &after));
                         // A database that is being mended is told about elsewhere.
-                        drop(done.send(differing.unwrap_or_else(|| Ok(Vec::new()))));
+                        drop(done.send(compared.unwrap_or_else(|| Ok(Compared::default()))));
                     }
                 }
                 next = if group.len() < WAITING { waiting.try_recv().ok() } else { None };

@@ -60,7 +60,7 @@ async fn follow(worker: Worker, mut changes: watch::Receiver<u64>, mut limit: wa
                 continue;
             }
         }
-        if let Err(error) = look(&worker, in_force.limit).await {
+        if let Err(error) = look(&worker, &in_force).await {
             tracing::warn!(%error, "could not see whether the cache is within its limit");
         }
         next = Instant::now() + PAUSE;
@@ -101,6 +101,12 @@ impl InForce {
         }
     }
 
+    /// What a look at a disk of `total` bytes keeps to: never less than what is chosen at that moment.
+    fn within(&self, chosen: Option<u64>, total: u64) -> u64 {
+        let bytes = |limit: Option<u64>| limit.unwrap_or_else(|| usual_limit(total));
+        bytes(self.limit).max(bytes(chosen))
+    }
+
     /// Waits until another one takes its place; for ever when none is to.
     async fn becomes_due(&self) {
         match self.due {
@@ -110,11 +116,11 @@ impl InForce {
     }
 }
 
-async fn look(worker: &Worker, limit: Option<u64>) -> Result<(), WorkerError> {
+async fn look(worker: &Worker, in_force: &InForce) -> Result<(), WorkerError> {
     removal::remove_left(worker).await?;
     let _turn = worker.0.kit.cache.turn.acquire().await;
     let room = worker.store().room().await?;
-    let limit = limit.unwrap_or_else(|| usual_limit(room.total));
+    let limit = in_force.within(worker.cache_limit(), room.total);
     let survey = worker.survey_cache(false).await?;
     let mut going = plan(&survey.items, limit, Time::now());
     if going.is_empty() {
@@ -222,6 +228,7 @@ mod tests {
             on: watch::channel(true).1,
             limits: watch::channel(limits).1,
             site_rules: watch::channel(crate::SiteRulesByCaller::default()).1,
+            cache_limit: Some(1 << 40),
         }
     }
 
@@ -238,6 +245,28 @@ mod tests {
         assert_eq!((in_force.limit, in_force.due), (Some(10), None));
         in_force.choose(Some(20), now);
         assert_eq!((in_force.limit, in_force.due), (Some(20), None));
+    }
+
+    #[test]
+    fn no_look_keeps_to_less_than_what_is_chosen_also_where_the_usual_limit_was_in_force() {
+        let total = 1000;
+        let mut in_force = InForce::of(None);
+        in_force.choose(Some(500), Instant::now());
+        assert_eq!(in_force.within(Some(500), total), 500);
+        in_force.choose(Some(50), Instant::now());
+        assert_eq!(in_force.within(Some(50), total), usual_limit(total), "for now");
+        let mut in_force = InForce::of(Some(50));
+        in_force.choose(None, Instant::now());
+        assert_eq!(in_force.within(None, total), usual_limit(total));
+    }
+
+    #[tokio::test]
+    async fn the_chosen_limit_is_known_before_the_first_look() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = EngineWatch::start(Some("unix:///nonexistent/engine.sock".to_owned()));
+        let setup = setup(Store::open(dir.path()).unwrap(), &engine);
+        let running = Running::start(setup).await.unwrap();
+        assert_eq!(running.worker().cache_limit(), Some(1 << 40));
     }
 
     #[tokio::test]

@@ -170,8 +170,9 @@ async fn unwant(
         |name: &str| Change::ImageUnwanted { name: name.to_owned(), engine: engine.map(str::to_owned) };
     let changes: Vec<_> = images.map(change).collect();
     if !changes.is_empty() {
-        worker.0.kit.cache.owe_images(true);
+        // Before it is told: who looks at once shall find it.
         worker.store().commit(changes).await?;
+        worker.0.kit.cache.owe_images(true);
     }
     Ok(())
 }

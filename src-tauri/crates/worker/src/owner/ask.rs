@@ -16,6 +16,8 @@ impl Owner {
         let kept = decided.kept.job(&id);
         let was_live = self.is_live(&id);
         let description = definition.as_ref().ok().map(|definition| describe::description(&id, definition));
+        let secret_context =
+            definition.as_ref().ok().map(|it| it.image.image().to_owned()).zip(secret_context);
         let (needs, objection) = match definition {
             Ok(definition) => (definition.needs, None),
             Err(why) => (deskgrid_job::Needs::default(), Some(why)),
@@ -23,8 +25,8 @@ impl Owner {
         let carried = (carried != deskgrid_job::Carried::default()).then(|| Arc::new(carried));
         let event = queue::Submission { id: id.clone(), hold, needs, carried, objection, kept };
         let effects = self.queue.apply(Event::Submit(event), Time::now());
-        if let Some(address) = secret_context.filter(|_| self.is_live(&id)) {
-            self.kit.secret_contexts.note(&id, address);
+        if let Some((image, address)) = secret_context.filter(|_| self.is_live(&id)) {
+            self.kit.secret_contexts.note(&id, image, address);
         }
         let saved = effects.iter().filter_map(|effect| match effect {
             Effect::Save(job) if job.id == id => Some(job.phase),

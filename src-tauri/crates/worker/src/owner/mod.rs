@@ -97,7 +97,7 @@ struct Owner {
 
 /// Reads what the store holds and starts the owner.
 pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
-    let Setup { store, engine, id, read_definition, base_url, on, limits, site_rules } = setup;
+    let Setup { store, engine, id, read_definition, base_url, on, limits, site_rules, cache_limit } = setup;
     let lists = Lists::default();
     let (request_sender, requests) = mpsc::channel(INBOX);
     let (report_sender, reports) = mpsc::channel(INBOX);
@@ -112,7 +112,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
         store: store.clone(),
         lists: lists.clone(),
         board: board.clone(),
-        cache: cache::Control::default(),
+        cache: cache::Control::new(cache_limit),
         fetcher: Fetcher::default(),
         writers: Writers::default(),
         contexts: deskgrid_contexts::Downloads::default(),
@@ -317,8 +317,8 @@ impl Owner {
     }
 
     fn report(&mut self, report: Report, decided: &mut Decided) {
-        let Report { id, run, end, lost_engine, result, inputs, course, image, stored } = report;
-        if lost_engine {
+        let Report { id, run, end, needs_sweep, result, inputs, course, image, stored } = report;
+        if needs_sweep {
             self.sweep_again();
         }
         decided.ends.push(stored);

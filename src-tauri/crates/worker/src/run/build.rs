@@ -32,6 +32,8 @@ type BuildShare = Share<Told, Result<Image, Interruption>>;
 pub(crate) struct Wanted {
     image: String,
     context: Option<String>,
+    /// Whether a token of that address is not known any more: who brings it shall not fail with who does not.
+    lacks_secret: bool,
     /// Whether its steps reach the internet.
     has_network: bool,
 }
@@ -69,7 +71,12 @@ pub(super) async fn built(run: &Run, engine: &Engine, block: &BuildBlock) -> Res
         return Ok(image);
     }
     let has_network = run.permits().network != Network::Off;
-    let wanted = Wanted { image: block.image.clone(), context: block.context.clone(), has_network };
+    let wanted = Wanted {
+        image: block.image.clone(),
+        context: block.context.clone(),
+        lacks_secret: block.lacks_secret,
+        has_network,
+    };
     let share = run.kit.builds.join(wanted, |said| {
         let (kit, engine, block) = (run.kit.clone(), engine.clone(), block.clone());
         async move { build(&kit, &engine, &block, has_network, &said).await }.boxed()

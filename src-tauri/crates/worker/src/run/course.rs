@@ -25,6 +25,9 @@ use crate::{cache, owner};
 /// The exit code of a container whose main process was killed outright.
 const KILLED: i64 = 137;
 
+/// So often a living engine is asked to end a container before it is left to the next sweep.
+const MOST_UNANSWERED: u32 = 3;
+
 /// Whether the container may run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Begun {
@@ -320,12 +323,17 @@ impl<'a> Course<'a> {
 
     /// Ends the container of a run that has no result, so that what it took is free when the run is reported over, and
     /// the job's next run never has it beside itself. An engine that does not answer is waited for, as the container
-    /// may run there; it may even come only later to a start that it was asked for.
+    /// may run there; it may even come only later to a start that it was asked for. One that lives, but does not answer
+    /// to this again and again, is not waited for: no other job shall wait with it. Says whether the container is left
+    /// to the next sweep then.
     ///
     /// A next start would take the signal for the job's own end, so that the container is removed, and the job run
     /// again, where it is wanted still and its end is not on the disk by then.
-    pub(super) async fn stop_container(&self) {
-        let Some(container) = self.container.as_ref().filter(|_| self.begun != Begun::No) else { return };
+    pub(super) async fn stop_container(&self) -> bool {
+        let Some(container) = self.container.as_ref().filter(|_| self.begun != Begun::No) else {
+            return false;
+        };
+        let mut unanswered = 0;
         while let Some(engine) = self.run.next_engine().await {
             let stopped = if self.begun == Begun::Yes && self.run.stop.is_asked() {
                 engine.kill(container).await
@@ -334,14 +342,28 @@ impl<'a> Course<'a> {
                 engine.remove(container).await
             };
             match stopped {
-                Err(error) if error.is_engine_lost() => self.run.until_loss_is_known().await,
-                Err(error) => {
-                    tracing::warn!(job = %self.run.id, %error, "could not stop the container; the next sweep removes it");
-                    return;
+                Err(error) if error.is_engine_lost() => {
+                    self.run.until_loss_is_known().await;
+                    let is_late = matches!(error, EngineError::TimedOut { .. }) && !engine.is_over();
+                    unanswered = if is_late { unanswered + 1 } else { 0 };
+                    if unanswered < MOST_UNANSWERED {
+                        continue;
+                    }
+                    self.leave_to_sweep(&error);
+                    return true;
                 }
-                Ok(()) => return,
+                Err(error) => {
+                    self.leave_to_sweep(&error);
+                    return true;
+                }
+                Ok(()) => return false,
             }
         }
+        false
+    }
+
+    fn leave_to_sweep(&self, error: &EngineError) {
+        tracing::warn!(job = %self.run.id, %error, "could not stop the container; the next sweep removes it");
     }
 
     /// The stored files among the inputs.

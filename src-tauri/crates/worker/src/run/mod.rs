@@ -83,8 +83,8 @@ pub(crate) struct Report {
     pub(crate) run: u32,
     pub(crate) end: RunEnd,
     pub(crate) result: RunResult,
-    /// It ended since a call to the engine did, which may come to what it was asked for later.
-    pub(crate) lost_engine: bool,
+    /// The engine did not answer, so that it may come to what it was asked for later, or did not end the container.
+    pub(crate) needs_sweep: bool,
     /// The stored files among its inputs.
     pub(crate) inputs: BTreeMap<FilePath, BlobHash>,
     /// Its stages and what it used.
@@ -209,11 +209,10 @@ impl Run {
                 () = self.until_loss_is_known() => {}
             }
         }
-        if outcome.as_ref().is_err_and(Interruption::leaves_container) {
-            course.stop_container().await;
-        }
+        let may_run = outcome.as_ref().is_err_and(Interruption::leaves_container);
+        let is_left = may_run && course.stop_container().await;
         let inputs = course.take_inputs();
-        let lost_engine = matches!(outcome, Err(Interruption::EngineLost));
+        let needs_sweep = is_left || matches!(outcome, Err(Interruption::EngineLost));
         let (end, result) = ending(outcome);
         let course_of_run = self.pulse.finish();
         let (stored, is_stored) = oneshot::channel();
@@ -221,7 +220,7 @@ impl Run {
             id: self.id.clone(),
             run: self.number,
             end,
-            lost_engine,
+            needs_sweep,
             result,
             inputs,
             course: course_of_run,
