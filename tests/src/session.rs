@@ -5,10 +5,14 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use zbus::Connection;
 use zbus::connection::Builder;
+
+/// What a dialog gets to act on a stroke.
+const BETWEEN_STROKES: Duration = Duration::from_secs(2);
 
 /// A session with nothing in it: no panel, no window manager. Everything in it ends when it is dropped.
 pub struct Session {
@@ -124,8 +128,14 @@ impl Session {
         // The stroke has a dialog for folders open its line for typing.
         self.xdotool(&["windowactivate", "--sync", &dialog, "key", "slash"]).await;
         self.xdotool(&["key", "ctrl+a", "type", "--delay", "5", &place]).await;
+        // A stroke may come before the dialog knows the place; one too many would go to the window behind it.
+        let mut next = Instant::now();
         crate::eventually("the dialog is closed", async || {
-            self.xdotool(&["key", "Return"]).await;
+            let active = self.xdotool(&["getactivewindow"]).await;
+            if Instant::now() >= next && dialog.lines().any(|window| window == active) {
+                self.xdotool(&["key", "Return"]).await;
+                next = Instant::now() + BETWEEN_STROKES;
+            }
             self.xdotool(&search).await.is_empty()
         })
         .await;
