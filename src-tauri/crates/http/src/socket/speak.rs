@@ -128,9 +128,10 @@ impl<'a> Speaker<'a> {
     async fn send_listing(&mut self, listing: Listing) -> Result<(), Unreachable> {
         match listing {
             Listing::Whole { version, jobs } => {
-                self.flush().await?;
+                // Before anything newer is heard: lines of jobs that came after this list was made are not to go.
                 let is_live = |job: &&Arc<Job>| matches!(job.phase, Phase::Queued | Phase::Running);
                 self.live.retain(&jobs.iter().filter(is_live).map(|job| &job.id).collect());
+                self.flush().await?;
                 let frame = self.whole(version, &jobs);
                 let is_running = |job: &&Arc<Job>| job.phase == Phase::Running;
                 let running = jobs.iter().filter(is_running).map(|job| job.id.clone()).collect();
