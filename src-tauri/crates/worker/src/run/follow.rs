@@ -43,8 +43,15 @@ pub(super) async fn follow<'a>(
         match follow_while_engine_lives(run, engine, container, &mut journal, output, time).await {
             Err(Interruption::EngineLost) => {
                 let lost_at = Time::now();
-                *engine = engine_again(run).await?;
-                if was_taken_down(engine, container, lost_at).await? {
+                let is_taken_down = loop {
+                    *engine = engine_again(run).await?;
+                    match was_taken_down(engine, container, lost_at).await {
+                        // It went again before it answered: the container may run all the same.
+                        Err(Interruption::EngineLost) => run.until_loss_is_known().await,
+                        told => break told?,
+                    }
+                };
+                if is_taken_down {
                     return Err(Interruption::ContainerLost);
                 }
             }
