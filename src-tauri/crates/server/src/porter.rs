@@ -204,7 +204,7 @@ impl Task {
         let wanted = self.in_settings();
         // Where any port will do, the one that clients know already will do best.
         let known = Some(self.post.access.borrow().port).filter(|known| wanted.0 == 0 && *known != 0);
-        let (listeners, port) = match listen::listen(known.unwrap_or(wanted.0), wanted.1).await {
+        let (listeners, port) = match listen::listen(known.unwrap_or(wanted.0), wanted.1) {
             Ok(opened) => opened,
             Err(error) => {
                 let error = self.with_holder(error).await;
