@@ -82,6 +82,8 @@ pub struct OurContainer {
     pub labels: HashMap<String, String>,
     /// The image it was created from, as it was named then.
     pub image: String,
+    /// The id of that image.
+    pub image_id: Option<String>,
     /// Whether it runs now.
     pub running: bool,
     /// How it ended; none while it runs and when it never ran.
@@ -345,6 +347,7 @@ fn our_container(id: ContainerId, answer: ContainerInspectResponse) -> OurContai
         id,
         labels: config.labels.unwrap_or_default(),
         image: config.image.unwrap_or_default(),
+        image_id: answer.image,
         running,
         exit: (started_at.is_some() && !running).then(|| exit(&state)),
         started_at,
@@ -360,6 +363,7 @@ fn listed_container(id: ContainerId, listed: ContainerSummary) -> OurContainer {
         id,
         labels: listed.labels.unwrap_or_default(),
         image: listed.image.unwrap_or_default(),
+        image_id: listed.image_id,
         running: matches!(listed.state, Some(RUNNING | PAUSED | RESTARTING | STOPPING)),
         exit: None,
         started_at: (listed.state != Some(CREATED)).then_some(Time(created * 1000)),
@@ -480,6 +484,7 @@ mod tests {
             id: ContainerId::new("a").unwrap(),
             labels: HashMap::new(),
             image: String::new(),
+            image_id: None,
             running: false,
             exit: Some(Exit { code, oom_killed: false, error: None, never_began: None }),
             started_at: Some(Time(1)),

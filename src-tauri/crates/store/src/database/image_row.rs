@@ -51,6 +51,17 @@ pub struct ImageRecord {
     pub is_unwanted: bool,
 }
 
+/// An image that a job had: the same under each of its names, and another one than what has its name elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedImage {
+    /// The engine that has it, see [`ImageRecord::engine`].
+    pub engine: String,
+    /// Its id.
+    pub id: String,
+    /// The name by which the job had it, for what is on record by the name alone.
+    pub name: String,
+}
+
 /// A download that builds are made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContextRecord {
@@ -83,8 +94,10 @@ pub(super) fn brought(to: &Connection, image: &ImageRecord) -> Result<(), StoreE
     )
 }
 
-pub(super) fn used(to: &Connection, image: &str, at: Time) -> Result<(), StoreError> {
-    run(to, "UPDATE image SET used_at = ?2, unwanted = 0 WHERE name = ?1", params![image, signed(at.0)])
+pub(super) fn used(to: &Connection, image: &UsedImage, at: Time) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE image SET used_at = ?1, unwanted = 0
+                       WHERE (engine = ?2 AND id = ?3) OR (engine IN (?2, '') AND id IS NULL AND name = ?4)";
+    run(to, SQL, params![signed(at.0), image.engine, image.id, image.name])
 }
 
 /// In this engine, or in all.
@@ -194,6 +207,10 @@ mod tests {
         }
     }
 
+    fn used(engine: &str, id: &str, name: &str) -> UsedImage {
+        UsedImage { engine: engine.to_owned(), id: id.to_owned(), name: name.to_owned() }
+    }
+
     fn brought(name: &str, origin: Origin, at: u64) -> Change {
         Change::ImageBrought(ImageRecord { origin, used_at: Time(at), ..image("e", name, Some("1")) })
     }
@@ -239,10 +256,10 @@ mod tests {
         let store = Store::open(dir.path()).unwrap();
         let id = JobId::new("a").unwrap();
         let changes = vec![
-            brought("p", Origin::Pulled, 1),
+            Change::ImageBrought(ImageRecord { id: Some("2".into()), ..image("e", "p", None) }),
             brought("b", Origin::Built, 2),
-            Change::ImageUsed("p".into(), Time(3)),
-            Change::ImageUsed("the person's own".into(), Time(3)),
+            Change::ImageUsed(used("e", "2", "p"), Time(3)),
+            Change::ImageUsed(used("e", "3", "the person's own"), Time(3)),
             Change::JobImage { id: id.clone(), image: "old".into() },
             Change::JobImage { id: id.clone(), image: "b".into() },
         ];
@@ -298,7 +315,28 @@ mod tests {
         assert_eq!(unwanted().await, ["f"]);
         store.commit(unwant(None)).await.unwrap();
         assert_eq!(unwanted().await, ["e", "f"]);
-        store.commit(vec![Change::ImageUsed("x".into(), Time(9))]).await.unwrap();
-        assert!(unwanted().await.is_empty());
+        store.commit(vec![Change::ImageUsed(used("e", "1", "x"), Time(9))]).await.unwrap();
+        assert_eq!(unwanted().await, ["f"], "what has its name elsewhere was not used");
+    }
+
+    #[tokio::test]
+    async fn an_image_was_used_under_each_of_its_names_and_not_in_another_engine() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let all = [
+            image("e", "x", Some("1")),
+            image("e", "x:latest", Some("1")),
+            image("e", "other", Some("2")),
+            image("f", "x", Some("1")),
+            image("f", "x:old", None),
+            image("", "x:old", None),
+        ];
+        store.commit(all.map(Change::ImageBrought).into()).await.unwrap();
+        store.commit(vec![Change::ImageUsed(used("e", "1", "x:old"), Time(9))]).await.unwrap();
+        let mut found: Vec<_> =
+            images(&store).await.into_iter().filter(|image| image.used_at == Time(9)).collect();
+        found.sort_by(|one, other| one.name.cmp(&other.name));
+        let found: Vec<_> = found.iter().map(|image| (image.engine.as_str(), image.name.as_str())).collect();
+        assert_eq!(found, [("e", "x"), ("e", "x:latest"), ("", "x:old")]);
     }
 }

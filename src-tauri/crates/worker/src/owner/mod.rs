@@ -317,12 +317,12 @@ impl Owner {
     }
 
     fn report(&mut self, report: Report, decided: &mut Decided) {
-        let Report { id, run, end, needs_sweep, result, inputs, course, image, stored } = report;
+        let Report { id, run, end, needs_sweep, result, inputs, course, image, used_image, stored } = report;
         if needs_sweep {
             self.sweep_again();
         }
         decided.ends.push(stored);
-        decided.changes.extend(image.clone().map(|image| Change::ImageUsed(image, Time::now())));
+        decided.changes.extend(used_image.map(|image| Change::ImageUsed(image, Time::now())));
         decided.has_ended_runs = true;
         self.stops.remove(&(id.clone(), run));
         let effects = self.queue.apply(Event::Ended { id: id.clone(), run, end }, Time::now());

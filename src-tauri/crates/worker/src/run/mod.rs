@@ -34,7 +34,7 @@ use deskgrid_job::{
     BlobHash, Caller, Course, Definition, Failure, FailureCode, FilePath, JobId, LogLine, QueueName,
     RunResult, Time, WorkerId,
 };
-use deskgrid_store::Store;
+use deskgrid_store::{Store, UsedImage};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
 
@@ -89,8 +89,10 @@ pub(crate) struct Report {
     pub(crate) inputs: BTreeMap<FilePath, BlobHash>,
     /// Its stages and what it used.
     pub(crate) course: Course,
-    /// The name of the image that it had.
+    /// The name of the image that it wanted.
     pub(crate) image: Option<String>,
+    /// The image that it had.
+    pub(crate) used_image: Option<UsedImage>,
     /// Told when all this is on the disk.
     pub(crate) stored: oneshot::Sender<()>,
 }
@@ -225,6 +227,7 @@ impl Run {
             inputs,
             course: course_of_run,
             image: course.image(),
+            used_image: course.used_image(),
             stored,
         };
         // From the report on the job is over, and the program may be about to stop: it can wait for this.
