@@ -5,6 +5,7 @@
 
 mod built;
 mod keeper;
+mod others;
 mod ownership;
 mod plan;
 mod removal;
@@ -16,13 +17,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use deskgrid_docker::Certainty;
-use deskgrid_docker::HeldImage;
+use deskgrid_docker::{EngineError, HeldImage};
 use deskgrid_job::{BlobHash, JobId, Time};
-use deskgrid_store::ImageRecord;
+use deskgrid_store::{ImageRecord, StoreError};
 use tokio::sync::{Notify, Semaphore, watch};
 
 pub(crate) use built::{images_of, remove_if_deleted, remove_unused};
 pub(crate) use keeper::keep;
+pub(crate) use others::watch as watch_others;
 pub(crate) use ownership::record;
 pub use plan::plan;
 pub(crate) use unwanted::keep as keep_images;
@@ -253,6 +255,15 @@ impl Control {
     fn has_left(&self) -> bool {
         !self.left().is_empty()
     }
+}
+
+/// Why the engine's images and what is on record of them could not be compared.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// The limit where nobody chose one: a tenth of the disk, and no more than this.

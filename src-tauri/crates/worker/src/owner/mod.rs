@@ -167,6 +167,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
     let worker = Worker(Arc::new(shared));
     owner.tasks.spawn(cache::keep(worker.clone()));
     owner.tasks.spawn(cache::keep_images(worker.0.kit.clone()));
+    owner.tasks.spawn(cache::watch_others(worker.0.kit.clone()));
     Ok(Running { worker, owner: tokio::spawn(owner.work()) })
 }
 
