@@ -44,7 +44,7 @@ mod watch;
 
 pub use address::Address;
 pub use advice::Advice;
-pub use build::{BUILD_LABEL, BuildOrder, BuildProgress, Builder, Built};
+pub use build::{BUILD_LABEL, Base, BuildOrder, BuildProgress, Builder};
 pub use census::engines;
 pub use confinement::Confinement;
 pub use container::{ContainerId, Exit, OurContainer, Start};

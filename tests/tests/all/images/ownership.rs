@@ -17,7 +17,7 @@ async fn prune(desk: &Desk<'_>) {
 }
 
 /// The image in the list of what is kept, once the engine is there.
-async fn listed(desk: &Desk<'_>, image: &str) -> Value {
+pub(super) async fn listed(desk: &Desk<'_>, image: &str) -> Value {
     let mut item = Value::Null;
     eventually("the image is listed", async || {
         item = find(&desk.get("/api/cache").await["items"], "image", image).cloned().unwrap_or_default();
