@@ -77,6 +77,11 @@ pub struct ContextRecord {
     pub used_at: Time,
 }
 
+/// The jobs that are kept or not over, each with its image.
+const HOLDERS: &str =
+    "(SELECT job, job_image.image AS image FROM job_image JOIN job ON job.id = job_image.job
+                        WHERE phase IN ('Queued', 'Running', 'Success', 'Error', 'TimedOut'))";
+
 const CONTEXT: &str = "SELECT key, etag, pinned, hash, used_at FROM context";
 
 /// One record for each name in an engine. What an older program noted by the name alone gives way to it; one that is on
@@ -142,8 +147,21 @@ pub(super) fn all(from: &Connection) -> Result<Vec<ImageRecord>, StoreError> {
 }
 
 pub(super) fn all_of_jobs(from: &Connection) -> Result<Vec<(JobId, String)>, StoreError> {
-    let rows =
-        listed(from, "SELECT job, image FROM job_image", |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+    with_jobs(from, "SELECT job, image FROM job_image")
+}
+
+/// The jobs for whose sake images that we built are kept: those that are kept themselves or not over.
+pub(super) fn all_built_for(from: &Connection) -> Result<Vec<(JobId, String)>, StoreError> {
+    with_jobs(
+        from,
+        &format!(
+            "SELECT job, image FROM {HOLDERS} WHERE image IN (SELECT name FROM image WHERE origin = 'built')"
+        ),
+    )
+}
+
+fn with_jobs(from: &Connection, sql: &str) -> Result<Vec<(JobId, String)>, StoreError> {
+    let rows = listed(from, sql, |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
     Ok(rows.into_iter().filter_map(|(id, image)| Some((JobId::new(&id).ok()?, image))).collect())
 }
 
@@ -154,11 +172,12 @@ pub(super) fn job_image(from: &Connection, id: &JobId) -> Result<Option<String>,
 
 /// Whether we built this image, the person does not keep it, and no job that is kept or not over has it.
 pub(super) fn is_unused_build(from: &Connection, image: &str) -> Result<bool, StoreError> {
-    const SQL: &str = "SELECT EXISTS (SELECT 1 FROM image WHERE name = ?1 AND origin = 'built')
-        AND NOT EXISTS (SELECT 1 FROM pin WHERE kind = 'image' AND id = ?1)
-        AND NOT EXISTS (SELECT 1 FROM job_image JOIN job ON job.id = job_image.job WHERE image = ?1
-                        AND phase IN ('Queued', 'Running', 'Success', 'Error', 'TimedOut'))";
-    Ok(from.prepare_cached(SQL)?.query_row([image], |row| row.get(0))?)
+    let sql = format!(
+        "SELECT EXISTS (SELECT 1 FROM image WHERE name = ?1 AND origin = 'built')
+         AND NOT EXISTS (SELECT 1 FROM pin WHERE kind = 'image' AND id = ?1)
+         AND NOT EXISTS (SELECT 1 FROM {HOLDERS} WHERE image = ?1)"
+    );
+    Ok(from.prepare_cached(&sql)?.query_row([image], |row| row.get(0))?)
 }
 
 pub(super) fn contexts(from: &Connection) -> Result<Vec<ContextRecord>, StoreError> {
@@ -244,6 +263,8 @@ mod tests {
         store.commit(job("cancelled", Phase::Finished(Reason::Cancelled)).into()).await.unwrap();
         let unused = async |image: &str| store.is_unused_build(image).await.unwrap();
         assert!(!unused("b").await && !unused("p").await && !unused("unknown").await);
+        let built_for = async || store.cache_records().await.unwrap().built_for;
+        assert_eq!(built_for().await, [(JobId::new("kept").unwrap(), "b".to_owned())]);
         store.commit(vec![Change::Erase(JobId::new("kept").unwrap())]).await.unwrap();
         assert!(unused("b").await && !unused("p").await);
         store.commit(vec![Change::Pin { kind: "image".into(), id: "b".into(), is_on: true }]).await.unwrap();
