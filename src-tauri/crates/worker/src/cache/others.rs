@@ -50,11 +50,11 @@ async fn take_note(kit: &Kit, engine: &Engine, news: Vec<ImageNews>) -> Result<(
     let mut records = kit.store.images().await?;
     records.retain(|record| is_in(record, id));
     let is_removal = news.contains(&ImageNews::Removed);
-    let named = news.into_iter().filter_map(|news| match news {
+    let claimed = news.into_iter().filter_map(|one| match one {
         ImageNews::Named(name) => Some(name),
         ImageNews::Removed => None,
     });
-    let mut changes = given_up(&records, &named.collect());
+    let mut changes = given_up(&records, &claimed.collect());
     if is_removal && !records.is_empty() {
         let names: Vec<_> = records.iter().map(|record| record.name.clone()).collect();
         let held = engine.held_images(&names, kit.worker.as_str()).await?;

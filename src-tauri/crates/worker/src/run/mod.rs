@@ -103,7 +103,7 @@ pub(crate) enum Beginning {
     /// From the start.
     Fresh,
     /// With a container of an earlier life of this program.
-    TakeOver(OurContainer),
+    TakeOver(Box<OurContainer>),
     /// An earlier life left no container behind, or it is gone.
     NothingLeft,
 }
@@ -202,7 +202,7 @@ impl Run {
         let mut course = course::Course::new(&self);
         let outcome = match beginning {
             Beginning::Fresh => course.start_afresh().await,
-            Beginning::TakeOver(container) => course.take_over(container).await,
+            Beginning::TakeOver(container) => course.take_over(*container).await,
             Beginning::NothingLeft => course.look_back().await,
         };
         let outcome = outcome.map_err(|interruption| course.explain(interruption));
