@@ -135,8 +135,7 @@ impl Engine {
             Builder::Classic => Box::new(classic::Text::new(&order.args)),
         };
         let messages = session::build(self.info().address.clone(), options, credentials, context);
-        let mut pulls = Pulls::new();
-        let progress = self.with_its_pulls(&mut pulls, progress);
+        let progress = self.with_its_pulls(progress);
         let followed = self.while_alive(DOING, follow(order, messages, reader, progress)).await;
         let result = followed.and_then(|followed| followed);
         self.doubt_after(&result);
@@ -148,9 +147,9 @@ impl Engine {
     /// What the builder pulls is pulled for us.
     fn with_its_pulls(
         &self,
-        pulls: &mut Pulls,
         mut progress: impl FnMut(BuildProgress) + Send,
     ) -> impl FnMut(BuildProgress) + Send {
+        let mut pulls = HashMap::new();
         move |told: BuildProgress| {
             match &told.base {
                 Some(Base::Coming(name)) => {
@@ -186,7 +185,6 @@ impl Engine {
 }
 
 type Credentials = HashMap<String, bollard::auth::DockerCredentials>;
-type Pulls = HashMap<String, OwnPull>;
 
 /// Reads to the end.
 async fn follow(
