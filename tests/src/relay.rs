@@ -24,30 +24,30 @@ pub struct Relay {
 struct Way {
     target: PathBuf,
     /// Part of the first line of requests whose answers are kept back.
-    unanswered: Option<&'static str>,
-    /// Raised when there was such an answer.
-    was_answered: Arc<watch::Sender<bool>>,
+    unanswered: Option<String>,
+    /// How many such answers there were.
+    answered: Arc<watch::Sender<usize>>,
 }
 
 impl Relay {
     /// A closed relay to the engine at `host`, which must be `unix://` and a path.
     pub fn to(host: &str) -> Self {
         let target = host.strip_prefix("unix://").expect("the engine of the tests has a socket").into();
-        let way = Way { target, unanswered: None, was_answered: Arc::default() };
+        let way = Way { target, unanswered: None, answered: Arc::default() };
         Self { way, folder: tempfile::tempdir().expect("a temporary folder"), tasks: JoinSet::new() }
     }
 
     /// Hands requests with these words in them on to the engine and keeps its answers, when it is opened next.
-    pub fn keep_answers_to(&mut self, words: Option<&'static str>) {
-        self.way.unanswered = words;
-        self.way.was_answered.send_replace(false);
+    pub fn keep_answers_to(&mut self, words: Option<&str>) {
+        self.way.unanswered = words.map(str::to_owned);
+        self.way.answered.send_replace(0);
     }
 
-    /// Waits until the engine has answered such a request.
-    pub async fn until_answered(&self) {
-        let mut was_answered = self.way.was_answered.subscribe();
-        let answer = tokio::time::timeout(PATIENCE, was_answered.wait_for(|was_answered| *was_answered));
-        answer.await.expect("there is such a request").expect("the sender is ours");
+    /// Waits until the engine has answered so many of these requests.
+    pub async fn until_answered(&self, times: usize) {
+        let mut answered = self.way.answered.subscribe();
+        let answers = tokio::time::timeout(PATIENCE, answered.wait_for(|answered| *answered >= times));
+        answers.await.expect("there are such requests").expect("the sender is ours");
     }
 
     fn socket(&self) -> PathBuf {
@@ -94,7 +94,7 @@ impl Way {
                 if count == 0 {
                     return to_engine.shutdown().await;
                 }
-                if self.unanswered.is_some_and(|words| contains(&bytes[..count], words)) {
+                if self.unanswered.as_ref().is_some_and(|words| contains(&bytes[..count], words)) {
                     is_kept.send_replace(true);
                 }
                 to_engine.write_all(&bytes[..count]).await?;
@@ -111,7 +111,7 @@ impl Way {
                 }
             }
             from_engine.readable().await?;
-            self.was_answered.send_replace(true);
+            self.answered.send_modify(|answered| *answered += 1);
             std::future::pending().await
         };
         tokio::try_join!(ask, answer).map(drop)

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::RwLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use deskgrid_fault::{Point, point};
 use deskgrid_job::{BlobHash, JobId};
@@ -33,6 +33,8 @@ pub(crate) struct Folder {
     /// Held for reading while files are given their names, and for writing while one is removed.
     pub(crate) comings: RwLock<()>,
     pub(crate) reserve: Reserve,
+    /// Raised when it turned out that the disk may only be read, until something can be written.
+    pub(crate) is_read_only: AtomicBool,
     pub(crate) proofs: Proofs,
     pub(crate) damage: Damage,
 }
@@ -48,6 +50,7 @@ impl Folder {
             next: AtomicU64::new(0),
             comings: RwLock::new(()),
             reserve: Reserve::default(),
+            is_read_only: AtomicBool::new(false),
             proofs: Proofs::default(),
             damage: Damage::default(),
         })

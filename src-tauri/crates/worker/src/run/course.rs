@@ -15,18 +15,15 @@ use futures_util::future::try_join;
 
 use super::container::{self, Bounds, Purpose};
 use super::emulation::Emulation;
-use super::follow::{self, Over};
+use super::follow::{self, Found, Over};
 use super::inputs::{self, Files};
 use super::journal::{self, Journal};
 use super::run_time::{self, Known, Note, RunTime};
-use super::{Interruption, Run, disk, image, line};
+use super::{Interruption, MOST_UNANSWERED, Run, disk, image, line};
 use crate::{cache, owner};
 
 /// The exit code of a container whose main process was killed outright.
 const KILLED: i64 = 137;
-
-/// So often a living engine is asked to end a container before it is left to the next sweep.
-const MOST_UNANSWERED: u32 = 3;
 
 /// Whether the container may run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +41,8 @@ pub(super) struct Course<'a> {
     run: &'a Run,
     container: Option<ContainerId>,
     begun: Begun,
+    /// Whether there is a container that ran, or may have.
+    has_begun: bool,
     scratch: Option<Scratch>,
     inputs: BTreeMap<FilePath, BlobHash>,
     /// The limit of the container's memory in bytes, as far as we know.
@@ -61,6 +60,7 @@ impl<'a> Course<'a> {
             run,
             container: None,
             begun: Begun::No,
+            has_begun: false,
             scratch: None,
             inputs,
             memory: None,
@@ -116,13 +116,23 @@ impl<'a> Course<'a> {
     /// From a container that an earlier life of this program made.
     pub(super) async fn take_over(&mut self, found: OurContainer) -> Result<RunResult, Interruption> {
         let run = self.run;
-        let mut engine = run.engine()?;
         let container = found.id.clone();
         self.container = Some(container.clone());
+        self.has_begun = true;
         self.begun = if found.started_at.is_some() { Begun::Yes } else { Begun::Perhaps };
         self.scratch = Some(run.kit.store.scratch(&run.id, run.number).map_err(disk)?);
+        // The engine may have gone since it told of the container, and may have taken it down.
+        let seen = match follow::look(run, &container).await {
+            // It does not let us look at this one: what its list said has to do.
+            Err(Interruption::EngineLost | Interruption::Failed(_)) => {
+                Found { engine: follow::engine_again(run).await?, container: found, began: None }
+            }
+            seen => seen?,
+        };
+        let Found { mut engine, container: found, began } = seen;
         let Some(started_at) = found.started_at else { return Err(Interruption::NotBegun) };
-        if !found.running && found.was_taken_down(engine.began_at().await?) {
+        self.begun = Begun::Yes;
+        if !found.running && found.was_taken_down(began) {
             return Err(Interruption::ContainerLost);
         }
         let known = self.time_known(started_at).await;
@@ -160,6 +170,7 @@ impl<'a> Course<'a> {
             Err(error) if error.is_engine_lost() => Begun::Perhaps,
             Err(_) => Begun::No,
         };
+        self.has_begun = self.begun != Begun::No;
         started
     }
 
@@ -199,6 +210,11 @@ impl<'a> Course<'a> {
             Some(emulation) => emulation.explain(interruption),
             None => interruption,
         }
+    }
+
+    /// Whether it came to a container that ran, or may have.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun
     }
 
     /// The name of the image that the run had.
@@ -343,7 +359,7 @@ impl<'a> Course<'a> {
             };
             match stopped {
                 Err(error) if error.is_engine_lost() => {
-                    self.run.until_loss_is_known().await;
+                    self.run.until_loss_is_known(&engine).await;
                     let is_late = matches!(error, EngineError::TimedOut { .. }) && !engine.is_over();
                     unanswered = if is_late { unanswered + 1 } else { 0 };
                     if unanswered < MOST_UNANSWERED {
