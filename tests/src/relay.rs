@@ -32,9 +32,13 @@ struct Way {
 impl Relay {
     /// A closed relay to the engine at `host`, which must be `unix://` and a path.
     pub fn to(host: &str) -> Self {
-        let target = host.strip_prefix("unix://").expect("the engine of the tests has a socket").into();
-        let way = Way { target, unanswered: None, answered: Arc::default() };
+        let way = Way { target: socket_of(host), unanswered: None, answered: Arc::default() };
         Self { way, folder: tempfile::tempdir().expect("a temporary folder"), tasks: JoinSet::new() }
+    }
+
+    /// Leads to the engine at `host` from when it is opened next.
+    pub fn lead_to(&mut self, host: &str) {
+        self.way.target = socket_of(host);
     }
 
     /// Hands requests with these words in them on to the engine and keeps its answers, when it is opened next.
@@ -70,6 +74,10 @@ impl Relay {
         self.tasks.shutdown().await;
         std::fs::remove_file(self.socket()).expect("it was open");
     }
+}
+
+fn socket_of(host: &str) -> PathBuf {
+    host.strip_prefix("unix://").expect("the engine of the tests has a socket").into()
 }
 
 async fn carry(listener: UnixListener, way: Way) {

@@ -35,17 +35,14 @@ async fn log_and_outputs_of_a_job_that_ends_while_the_data_folder_may_only_be_re
     crate::restart::go_on(&other, &mark).await;
     events.until("die", &id).await;
     let desk = Desk::of(&on.server);
-    eventually("it is known", async || {
-        desk.get("/api/desk").await["notices"][0]["code"] == "disk-read-only"
-    })
-    .await;
+    eventually("it is known", async || desk.get("/api/desk").await["notices"][0]["code"] == "disk-read-only")
+        .await;
     drop(read_only);
     let finished = on.server.finished(&id).await;
     assert_eq!(finished["finished"]["result"]["StatusCode"], 4, "{finished}");
     assert_eq!(log_text(&finished), "words\n");
     assert_eq!(on.server.output(&finished, "file").await, b"kept\n");
 }
-
 
 #[tokio::test]
 async fn a_data_folder_that_may_not_be_written_to_is_told_as_that_and_left_as_it_is() {

@@ -64,7 +64,7 @@ pub(super) fn notices(site: &Site) -> Vec<Value> {
     let read = site.read_notices().lock();
     let situation = site.worker().situation().borrow().clone();
     let disk = situation.lack.and_then(disk_low).into_iter();
-    let unwritten = situation.unwritten.map(unwritten);
+    let unwritten = situation.unwritten.as_deref().map(unwritten);
     let all = disk.chain(unwritten).chain(of_store(site.store()));
     all.filter(|(code, _)| !read.contains(*code))
         .map(|(code, words)| {
@@ -88,8 +88,9 @@ fn disk_low(lack: Lack) -> Option<Notice> {
 }
 
 /// Where the records are damaged, `of_store` has it too.
-fn unwritten(why: String) -> Notice {
-    let words = format!("No job is taken in at the moment, and none ends: {why}. It is tried again every second.");
+fn unwritten(why: &str) -> Notice {
+    let words =
+        format!("No job is taken in at the moment, and none ends: {why}. It is tried again every second.");
     ("records-unwritten", words)
 }
 

@@ -76,7 +76,7 @@ impl Book {
             subjects.extend(subject::changed_by(change, &transaction)?);
             change.apply(&transaction)?;
         }
-        let changed = self.keeper.sum_up(&transaction, number, subjects)?;
+        let records = self.keeper.sum_up(&transaction, number, subjects)?;
         commit_number::write(&transaction, number)?;
         point(Point::RecordsWritten);
         transaction.commit()?;
@@ -85,7 +85,7 @@ impl Book {
         for id in changes().filter_map(Change::erased) {
             remove_logs(folder, id);
         }
-        self.keeper.follow(&self.connection, folder, number, changed);
+        self.keeper.follow(&self.connection, folder, number, records);
         Ok(())
     }
 

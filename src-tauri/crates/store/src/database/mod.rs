@@ -264,8 +264,7 @@ impl Database {
         }
         if complaints.is_empty() {
             let differing = self.writer.compare().await?.into_iter();
-            let words =
-                |of| format!("the record of {of} and its second copy differ: one of them is damaged");
+            let words = |of| format!("the record of {of} and its second copy differ: one of them is damaged");
             return Ok(differing.map(words).collect());
         }
         Ok(complaints)

@@ -316,7 +316,7 @@ impl Salvage {
         let ordered = |key| format!("SELECT * FROM \"{table}\" ORDER BY {key} {order}");
         let by_row = self.from.prepare(&ordered("rowid"));
         let mut statement = by_row.or_else(|_| self.from.prepare(&ordered("1")))?;
-        let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let count = columns.len();
         let places = vec!["?"; count].join(", ");
         let mut insert = to.prepare(&format!("INSERT OR IGNORE INTO \"{table}\" VALUES ({places})"))?;

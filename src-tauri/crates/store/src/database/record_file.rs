@@ -113,8 +113,7 @@ impl JobTables {
                 tables.extend(rows(from, sql, &[subject])?.map(|found| (name.clone(), found)));
             }
         }
-        let mut record =
-            Record { form: self.form, subject: subject.to_owned(), commit, sum: None, tables };
+        let mut record = Record { form: self.form, subject: subject.to_owned(), commit, sum: None, tables };
         if record.is_erased() {
             record.tables.clear();
         }
@@ -135,7 +134,7 @@ impl JobTables {
 /// The rows that `sql` finds by `key`, if there are any.
 fn rows(from: &Connection, sql: &str, key: &[&str]) -> Result<Option<Vec<Map<String, Value>>>, StoreError> {
     let mut statement = from.prepare_cached(sql)?;
-    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut rows = statement.query(params_from_iter(key))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
@@ -151,7 +150,11 @@ fn rows(from: &Connection, sql: &str, key: &[&str]) -> Result<Option<Vec<Map<Str
 impl Record {
     /// Whether the subject is known no more. Without such a file, rows of it in a damaged database would bring it back.
     pub(super) fn is_erased(&self) -> bool {
-        if subject::is_loose(&self.subject) { self.tables.is_empty() } else { !self.tables.contains_key("job") }
+        if subject::is_loose(&self.subject) {
+            self.tables.is_empty()
+        } else {
+            !self.tables.contains_key("job")
+        }
     }
 
     /// What its rows come to now, whatever it says.

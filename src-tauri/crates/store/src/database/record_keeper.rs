@@ -220,7 +220,8 @@ impl RecordKeeper {
         if !subject::is_loose(subject) {
             let noted = noted_sum(database, subject)?;
             let is_damaged = !is_same && noted.is_some() && noted != record.sum();
-            if is_damaged && let Some(copy) = copy.filter(|copy| copy.form == record.form && copy.is_sound()) {
+            if is_damaged && let Some(copy) = copy.filter(|copy| copy.form == record.form && copy.is_sound())
+            {
                 tracing::error!(job = subject, "a damaged record was restored from its second copy");
                 return self.tables.replace(database, &copy);
             }
@@ -238,7 +239,9 @@ impl RecordKeeper {
     /// Removes the copies of what is known no more. What was erased must not come back from the log of the database.
     fn forget_erased(&mut self, database: &Connection, folder: &Folder, erased: Vec<String>) {
         if erased.is_empty() || is_settled(database) {
-            erased.iter().for_each(|subject| remove(&folder.record(subject)));
+            for subject in erased {
+                remove(&folder.record(&subject));
+            }
         } else {
             self.erased.extend(erased);
         }

@@ -476,7 +476,9 @@ async fn names_webhooks_and_marks_to_keep_come_back_and_those_that_went_do_not()
     let calls = store.pending_calls().await.unwrap();
     assert_eq!(calls.iter().map(|call| call.id).collect::<Vec<_>>(), [8]);
     let pinned = store.cache_records().await.unwrap().pinned;
-    assert!(pinned.contains(&("image".into(), "alpine".into())) && !pinned.contains(&("blob".into(), "x".into())));
+    assert!(
+        pinned.contains(&("image".into(), "alpine".into())) && !pinned.contains(&("blob".into(), "x".into()))
+    );
     assert!(store.verify(std::sync::Arc::default()).await.unwrap().records.is_empty());
 }
 

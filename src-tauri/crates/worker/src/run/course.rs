@@ -1,6 +1,7 @@
 //! The steps of a run in their order, and what it holds in its hands between them.
 
 mod collect;
+mod finish;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -281,60 +282,6 @@ impl<'a> Course<'a> {
             memory: Some(offer.capacity.memory).filter(|bytes| *bytes < u64::MAX),
             permits: run.permits(),
         }
-    }
-
-    /// Turns the end of a container into the job's result.
-    async fn finish(
-        &self,
-        engine: Engine,
-        container: &ContainerId,
-        (over, journal): (Over, Journal<'_>),
-        duration: Duration,
-    ) -> Result<RunResult, Interruption> {
-        let mut result = RunResult { duration: Some(duration), ..RunResult::default() };
-        self.run.pulse.leave(StageName::Run);
-        match over {
-            Over::TimeUp => {
-                result.timed_out = true;
-                let words = format!(
-                    "Deskgrid stopped the container at its time limit, after {} s.",
-                    duration.as_secs()
-                );
-                result.notes.push(line(words, true));
-                result.notes.extend(journal.cut().map(|words| line(words, true)));
-                journal.sync().await?;
-            }
-            Over::Exited(Exit { never_began: Some(why), .. }) => {
-                // What the engine's first process said of it is not the job's own output.
-                journal.discard().await?;
-                return Err((*why).into());
-            }
-            Over::Exited(exit) => {
-                result.notes.extend(journal.cut().map(|words| line(words, true)));
-                result.exit_code = Some(exit.code);
-                result.notes.extend(self.out_of_memory(&exit));
-                let collect = during(self.run, StageName::Collect, self.collect(engine, container));
-                let (outputs, ()) = try_join(collect, journal.sync()).await?;
-                result.outputs = outputs.files;
-                result.notes.extend(outputs.remarks.into_iter().map(|remark| line(remark, true)));
-            }
-        }
-        Ok(result)
-    }
-
-    fn out_of_memory(&self, exit: &Exit) -> Option<LogLine> {
-        (exit.code == KILLED && exit.oom_killed).then(|| {
-            let asked = Some(self.run.allotment.needs.memory).filter(|bytes| *bytes > 0);
-            let limit = match asked.or(self.memory) {
-                None => "this computer had no more to give".to_owned(),
-                Some(bytes) => format!("its limit was {} MiB", bytes / (1 << 20)),
-            };
-            let words = format!(
-                "The container ran out of memory and was killed (exit code 137): {limit}. \
-                 Ask for more with requirements.memory, or process less at a time."
-            );
-            line(words, true)
-        })
     }
 
     /// Ends the container of a run that has no result, so that what it took is free when the run is reported over, and
