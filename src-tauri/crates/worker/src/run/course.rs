@@ -121,7 +121,7 @@ impl<'a> Course<'a> {
         self.container = Some(container.clone());
         self.has_begun = true;
         self.begun = if found.started_at.is_some() { Begun::Yes } else { Begun::Perhaps };
-        self.scratch = Some(run.kit.store.scratch(&run.id, run.number).map_err(disk)?);
+        self.scratch = Some(self.scratch_of_earlier_life().await?);
         // The engine may have gone since it told of the container, and may have taken it down.
         let seen = match follow::look(run, &container).await {
             // It does not let us look at this one: what its list said has to do.
@@ -156,11 +156,22 @@ impl<'a> Course<'a> {
 
     /// What became of a run whose container is not there: whether it was lost, or had not begun.
     pub(super) async fn look_back(&mut self) -> Result<RunResult, Interruption> {
-        self.scratch = Some(self.run.kit.store.scratch(&self.run.id, self.run.number).map_err(disk)?);
+        self.scratch = Some(self.scratch_of_earlier_life().await?);
         let scratch = self.scratch.clone();
         let noted = tokio::task::spawn_blocking(move || scratch.and_then(|scratch| scratch.noted()));
         let had_begun = noted.await.ok().flatten().is_some();
         Err(if had_begun { Interruption::ContainerLost } else { Interruption::NotBegun })
+    }
+
+    /// What is left of it is made whole, as soon as the disk lets us.
+    async fn scratch_of_earlier_life(&self) -> Result<Scratch, Interruption> {
+        let run = self.run;
+        loop {
+            match run.kit.store.scratch(&run.id, run.number) {
+                Err(error) if error.is_read_only() => run.until_writable().await?,
+                scratch => return scratch.map_err(disk),
+            }
+        }
     }
 
     async fn start(&mut self, engine: &Engine, container: &ContainerId) -> Result<Start, EngineError> {
