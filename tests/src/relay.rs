@@ -2,7 +2,7 @@
 //! away and put back while engine and containers go on, also right between a request and its answer.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy};
@@ -24,7 +24,7 @@ pub struct Relay {
 struct Way {
     target: PathBuf,
     /// Part of the first line of requests whose answers are kept back.
-    unanswered: Option<String>,
+    unanswered: Arc<Mutex<Option<String>>>,
     /// How many such answers there were.
     answered: Arc<watch::Sender<usize>>,
 }
@@ -32,7 +32,7 @@ struct Way {
 impl Relay {
     /// A closed relay to the engine at `host`, which must be `unix://` and a path.
     pub fn to(host: &str) -> Self {
-        let way = Way { target: socket_of(host), unanswered: None, answered: Arc::default() };
+        let way = Way { target: socket_of(host), unanswered: Arc::default(), answered: Arc::default() };
         Self { way, folder: tempfile::tempdir().expect("a temporary folder"), tasks: JoinSet::new() }
     }
 
@@ -41,9 +41,9 @@ impl Relay {
         self.way.target = socket_of(host);
     }
 
-    /// Hands requests with these words in them on to the engine and keeps its answers, when it is opened next.
+    /// Hands requests with these words in them on to the engine and keeps its answers, from now on.
     pub fn keep_answers_to(&mut self, words: Option<&str>) {
-        self.way.unanswered = words.map(str::to_owned);
+        *self.way.unanswered.lock().expect("nobody panicked") = words.map(str::to_owned);
         self.way.answered.send_replace(0);
     }
 
@@ -102,7 +102,11 @@ impl Way {
                 if count == 0 {
                     return to_engine.shutdown().await;
                 }
-                if self.unanswered.as_ref().is_some_and(|words| contains(&bytes[..count], words)) {
+                let is_to_be_kept = {
+                    let words = self.unanswered.lock().expect("nobody panicked");
+                    words.as_ref().is_some_and(|words| contains(&bytes[..count], words))
+                };
+                if is_to_be_kept {
                     is_kept.send_replace(true);
                 }
                 to_engine.write_all(&bytes[..count]).await?;

@@ -8,6 +8,7 @@ use deskgrid_tests::{Deskgrid, EngineClient, Page, PrivateEngine, log_text, shel
 use serde_json::json;
 
 use super::engine::{serve, writes};
+use crate::restart::{go_on, in_two_halves};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_goes_on_without_loss_or_repetition_when_its_engine_was_out_of_reach() {
@@ -122,6 +123,46 @@ async fn a_run_whose_start_the_engine_never_confirmed_is_over_before_the_next_on
     assert_eq!(what, "die", "the first run has to end before there is a second");
     let finished = server.finished(&id).await;
     assert_eq!(log_text(&finished), "second run\n", "{finished}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_ends_right_when_its_engine_gets_out_of_reach_is_not_run_again() {
+    let mut relay = Relay::to(&test_engine().expect("the set-up names an engine"));
+    relay.open();
+    let (server, other) = (serve(relay.host(), &["--cpus", "1"]).await, Deskgrid::start().await);
+    let mut page = Page::open(&server, "local").await;
+    let mark = unique();
+    let id = server.submit(&in_two_halves(&mark)).await;
+    server.until_said(&id, "first").await;
+    // It is asked once more after a container has ended.
+    relay.keep_answers_to(Some("/version"));
+    go_on(&other, &mark).await;
+    relay.until_answered(1).await;
+    relay.close().await;
+    relay.keep_answers_to(None);
+    relay.open();
+    page.until(&id, "Finished").await;
+    assert_eq!(page.states_seen(&id), ["Queued", "Running", "Finished"], "it ran once");
+    let finished = server.finished(&id).await;
+    assert_eq!(log_text(&finished), format!("first {mark}\nsecond {mark}\n"));
+    assert_eq!(finished["finished"]["result"]["StatusCode"], 4, "{finished}");
+    assert_eq!(server.output(&finished, "file").await, b"result\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_goes_on_without_loss_or_repetition_when_its_engine_is_upgraded_under_it() {
+    let engine = PrivateEngine::that_leaves_containers_alone().await;
+    let server = serve(engine.host(), &["--cpus", "1"]).await;
+    let mut page = Page::open(&server, "local").await;
+    let (definition, text) = writes(100);
+    let id = server.submit(&definition).await;
+    server.until_said(&id, "line 10").await;
+    let before = engine.process();
+    engine.stop().await;
+    until_workers(&mut page, 0).await;
+    engine.start().await;
+    assert_ne!(engine.process(), before);
+    goes_on_as_if_nothing_was(&server, page, &id, text).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use futures_util::future::{Either, select, try_join};
 
 use super::journal::Journal;
 use super::run_time::RunTime;
-use super::{Interruption, MOST_UNANSWERED, Run};
+use super::{FALSE_ALARM, Interruption, MOST_UNANSWERED, Run};
 use crate::lists::Step;
 
 /// The end of a container's output may come this long after its exit was told.
@@ -49,6 +49,10 @@ pub(super) async fn follow<'a>(
                 }
                 *engine = found.engine;
             }
+            Err(Interruption::TakenDown) => match ended_by_itself(run, engine, container).await {
+                Some(again) => *engine = again,
+                None => return Err(Interruption::TakenDown),
+            },
             // What its log lacks is read from the engine again. The time limit holds as soon as the log goes on.
             Err(Interruption::Failed(failure)) if failure.code == FailureCode::DiskReadOnly => {
                 journal = resume_when_writable(run).await?;
@@ -151,6 +155,17 @@ pub(super) async fn look(run: &Run, container: &ContainerId) -> Result<Found, In
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// The engine in which a container ended by itself, although the one that told its end was out of reach right then:
+/// it is the same life of it, which was back at once.
+async fn ended_by_itself(run: &Run, before: &Engine, container: &ContainerId) -> Option<Engine> {
+    let mut state = run.kit.engine.clone();
+    let is_back =
+        state.wait_for(|state| state.ready().is_some_and(|engine| engine != before && !engine.is_over()));
+    let engine = tokio::time::timeout(FALSE_ALARM, is_back).await.ok()?.ok()?.ready()?.clone();
+    let (found, began) = ask(&engine, container).await.ok()?;
+    began.is_some_and(|began| !found.running && !found.ended_before(began)).then_some(engine)
 }
 
 async fn ask(engine: &Engine, container: &ContainerId) -> Result<(OurContainer, Option<Time>), EngineError> {
