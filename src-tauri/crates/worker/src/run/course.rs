@@ -6,21 +6,19 @@ mod finish;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use deskgrid_docker::{ContainerId, Engine, EngineError, Exit, Image, ImageProblem, OurContainer, Start};
+use deskgrid_docker::{ContainerId, Engine, EngineError, Image, ImageProblem, OurContainer, Start};
 use deskgrid_fault::{Point, point};
-use deskgrid_job::{
-    BlobHash, Definition, Failure, FailureCode, FilePath, LogLine, RunResult, StageName, Time,
-};
+use deskgrid_job::{BlobHash, Definition, Failure, FailureCode, FilePath, RunResult, StageName, Time};
 use deskgrid_store::Scratch;
 use futures_util::future::try_join;
 
 use super::container::{self, Bounds, Purpose};
 use super::emulation::Emulation;
-use super::follow::{self, Found, Over};
+use super::follow::{self, Found};
 use super::inputs::{self, Files};
-use super::journal::{self, Journal};
+use super::journal::{self};
 use super::run_time::{self, Known, Note, RunTime};
-use super::{Interruption, MOST_UNANSWERED, Run, disk, image, line};
+use super::{Interruption, MOST_UNANSWERED, Run, disk, image};
 use crate::{cache, owner};
 
 /// The exit code of a container whose main process was killed outright.
