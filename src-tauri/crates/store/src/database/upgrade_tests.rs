@@ -403,7 +403,9 @@ async fn a_half_filled_database_is_never_taken_for_a_rebuilt_one() {
     }
     fs::remove_file(case.database()).unwrap();
     let half = Connection::open(case.dir.path().join("deskgrid.rebuilding.sqlite3")).unwrap();
-    STEPS.iter().for_each(|(_, step)| half.execute_batch(step).unwrap());
+    for (_, step) in STEPS {
+        half.execute_batch(step).unwrap();
+    }
     half.pragma_update(None, "user_version", STEPS.last().unwrap().0).unwrap();
     drop(half);
     let store = case.open();
