@@ -129,11 +129,12 @@ network_words() {
     esac
 }
 
-# Another engine's settings in /etc/docker and a containerd service that it uses must not leak into ours.
+# Another engine's settings in /etc/docker and a containerd service that it uses must not leak into ours. Those that a
+# test wants lie beside the socket.
 separating_words() {
     local name
     name=$(containerd_name)
-    write_as_root '{}' "$run/daemon.json"
+    write_as_root "$(cat "$run/settings.json" 2>/dev/null || echo '{}')" "$run/daemon.json"
     words+=(--config-file "$run/daemon.json" --data-root "$data" --exec-root "$state" --pidfile "$pid_file"
         --containerd-namespace "$name" --containerd-plugins-namespace "plugins.$name")
 }

@@ -229,6 +229,17 @@ impl PrivateEngine {
         engine
     }
 
+    /// Starts an engine that has the image busybox and leaves containers alone when it ends, as one may that is upgraded
+    /// under them.
+    pub async fn that_leaves_containers_alone() -> Self {
+        let engine = Self::new();
+        let settings = json!({"live-restore": true}).to_string();
+        std::fs::write(engine.folder.path().join("settings.json"), settings).expect("ours");
+        engine.start().await;
+        engine.make_busybox().await;
+        engine
+    }
+
     /// Where it keeps everything.
     pub fn disk(&self) -> PathBuf {
         self.folder.path().join("data")

@@ -2,8 +2,8 @@
 //! away and put back while engine and containers go on, also right between a request and its answer.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy};
@@ -25,9 +25,9 @@ pub struct Relay {
 struct Way {
     target: PathBuf,
     /// Part of the first line of requests whose answers are kept back.
-    unanswered: Option<&'static str>,
-    /// Raised when there was such an answer.
-    was_answered: Arc<watch::Sender<bool>>,
+    unanswered: Arc<Mutex<Option<String>>>,
+    /// How many such answers there were.
+    answered: Arc<watch::Sender<usize>>,
     /// Part of the first line of requests that are counted.
     counted: Option<&'static str>,
     count: Arc<AtomicUsize>,
@@ -36,16 +36,15 @@ struct Way {
 impl Relay {
     /// A closed relay to the engine at `host`, which must be `unix://` and a path.
     pub fn to(host: &str) -> Self {
-        let target = host.strip_prefix("unix://").expect("the engine of the tests has a socket").into();
-        let was_answered = Arc::default();
-        let way = Way { target, unanswered: None, was_answered, counted: None, count: Arc::default() };
+        let (unanswered, answered) = (Arc::default(), Arc::default());
+        let target = socket_of(host);
+        let way = Way { target, unanswered, answered, counted: None, count: Arc::default() };
         Self { way, folder: tempfile::tempdir().expect("a temporary folder"), tasks: JoinSet::new() }
     }
 
-    /// Hands requests with these words in them on to the engine and keeps its answers, when it is opened next.
-    pub fn keep_answers_to(&mut self, words: Option<&'static str>) {
-        self.way.unanswered = words;
-        self.way.was_answered.send_replace(false);
+    /// Leads to the engine at `host` from when it is opened next.
+    pub fn lead_to(&mut self, host: &str) {
+        self.way.target = socket_of(host);
     }
 
     /// Counts requests with these words in them, when it is opened next.
@@ -58,11 +57,17 @@ impl Relay {
         self.way.count.load(Ordering::SeqCst)
     }
 
-    /// Waits until the engine has answered such a request.
-    pub async fn until_answered(&self) {
-        let mut was_answered = self.way.was_answered.subscribe();
-        let answer = tokio::time::timeout(PATIENCE, was_answered.wait_for(|was_answered| *was_answered));
-        answer.await.expect("there is such a request").expect("the sender is ours");
+    /// Hands requests with these words in them on to the engine and keeps its answers, from now on.
+    pub fn keep_answers_to(&mut self, words: Option<&str>) {
+        *self.way.unanswered.lock().expect("nobody panicked") = words.map(str::to_owned);
+        self.way.answered.send_replace(0);
+    }
+
+    /// Waits until the engine has answered so many of these requests.
+    pub async fn until_answered(&self, times: usize) {
+        let mut answered = self.way.answered.subscribe();
+        let answers = tokio::time::timeout(PATIENCE, answered.wait_for(|answered| *answered >= times));
+        answers.await.expect("there are such requests").expect("the sender is ours");
     }
 
     fn socket(&self) -> PathBuf {
@@ -87,6 +92,10 @@ impl Relay {
     }
 }
 
+fn socket_of(host: &str) -> PathBuf {
+    host.strip_prefix("unix://").expect("the engine of the tests has a socket").into()
+}
+
 async fn carry(listener: UnixListener, way: Way) {
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
@@ -109,7 +118,11 @@ impl Way {
                 if count == 0 {
                     return to_engine.shutdown().await;
                 }
-                if self.unanswered.is_some_and(|words| contains(&bytes[..count], words)) {
+                let is_to_be_kept = {
+                    let words = self.unanswered.lock().expect("nobody panicked");
+                    words.as_ref().is_some_and(|words| contains(&bytes[..count], words))
+                };
+                if is_to_be_kept {
                     is_kept.send_replace(true);
                 }
                 if self.counted.is_some_and(|words| contains(&bytes[..count], words)) {
@@ -129,7 +142,7 @@ impl Way {
                 }
             }
             from_engine.readable().await?;
-            self.was_answered.send_replace(true);
+            self.answered.send_modify(|answered| *answered += 1);
             std::future::pending().await
         };
         tokio::try_join!(ask, answer).map(drop)

@@ -50,8 +50,6 @@ pub struct Load {
     sources: Sources,
     /// Where ends of jobs are told.
     hook: String,
-    /// It leaves out what the database alone knows: names of files, and calls of webhooks.
-    is_plain: bool,
     state: Arc<Mutex<State>>,
 }
 
@@ -92,7 +90,7 @@ impl Surroundings {
             context: (self.contexts.url("/context.tar.gz"), self.data.clone()),
             upload,
         };
-        Load { client, sources, hook: self.hook.url("/finished"), is_plain: false, state: Arc::default() }
+        Load { client, sources, hook: self.hook.url("/finished"), state: Arc::default() }
     }
 }
 
@@ -116,13 +114,6 @@ impl Load {
     #[must_use]
     pub fn in_image(mut self, image: String) -> Self {
         self.sources.image = image;
-        self
-    }
-
-    /// Leaves out names of files and webhooks: of these there is no second copy.
-    #[must_use]
-    pub fn plain(mut self) -> Self {
-        self.is_plain = true;
         self
     }
 
@@ -159,8 +150,8 @@ impl Load {
             let kinds = Kind::ALL.len() as u64;
             let kind = Kind::ALL[usize::try_from(random.below(kinds)).unwrap_or_default()];
             let manners = Manners::by_chance(&mut random);
-            self.one(kind, Manners { is_hooked: manners.is_hooked && !self.is_plain, ..manners }).await;
-            if random.below(3) == 0 && !self.is_plain {
+            self.one(kind, manners).await;
+            if random.below(3) == 0 {
                 self.upload_named().await;
             }
         }

@@ -5,4 +5,5 @@ mod damage;
 mod engine;
 mod points;
 mod random;
+mod reach;
 mod takeover;

@@ -75,6 +75,8 @@ export const frame = {
     "disk-low": "The disk is nearly full",
     "records-rebuilt": "The job records were damaged",
     "records-damaged": "The job records are damaged",
+    "records-unwritten": "The job records cannot be written",
+    "disk-read-only": "The disk may only be read",
     "files-damaged": "Stored files were damaged",
   } as Record<string, string | undefined>,
 

@@ -125,6 +125,7 @@ export const job = {
     "image-not-found": "Check the name and the tag of the image.",
     "engine-no-space": "Make room in the container engine: delete images that you no longer need on the screen Cache.",
     "disk-failed": "Make room: delete what you no longer need on the screen Cache.",
+    "disk-read-only": "See that the disk can be written to again, then run the job again.",
     "engine-refused": "Run the job again. When it fails the same way, restart the container engine.",
     "timed-out": "Raise the time limit in the settings, or let the page ask for more time.",
     "exit-code": "The program itself ended with an error. The end of the log usually says why.",

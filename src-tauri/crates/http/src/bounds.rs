@@ -157,7 +157,7 @@ pub(crate) async fn check_room(site: &Site, definition: &str) -> Result<(), Http
     if definition.len() > LONG_DEFINITION {
         return Ok(worker.make_room(definition.len() as u64).await?);
     }
-    if worker.situation().borrow().lacks_room.is_some() {
+    if worker.situation().borrow().lack.is_some() {
         worker.store().check_last_room().await?;
     }
     Ok(())

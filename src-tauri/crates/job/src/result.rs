@@ -90,6 +90,8 @@ pub enum FailureCode {
     EngineRefused,
     /// Our own disk refused.
     DiskFailed,
+    /// Our own disk may only be read at the moment. No job ends with it: all wait.
+    DiskReadOnly,
     /// No room is left on the disk, or less than is held in reserve.
     DiskFull,
     /// A stored input is not the file any more that was put there.
@@ -98,7 +100,7 @@ pub enum FailureCode {
 
 impl FailureCode {
     /// Every code.
-    pub const ALL: [FailureCode; 18] = [
+    pub const ALL: [FailureCode; 19] = [
         Self::BadDefinition,
         Self::CannotStart,
         Self::ImageUnavailable,
@@ -115,6 +117,7 @@ impl FailureCode {
         Self::EngineLost,
         Self::EngineRefused,
         Self::DiskFailed,
+        Self::DiskReadOnly,
         Self::DiskFull,
         Self::InputDamaged,
     ];
@@ -138,6 +141,7 @@ impl FailureCode {
             Self::EngineLost => "engine-lost",
             Self::EngineRefused => "engine-refused",
             Self::DiskFailed => "disk-failed",
+            Self::DiskReadOnly => "disk-read-only",
             Self::DiskFull => "disk-full",
             Self::InputDamaged => "input-damaged",
         }

@@ -127,6 +127,15 @@ impl StoreError {
         matches!(self, Self::DiskFull { .. } | Self::LowOnDisk { .. })
     }
 
+    /// Whether it is only that the disk may be read and not written to, as a system has it that found the disk failing.
+    pub fn is_read_only(&self) -> bool {
+        match self {
+            Self::NotWritable { source, .. } => source.kind() == io::ErrorKind::ReadOnlyFilesystem,
+            Self::Database(error) => error.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly),
+            _ => false,
+        }
+    }
+
     /// The stable text of the kind of error.
     pub fn code(&self) -> &'static str {
         match self {
@@ -184,6 +193,7 @@ mod tests {
         assert_eq!(full.code(), "disk-full");
         let refused = failed("write", Path::new("x"))(io::ErrorKind::PermissionDenied.into());
         assert!(refused.to_string().starts_with("could not write x: "), "{refused}");
-        assert!(refused.to_string().contains("--data-directory"), "{refused}");
+        assert!(refused.to_string().contains("--data-directory") && !refused.is_read_only(), "{refused}");
+        assert!(failed("write", Path::new("x"))(io::ErrorKind::ReadOnlyFilesystem.into()).is_read_only());
     }
 }

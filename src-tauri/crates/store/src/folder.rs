@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::RwLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use deskgrid_fault::{Point, point};
 use deskgrid_job::{BlobHash, JobId};
@@ -33,6 +33,8 @@ pub(crate) struct Folder {
     /// Held for reading while files are given their names, and for writing while one is removed.
     pub(crate) comings: RwLock<()>,
     pub(crate) reserve: Reserve,
+    /// Raised when it turned out that the disk may only be read, until something can be written.
+    pub(crate) is_read_only: AtomicBool,
     pub(crate) proofs: Proofs,
     pub(crate) damage: Damage,
 }
@@ -48,6 +50,7 @@ impl Folder {
             next: AtomicU64::new(0),
             comings: RwLock::new(()),
             reserve: Reserve::default(),
+            is_read_only: AtomicBool::new(false),
             proofs: Proofs::default(),
             damage: Damage::default(),
         })
@@ -103,7 +106,12 @@ impl Folder {
         self.root.join("deskgrid.sqlite3")
     }
 
-    /// A new database that is being made in place of a damaged one.
+    /// A new database that is being made in place of a damaged one, and is not complete.
+    pub(crate) fn unfinished_database(&self) -> PathBuf {
+        self.root.join("deskgrid.rebuilding.sqlite3")
+    }
+
+    /// A new database that is to take the place of a damaged one.
     pub(crate) fn rebuilt_database(&self) -> PathBuf {
         self.root.join("deskgrid.rebuilt.sqlite3")
     }
@@ -122,14 +130,19 @@ impl Folder {
         self.root.join("records")
     }
 
-    /// The second copy of a job's record.
-    pub(crate) fn record(&self, id: &JobId) -> PathBuf {
-        let stem = stem(id);
+    /// A second copy of what the database says of a job, or of a row of no job.
+    pub(crate) fn record(&self, subject: &str) -> PathBuf {
+        let stem = JobId::new(subject).map_or_else(|_| digits(subject), |id| stem(&id));
         self.records().join(&stem[..2]).join(format!("{stem}.json"))
     }
 
-    /// Says that every job has a second copy of its record, and that these say what the database says.
+    /// Says that all that is to have a second copy has one, and that these say what the database says.
     pub(crate) fn records_in_step(&self) -> PathBuf {
+        self.records().join("all-in-step")
+    }
+
+    /// What said so when only jobs had second copies.
+    pub(crate) fn jobs_in_step(&self) -> PathBuf {
         self.records().join("in-step")
     }
 
@@ -224,15 +237,15 @@ pub(crate) fn lock_of(root: &Path) -> PathBuf {
 /// A file name for a job that no other job has, also where upper and lower case are the same and where some names
 /// (`con`, `nul`) mean devices: ids may be chosen by clients. The id itself is there for people who look.
 fn stem(id: &JobId) -> String {
-    use std::fmt::Write;
-    let mut stem = String::with_capacity(33 + id.as_str().len());
-    for byte in &Sha256::digest(id.as_str())[..16] {
-        // Writing to a string cannot fail.
-        let _ = write!(stem, "{byte:02x}");
-    }
+    let mut stem = digits(id.as_str());
     stem.push('-');
     stem.push_str(id.as_str());
     stem
+}
+
+/// Half of the digits of its hash.
+fn digits(text: &str) -> String {
+    hex::encode(&Sha256::digest(text)[..16])
 }
 
 fn create(folder: &Path) -> Result<(), StoreError> {

@@ -1,6 +1,8 @@
 //! How much room is left on the disk, and how much of it is held in reserve: enough that records can be written and
 //! other programs go on, whatever jobs and uploads bring.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -96,6 +98,22 @@ impl Folder {
         Ok(Room { total, free: disk.available_space(), reserve: self.reserve.of(total) })
     }
 
+    /// Whether nothing can be written still. Nothing is tried unless it turned out so before.
+    fn is_still_read_only(&self) -> bool {
+        if !self.is_read_only.load(Ordering::Relaxed) {
+            return false;
+        }
+        let probe = self.fresh();
+        let tried = platform::private_file().write(true).create_new(true).open(&probe);
+        let is_read_only = tried.is_err_and(|error| error.kind() == ErrorKind::ReadOnlyFilesystem);
+        if !is_read_only {
+            // What is left of it is swept at the next start.
+            let _ = fs::remove_file(&probe);
+            self.is_read_only.store(false, Ordering::Relaxed);
+        }
+        is_read_only
+    }
+
     /// Makes sure that the reserve is left when `bytes` more are written.
     pub(crate) fn check_room(&self, bytes: u64, purpose: Purpose) -> Result<(), StoreError> {
         let room = self.room()?;
@@ -120,6 +138,30 @@ impl Store {
     pub async fn room(&self) -> Result<Room, StoreError> {
         let folder = self.shared.folder.clone();
         blocking(move || folder.room()).await
+    }
+
+    /// It turned out that the disk may only be read.
+    pub fn note_read_only(&self) {
+        self.shared.folder.is_read_only.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it may only be read, as far as was noted and not seen to be over.
+    pub fn is_known_read_only(&self) -> bool {
+        self.shared.folder.is_read_only.load(Ordering::Relaxed)
+    }
+
+    /// Whether it may only be read still; costs nothing unless that was noted.
+    pub async fn is_read_only(&self) -> bool {
+        if !self.is_known_read_only() {
+            return false;
+        }
+        let folder = self.shared.folder.clone();
+        blocking(move || Ok(folder.is_still_read_only())).await.unwrap_or(true)
+    }
+
+    /// The folder that all this is in.
+    pub fn place(&self) -> &Path {
+        self.shared.folder.root()
     }
 
     /// Makes sure that there is room for the record of a further job.
@@ -174,6 +216,17 @@ mod tests {
         assert!(room.holds(100, Purpose::Outputs) && !room.holds(101, Purpose::Outputs));
         assert!(!room.holds(u64::MAX, Purpose::Incoming));
         assert!(!room.is_low() && Room { free: 99, ..room }.is_low());
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_turned_out_read_only_is_so_until_something_can_be_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        assert!(!store.is_read_only().await);
+        store.note_read_only();
+        assert!(store.is_known_read_only());
+        assert!(!store.is_read_only().await && !store.is_known_read_only());
+        assert_eq!(crate::folder::entries(&store.shared.folder.incoming()).unwrap().len(), 0);
     }
 
     #[tokio::test]

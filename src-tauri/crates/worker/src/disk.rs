@@ -10,17 +10,30 @@ pub(crate) trait DiskTrouble: std::fmt::Display {
     fn is_for_want_of_room(&self) -> bool {
         false
     }
+
+    /// Whether the disk may only be read.
+    fn is_read_only(&self) -> bool {
+        false
+    }
 }
 
 impl DiskTrouble for StoreError {
     fn is_for_want_of_room(&self) -> bool {
         self.is_for_want_of_room()
     }
+
+    fn is_read_only(&self) -> bool {
+        self.is_read_only()
+    }
 }
 
 impl DiskTrouble for std::io::Error {
     fn is_for_want_of_room(&self) -> bool {
         matches!(self.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.kind() == std::io::ErrorKind::ReadOnlyFilesystem
     }
 }
 
@@ -35,7 +48,8 @@ pub(crate) fn failure(trouble: impl DiskTrouble) -> Failure {
         let words = format!("There was no room for the job's files: {trouble}.");
         return Failure::new(FailureCode::DiskFull, words);
     }
-    Failure::new(FailureCode::DiskFailed, trouble.to_string())
+    let code = if trouble.is_read_only() { FailureCode::DiskReadOnly } else { FailureCode::DiskFailed };
+    Failure::new(code, trouble.to_string())
 }
 
 #[cfg(test)]
@@ -48,5 +62,7 @@ mod tests {
         assert_eq!(full.code, FailureCode::DiskFull);
         let refused = failure(std::io::Error::from(std::io::ErrorKind::PermissionDenied));
         assert_eq!(refused.code, FailureCode::DiskFailed);
+        let read_only = failure(std::io::Error::from(std::io::ErrorKind::ReadOnlyFilesystem));
+        assert_eq!(read_only.code, FailureCode::DiskReadOnly);
     }
 }

@@ -106,11 +106,15 @@ async fn a_discarded_job_goes_by_itself_unless_that_is_taken_back_or_it_runs_aga
 async fn a_waiting_job_says_its_place_and_what_it_waits_for() {
     let server = Deskgrid::start_without_engine().await;
     let desk = Desk::of(&server);
-    let one = server.submit(&shell(&unique())).await;
+    let id = server.submit(&shell(&unique())).await;
     let two = server.submit(&shell(&unique())).await;
-    let (one, two) = (desk.row(&one).await, desk.row(&two).await);
+    let (one, two) = (desk.row(&id).await, desk.row(&two).await);
     assert_eq!((&one["waiting"]["place"], &two["waiting"]["place"]), (&json!(1), &json!(2)));
-    assert_eq!(one["waiting"]["why"], "The engine is not running");
+    eventually("it is told which engine, and why it does not answer", async || {
+        let why = desk.row(&id).await["waiting"]["why"].as_str().unwrap().to_owned();
+        why.starts_with("The engine at unix:///nonexistent/engine.sock is not running: No such file")
+    })
+    .await;
 }
 
 #[tokio::test]

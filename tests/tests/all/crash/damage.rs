@@ -32,7 +32,7 @@ async fn damaged_at(point: &str) -> Vec<String> {
     let args = ["--cpus", "3"].map(str::to_owned).into();
     let mut keeper = Keeper::start_doomed(Options { args, ..Options::default() }, point).await;
     let mut surroundings = Surroundings::start().await;
-    let load = surroundings.load(Client::of(keeper.server())).plain();
+    let load = surroundings.load(Client::of(keeper.server()));
     let die = async {
         keeper.until_dead().await;
         keeper.kill_and_harm(spoil_records).await;
@@ -98,7 +98,7 @@ async fn the_promise_holds_for_all_that_was_not_damaged_when_the_disk_fails_betw
     let args = ["--cpus", "4"].map(str::to_owned).into();
     let mut keeper = Keeper::start(Options { args, ..Options::default() }).await;
     let mut surroundings = Surroundings::start().await;
-    let load = surroundings.load(Client::of(keeper.server())).plain();
+    let load = surroundings.load(Client::of(keeper.server()));
     load.upload().await;
     let sources: Vec<_> = (0..CLIENTS).map(|_| random.fork()).collect();
     let clients = join_all(sources.into_iter().map(|random| load.go_on(random, || Instant::now() > end)));

@@ -2,26 +2,21 @@
 
 use std::collections::HashSet;
 
-use deskgrid_tests::crash::record::stream_texts;
 use deskgrid_tests::crash::work;
 use deskgrid_tests::registry::{Picture, Registry};
-use deskgrid_tests::relay::Relay;
-use deskgrid_tests::server::test_engine;
 use deskgrid_tests::user::is_root;
-use deskgrid_tests::{
-    Deskgrid, EngineClient, Options, Page, PrivateEngine, eventually, log_text, shell, unique,
-};
+use deskgrid_tests::{Deskgrid, Options, Page, PrivateEngine, eventually, log_text, shell, unique};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
-async fn serve(host: String, args: &[&str]) -> Deskgrid {
+pub(super) async fn serve(host: String, args: &[&str]) -> Deskgrid {
     let args = args.iter().map(|arg| (*arg).to_owned()).collect();
     Deskgrid::start_with(Options { args, docker_host: Some(host), ..Options::default() }).await
 }
 
 /// Writes a line a tenth of a second, and ends after so many.
-fn writes(lines: usize) -> (Value, String) {
+pub(super) fn writes(lines: usize) -> (Value, String) {
     let script = format!("i=0; while [ $i -lt {lines} ]; do echo line $i; i=$((i + 1)); sleep 0.1; done");
     let text = work::lines(lines, |number| format!("line {number}\n"));
     (shell(&format!("{script}; : {}", unique())), text)
@@ -48,26 +43,6 @@ async fn an_engine_that_hangs_holds_nobody_up_and_all_goes_on_when_it_answers_ag
     assert_eq!(server.finished(&waiting).await["finishedReason"], "Success");
     let finished = server.finished(&running).await;
     assert_eq!((log_text(&finished), &finished["finishedReason"]), (text, &json!("Success")));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_job_goes_on_without_loss_or_repetition_when_its_engine_was_out_of_reach() {
-    let mut relay = Relay::to(&test_engine().expect("the set-up names an engine"));
-    relay.open();
-    let server = serve(relay.host(), &["--cpus", "1"]).await;
-    let mut page = Page::open(&server, "local").await;
-    let (definition, text) = writes(50);
-    let id = server.submit(&definition).await;
-    server.until_said(&id, "line 10").await;
-    relay.close().await;
-    page.until_true(|page| page.frames.iter().any(|frame| frame["payload"]["workers"] == json!([]))).await;
-    relay.open();
-    page.until(&id, "Finished").await;
-    let finished = server.finished(&id).await;
-    assert_eq!((log_text(&finished), &finished["finishedReason"]), (text.clone(), &json!("Success")));
-    let told = page.frames.iter().filter(|frame| frame["type"] == "JobStatusPayload");
-    let told: String = told.map(|frame| stream_texts(&frame["payload"]["logs"])[0].clone()).collect();
-    assert_eq!(told, text, "a page that watches is told of no line twice");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -249,58 +224,4 @@ async fn a_container_that_the_engine_makes_after_the_sweep_does_not_stay() {
     let body = json!({"Image": deskgrid_tests::BUSYBOX, "Cmd": ["/bin/sleep", "1000"], "Labels": labels});
     assert_eq!(engine.post("/containers/create", &body).await.0, 201);
     events.until("destroy", "late").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_whose_start_the_engine_never_confirmed_is_over_before_the_next_one_begins() {
-    let host = test_engine().expect("the set-up names an engine");
-    let mut relay = Relay::to(&host);
-    relay.keep_answers_to(Some("/start HTTP"));
-    relay.open();
-    let server = serve(relay.host(), &["--cpus", "1"]).await;
-    let mut page = Page::open(&server, "local").await;
-    let mut events = EngineClient::new(&host).events(&server).await;
-    let flag = format!("/job-cache/{}", unique());
-    let script = format!("if [ -e {flag} ]; then echo second run; exit; fi; touch {flag}; sleep 1000");
-    let id = server.submit(&shell(&script)).await;
-    relay.until_answered().await;
-    events.until("start", &id).await;
-    relay.close().await;
-    page.until_true(|page| {
-        let last = page.frames.iter().rfind(|frame| frame["type"] == "Workers");
-        last.is_some_and(|frame| frame["payload"]["workers"] == json!([]))
-    })
-    .await;
-    page.ping().await;
-    assert_eq!(page.jobs[&id]["state"], "Running", "nobody knows that it does not run, so it does not wait");
-    relay.keep_answers_to(None);
-    relay.open();
-    let (what, _) = events.next_among(&["die", "create"]).await;
-    assert_eq!(what, "die", "the first run has to end before there is a second");
-    let finished = server.finished(&id).await;
-    assert_eq!(log_text(&finished), "second run\n", "{finished}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn no_job_starts_before_what_an_earlier_life_left_in_the_engine_is_gone() {
-    const LEFT: usize = 4;
-    let host = test_engine().expect("the set-up names an engine");
-    let (mut relay, engine) = (Relay::to(&host), EngineClient::new(&host));
-    let server = serve(relay.host(), &["--cpus", "1"]).await;
-    let id = server.submit(&shell(&format!("echo {}", unique()))).await;
-    for run in 0..LEFT {
-        let labels = json!({"container.mtfm.io": "true", "container.mtfm.io/id": id,
-            "container.mtfm.io/worker": server.worker_id(), "deskgrid.run": format!("9{run}")});
-        let body = json!({"Image": deskgrid_tests::BUSYBOX, "Cmd": ["/bin/sleep", "1000"], "Labels": labels});
-        let (status, made) = engine.post("/containers/create", &body).await;
-        assert_eq!(status, 201, "{made}");
-        engine.post(&format!("/containers/{}/start", made["Id"].as_str().unwrap()), &json!({})).await;
-    }
-    let mut events = engine.events(&server).await;
-    relay.open();
-    for _ in 0..LEFT {
-        let (what, _) = events.next_among(&["destroy", "create"]).await;
-        assert_eq!(what, "destroy", "what was left has to go first");
-    }
-    assert_eq!(server.finished(&id).await["finishedReason"], "Success");
 }

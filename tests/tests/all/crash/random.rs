@@ -138,7 +138,7 @@ async fn the_promise_holds_when_the_data_folder_becomes_read_only_for_a_while() 
     let OnSmallDisk { server, disk } = OnSmallDisk::start(&["--cpus", "4"]).await;
     let (mut keeper, disk) = (Keeper::of(server), disk);
     let trouble = async |keeper: &mut Keeper, random: &mut Random| lock_up(keeper, &disk, random, end).await;
-    endure(&mut keeper, &mut random, end, Hardship::Disk, trouble).await;
+    endure(&mut keeper, &mut random, end, Hardship::ReadOnly, trouble).await;
 }
 
 /// Takes away the right to write, and gives it back. A server does not start meanwhile, so it is killed in between.

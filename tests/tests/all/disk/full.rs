@@ -14,6 +14,12 @@ async fn a_job_that_ends_while_the_disk_is_full_is_reported_when_there_is_room_a
     })
     .await;
     assert_eq!(on.server.get("/health").await.0, 200);
+    let desk = crate::administration::Desk::of(&on.server);
+    eventually("the person is told that nothing can be written, or all could be", async || {
+        desk.get("/api/desk").await["notices"][0]["code"] == "records-unwritten"
+            || on.server.get_json(&format!("/j/{id}/result.json")).await["data"].is_object()
+    })
+    .await;
     on.disk.make_room();
     let finished = on.server.finished(&id).await;
     let result = &finished["finished"]["result"];

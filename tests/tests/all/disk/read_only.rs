@@ -1,4 +1,48 @@
-use deskgrid_tests::{OnSmallDisk, deskgrid, shell, unique};
+use deskgrid_tests::{Deskgrid, OnSmallDisk, deskgrid, eventually, log_text, shell, unique};
+
+use crate::administration::Desk;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_wait_with_the_reason_while_the_data_folder_may_only_be_read_and_run_when_it_is_over() {
+    let on = OnSmallDisk::start(&["--cpus", "1"]).await;
+    let desk = Desk::of(&on.server);
+    let read_only = on.disk.read_only_for_now();
+    let id = on.server.submit(&shell(&format!("echo {}; echo kept > /outputs/file", unique()))).await;
+    eventually("the job says what it waits for", async || {
+        desk.row(&id).await["waiting"]["why"].as_str().is_some_and(|why| why.contains("may only be read"))
+    })
+    .await;
+    let notices = desk.get("/api/desk").await["notices"].clone();
+    assert_eq!(notices[0]["code"], "disk-read-only", "{notices}");
+    drop(read_only);
+    let finished = on.server.finished(&id).await;
+    assert_eq!(finished["finishedReason"], "Success", "{finished}");
+    assert_eq!(on.server.output(&finished, "file").await, b"kept\n");
+    assert_eq!(desk.get("/api/desk").await["notices"], serde_json::json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_and_outputs_of_a_job_that_ends_while_the_data_folder_may_only_be_read_are_kept_afterwards() {
+    let on = OnSmallDisk::start(&["--cpus", "1"]).await;
+    let (other, mark) = (Deskgrid::start().await, unique());
+    let mut events = on.server.engine().events(&on.server).await;
+    let script = format!(
+        "while [ ! -e /job-cache/{mark} ]; do sleep 0.1; done; echo words; echo kept > /outputs/file; exit 4"
+    );
+    let id = on.server.submit(&shell(&script)).await;
+    events.until("start", &id).await;
+    let read_only = on.disk.read_only_for_now();
+    crate::restart::go_on(&other, &mark).await;
+    events.until("die", &id).await;
+    let desk = Desk::of(&on.server);
+    eventually("it is known", async || desk.get("/api/desk").await["notices"][0]["code"] == "disk-read-only")
+        .await;
+    drop(read_only);
+    let finished = on.server.finished(&id).await;
+    assert_eq!(finished["finished"]["result"]["StatusCode"], 4, "{finished}");
+    assert_eq!(log_text(&finished), "words\n");
+    assert_eq!(on.server.output(&finished, "file").await, b"kept\n");
+}
 
 #[tokio::test]
 async fn a_data_folder_that_may_not_be_written_to_is_told_as_that_and_left_as_it_is() {

@@ -138,7 +138,7 @@ impl Trace {
         waiting.extend_from_slice(&log.msg);
         let whole = match waiting.iter().rposition(|byte| *byte == b'\n') {
             Some(end) => end + 1,
-            None if waiting.len() >= LONGEST_LINE => waiting.len(),
+            None if waiting.len() >= LONGEST_LINE => whole_characters(waiting),
             None => 0,
         };
         let lines: Vec<u8> = waiting.drain(..whole).collect();
@@ -189,6 +189,13 @@ fn seconds(whole: i64, nanos: i32) -> f64 {
     whole as f64 + f64::from(nanos) / 1e9
 }
 
+/// How many bytes there are without the beginning of a character whose rest may still come.
+fn whole_characters(bytes: &[u8]) -> usize {
+    // In bytes that are no text there is nothing to be kept together.
+    let unfinished = std::str::from_utf8(bytes).err().filter(|error| error.error_len().is_none());
+    unfinished.map_or(bytes.len(), |error| error.valid_up_to())
+}
+
 /// The image of a vertex such as `[internal] load metadata for docker.io/library/x:latest`.
 fn asked_for(name: &str) -> Option<&str> {
     name.strip_prefix("[internal] load metadata for ")
@@ -197,6 +204,13 @@ fn asked_for(name: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_is_too_long_is_cut_between_two_characters() {
+        let text = "aü".as_bytes();
+        assert_eq!((whole_characters(text), whole_characters(&text[..2])), (3, 1));
+        assert_eq!(whole_characters(b"a\xffb"), 3);
+    }
 
     /// Records as an engine sent them, in base64, for a build of two stages whose last step fails with 3.
     const FAILING: &str = include_str!("trace.fixture.jsonl");

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
+use deskgrid_job::queue::Lack;
 use deskgrid_store::Store;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -61,8 +62,10 @@ const IS_OVER_WHEN_READ: [&str; 2] = [REBUILT, "files-damaged"];
 /// The notices of this moment.
 pub(super) fn notices(site: &Site) -> Vec<Value> {
     let read = site.read_notices().lock();
-    let lacks_room = site.worker().situation().borrow().lacks_room;
-    let all = lacks_room.map(disk_low).into_iter().chain(of_store(site.store()));
+    let situation = site.worker().situation().borrow().clone();
+    let disk = situation.lack.and_then(disk_low).into_iter();
+    let unwritten = situation.unwritten.as_deref().map(unwritten);
+    let all = disk.chain(unwritten).chain(of_store(site.store()));
     all.filter(|(code, _)| !read.contains(*code))
         .map(|(code, words)| {
             json!({ "code": code, "words": words, "canBeDismissed": IS_OVER_WHEN_READ.contains(&code) })
@@ -72,16 +75,34 @@ pub(super) fn notices(site: &Site) -> Vec<Value> {
 
 type Notice = (&'static str, String);
 
-fn disk_low(reserve: u64) -> Notice {
+fn disk_low(lack: Lack) -> Option<Notice> {
+    // Of the other it is told as soon as it is known.
+    let Lack::Room { folder, free, reserve } = lack else { return None };
     let words = format!(
-        "The disk is nearly full: less than {} MB are free. Uploads are refused and jobs wait until there is room. \
-         Delete what you no longer need.",
+        "The disk of {folder} is nearly full: {} MB are free, and {} MB have to stay free. Uploads are refused and \
+         jobs wait until there is room. Delete what you no longer need.",
+        free / 1_000_000,
         reserve / 1_000_000
     );
-    ("disk-low", words)
+    Some(("disk-low", words))
+}
+
+/// Where the records are damaged, `of_store` has it too.
+fn unwritten(why: &str) -> Notice {
+    let words =
+        format!("No job is taken in at the moment, and none ends: {why}. It is tried again every second.");
+    ("records-unwritten", words)
 }
 
 fn of_store(store: &Store) -> impl Iterator<Item = Notice> {
+    let read_only = store.is_known_read_only().then(|| {
+        let words = format!(
+            "The disk of {} may only be read at the moment, which systems do to a disk that fails. Jobs wait, and those \
+             that run go on when files can be written again.",
+            store.place().display()
+        );
+        ("disk-read-only", words)
+    });
     let damaged = store.check_records().err().map(|error| {
         let words = format!("No job is taken in at the moment, and none ends: {error}.");
         ("records-damaged", words)
@@ -96,7 +117,7 @@ fn of_store(store: &Store) -> impl Iterator<Item = Notice> {
         ("files-damaged", words)
     });
     let rebuilt = store.rebuilt().map(|rebuilt| (REBUILT, rebuilt.to_string()));
-    rebuilt.into_iter().chain(damaged).chain(files)
+    rebuilt.into_iter().chain(read_only).chain(damaged).chain(files)
 }
 
 #[cfg(test)]
@@ -106,6 +127,9 @@ mod tests {
     #[test]
     fn a_sound_store_has_nothing_to_tell() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(of_store(&Store::open(dir.path()).unwrap()).count(), 0);
+        let store = Store::open(dir.path()).unwrap();
+        assert_eq!(of_store(&store).count(), 0);
+        store.note_read_only();
+        assert_eq!(of_store(&store).map(|(code, _)| code).collect::<Vec<_>>(), ["disk-read-only"]);
     }
 }

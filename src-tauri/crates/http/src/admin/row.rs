@@ -6,7 +6,7 @@ use std::sync::Arc;
 use deskgrid_job::queue::Situation;
 use deskgrid_job::{Caller, Job, JobId, Needs, Phase};
 use deskgrid_store::Synopsis;
-use deskgrid_worker::Live;
+use deskgrid_worker::{EngineState, Live};
 use serde::Serialize;
 
 use crate::Site;
@@ -108,7 +108,7 @@ impl LiveOf {
 pub(super) struct Moment {
     site: Site,
     situation: Situation,
-    engine: Option<&'static str>,
+    engine: Option<String>,
     /// Queued jobs in the order of their turns.
     line: Vec<Arc<Job>>,
     /// Their places in it.
@@ -122,7 +122,7 @@ impl Moment {
         line.sort_by_key(|job| job.turn);
         let places = line.iter().enumerate().map(|(place, job)| (job.id.clone(), place)).collect();
         let situation = site.worker().situation().borrow().clone();
-        let engine = trouble(site.worker().engine().borrow().code());
+        let engine = trouble(&site.worker().engine().borrow());
         Self { site: site.clone(), situation, engine, line, places }
     }
 
@@ -154,7 +154,7 @@ impl Moment {
 
     fn waiting(&self, id: &JobId) -> Option<Waiting> {
         let place = *self.places.get(id)?;
-        let why = self.situation.why(self.line.get(place)?, self.engine);
+        let why = self.situation.why(self.line.get(place)?, self.engine.as_deref());
         Some(Waiting { place: place + 1, why })
     }
 
@@ -166,13 +166,22 @@ impl Moment {
 }
 
 /// What is wrong with the engine, short; none when it is ready.
-fn trouble(code: &str) -> Option<&'static str> {
-    match code {
-        "engine-ready" => None,
-        "engine-not-installed" => Some("There is no container engine on this computer"),
-        "engine-no-permission" => Some("This user may not use the engine"),
-        "engine-too-old" => Some("The engine is too old"),
-        _ => Some("The engine is not running"),
+fn trouble(engine: &EngineState) -> Option<String> {
+    match engine {
+        EngineState::Ready(_) => None,
+        EngineState::NotInstalled(_) => Some("There is no container engine on this computer".to_owned()),
+        EngineState::NoPermission(engine) => {
+            Some(format!("This user may not use the engine at {}", engine.address))
+        }
+        EngineState::TooOld(engine) => {
+            Some(format!("The engine at {} is too old: {}", engine.address, engine.detail))
+        }
+        EngineState::NotRunning(engine) if engine.detail.is_empty() => {
+            Some(format!("The engine at {} is not running", engine.address))
+        }
+        EngineState::NotRunning(engine) => {
+            Some(format!("The engine at {} is not running: {}", engine.address, engine.detail))
+        }
     }
 }
 

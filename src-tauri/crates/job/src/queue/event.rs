@@ -26,12 +26,31 @@ pub enum Event {
     },
     /// Whether jobs may be started now: the engine answers and nobody paused us.
     Open(bool),
-    /// How many bytes have to be free on the disk before another job starts, while less is; none while there is room.
-    Room(Option<u64>),
+    /// What the disk lacks for another job to start; nothing while it will do.
+    Disk(Option<Lack>),
     /// The offered capacity changed.
     Resize(Capacity),
     /// Time has passed.
     Tick,
+}
+
+/// Why the disk that holds jobs' files takes no further job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// There is little room on it.
+    Room {
+        /// The folder that it holds.
+        folder: String,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that have to stay free.
+        reserve: u64,
+    },
+    /// It may only be read.
+    Writing {
+        /// The folder that it holds.
+        folder: String,
+    },
 }
 
 /// How a run ended.
@@ -46,7 +65,7 @@ pub enum RunEnd {
     },
     /// Without one: the container or the engine vanished.
     Lost,
-    /// Without one: this program ended before the container was started, and nothing is lost.
+    /// Without one: this program ended, or its disk took nothing, before the container was started. Nothing is lost.
     NotBegun,
 }
 

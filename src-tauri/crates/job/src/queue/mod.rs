@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 pub use capacity::{Allotment, Capacity};
-pub use event::{Again, Effect, Event, Objection, Release, Released, RunEnd, Submission};
+pub use event::{Again, Effect, Event, Lack, Objection, Release, Released, RunEnd, Submission};
 pub use situation::Situation;
 
 use crate::phase::{self, Move, Withdrawal};
@@ -44,8 +44,8 @@ pub struct Queue {
     capacity: Capacity,
     taken: Taken,
     open: bool,
-    /// Bytes that have to be free on the disk and are not.
-    lacks_room: Option<u64>,
+    /// Why the disk takes no further job.
+    lack: Option<Lack>,
     next_turn: u64,
     /// Runs of all jobs are numbered together: what an erased job's run still clears up is never taken for that of
     /// the same job's next life.
@@ -72,7 +72,7 @@ impl Queue {
             capacity,
             taken: Taken::default(),
             open: false,
-            lacks_room: None,
+            lack: None,
             next_turn: 1,
             last_run: 0,
         }
@@ -110,7 +110,7 @@ impl Queue {
             Event::Again(again) => self.again(again, now, &mut effects),
             Event::Ended { id, run, end } => self.ended(&id, run, end, now, &mut effects),
             Event::Open(open) => self.open = open,
-            Event::Room(lacking) => self.lacks_room = lacking,
+            Event::Disk(lack) => self.lack = lack,
             Event::Resize(capacity) => self.resize(capacity, now, &mut effects),
             Event::Tick => {}
         }

@@ -12,7 +12,7 @@ const LOOK_AHEAD: usize = 512;
 impl Queue {
     /// Starts every waiting job that fits, in order.
     pub(super) fn start_what_fits(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        while self.open && self.lacks_room.is_none() && !self.taken.is_full(&self.capacity) {
+        while self.open && self.lack.is_none() && !self.taken.is_full(&self.capacity) {
             let Some((turn, allotment)) = self.next_that_fits() else { return };
             for (_, passed) in self.waiting.range_mut(..turn) {
                 passed.overtaken += 1;

@@ -1,8 +1,9 @@
 //! What waiting jobs wait for, told in words. The words follow from the same rules by which jobs are started.
 
 use std::collections::HashSet;
+use std::fmt;
 
-use super::{Capacity, Queue, schedule::MOST_OVERTAKINGS};
+use super::{Capacity, Lack, Queue, schedule::MOST_OVERTAKINGS};
 use crate::{Job, JobId, Needs, Phase};
 
 /// What a queue's owner tells of it, apart from its jobs.
@@ -13,8 +14,10 @@ pub struct Situation {
     /// Whether none is because the queue's owner still looks for what runs of an earlier life left. The queue itself
     /// knows nothing of that.
     pub is_looking_back: bool,
-    /// How many bytes have to be free on the disk before another job starts, while less is.
-    pub lacks_room: Option<u64>,
+    /// Why the disk takes no further job.
+    pub lack: Option<Lack>,
+    /// Why nothing can be written down at the moment, so that no job changes. The queue itself knows nothing of that.
+    pub unwritten: Option<String>,
     /// What jobs may take in all.
     pub capacity: Capacity,
     /// What running jobs have taken of it.
@@ -33,7 +36,8 @@ impl Queue {
         Situation {
             is_open: self.open,
             is_looking_back: false,
-            lacks_room: self.lacks_room,
+            lack: self.lack.clone(),
+            unwritten: None,
             capacity: self.capacity.clone(),
             taken: self.taken.needs(),
             ending: self.runs.keys().filter(is_ending).cloned().collect(),
@@ -45,6 +49,9 @@ impl Queue {
 impl Situation {
     /// Why `job`, which is queued, does not run yet. `engine` says what is wrong with the engine, if anything.
     pub fn why(&self, job: &Job, engine: Option<&str>) -> String {
+        if let Some(why) = &self.unwritten {
+            return format!("Waits until this can be written down; it is tried every second: {why}");
+        }
         if let Some(trouble) = engine {
             return trouble.to_owned();
         }
@@ -54,11 +61,8 @@ impl Situation {
         if !self.is_open {
             return "Deskgrid is stopped".to_owned();
         }
-        if let Some(reserve) = self.lacks_room {
-            return format!(
-                "Waits for room on the disk; less than {} is free. Delete what you no longer need",
-                size_on_disk(reserve)
-            );
+        if let Some(lack) = &self.lack {
+            return lack.to_string();
         }
         if self.ending.contains(&job.id) {
             return "Waits for an earlier run of this job to end".to_owned();
@@ -90,6 +94,26 @@ impl Situation {
         (needs.gpus > gpus).then(|| {
             format!("Waits for {}; {}", counted(f64::from(needs.gpus), "GPU"), free(f64::from(gpus)))
         })
+    }
+}
+
+/// What a job waits for.
+impl fmt::Display for Lack {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Room { folder, free, reserve } => write!(
+                to,
+                "Waits for room on the disk of {folder}: {} are free, and {} have to stay free (setting \
+                 disk_reserve). Delete what you no longer need",
+                size_on_disk(*free),
+                size_on_disk(*reserve)
+            ),
+            Self::Writing { folder } => write!(
+                to,
+                "Waits until files can be written again: the disk of {folder} may only be read at the moment. Systems \
+                 do that to a disk that fails. Look at it, and make it writable again"
+            ),
+        }
     }
 }
 
@@ -140,7 +164,8 @@ mod tests {
         Situation {
             is_open: true,
             is_looking_back: false,
-            lacks_room: None,
+            lack: None,
+            unwritten: None,
             capacity: Capacity { cpu_millis: 4000, memory: 8 << 30, gpus: ["0".to_owned()].into() },
             taken: Needs { cpu_millis: 3000, memory: 7 << 30, gpus: 1 },
             ending: HashSet::new(),
@@ -177,9 +202,18 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_named_with_what_has_to_be_free() {
-        let full = Situation { lacks_room: Some(2_000_000_000), ..situation() };
-        let words = full.why(&job(9000, 0, 0), None);
-        assert!(words.starts_with("Waits for room on the disk; less than 2 GB is free"), "{words}");
+        let (folder, free, reserve) = ("/data".to_owned(), 1_234_000_000, 2_000_000_000);
+        let full = Situation { lack: Some(Lack::Room { folder, free, reserve }), ..situation() };
+        assert_eq!(
+            full.why(&job(9000, 0, 0), None),
+            "Waits for room on the disk of /data: 1.2 GB are free, and 2 GB have to stay free (setting \
+             disk_reserve). Delete what you no longer need"
+        );
+        let read_only = Lack::Writing { folder: "/data".to_owned() };
+        let words = Situation { lack: Some(read_only), ..situation() }.why(&job(9000, 0, 0), None);
+        assert!(words.contains("/data may only be read"), "{words}");
+        let unwritten = Situation { unwritten: Some("the disk is full".to_owned()), ..full };
+        assert!(unwritten.why(&job(1, 0, 0), Some("no engine")).ends_with(": the disk is full"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
 use deskgrid_fault::{Point, point};
@@ -44,6 +44,8 @@ impl Stamp {
 #[derive(Debug, Default)]
 pub(crate) struct Proofs {
     sound: Mutex<HashMap<BlobHash, Stamp>>,
+    /// Files that are being hashed, each with a lock that is held meanwhile: whoever else wants one waits for that.
+    hashing: Mutex<HashMap<BlobHash, Weak<Mutex<()>>>>,
     /// Files that were set aside since the start.
     damaged: AtomicU64,
 }
@@ -68,6 +70,18 @@ impl Proofs {
     /// Files that were set aside since the start.
     pub(crate) fn damaged(&self) -> u64 {
         self.damaged.load(Ordering::Relaxed)
+    }
+
+    /// What is held while a file is hashed, so that many who want it do not all read it.
+    fn turn(&self, hash: BlobHash) -> Arc<Mutex<()>> {
+        let mut hashing = self.hashing.lock().unwrap_or_else(PoisonError::into_inner);
+        hashing.retain(|_, turn| turn.strong_count() > 0);
+        if let Some(turn) = hashing.get(&hash).and_then(Weak::upgrade) {
+            return turn;
+        }
+        let turn = Arc::default();
+        hashing.insert(hash, Arc::downgrade(&turn));
+        turn
     }
 
     fn forget(&self, hash: BlobHash) {
@@ -180,6 +194,12 @@ impl Blobs {
             return folder.damage(hash).map_or(Ok(None), Err);
         };
         let facts = blob.file.metadata().map_err(failed("look at", &blob.path))?;
+        if folder.proofs.holds(hash, &facts) {
+            return Ok(Some(blob));
+        }
+        let turn = folder.proofs.turn(hash);
+        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another may have hashed it while this one waited.
         if folder.proofs.holds(hash, &facts) {
             return Ok(Some(blob));
         }
@@ -397,6 +417,19 @@ mod tests {
         assert!(!case.blobs.shared.folder.proofs.holds(case.hash, &fs::metadata(&place).unwrap()));
         case.blobs.shared.folder.note_sound(case.hash);
         assert_eq!(case.blobs.verify_blocking(case.hash).unwrap_err().code(), "file-damaged");
+    }
+
+    #[test]
+    fn whoever_wants_a_file_that_is_being_hashed_waits_for_that_and_nobody_else_does() {
+        let proofs = Proofs::default();
+        let (one, other) = (BlobHash([1; 32]), BlobHash([2; 32]));
+        let turn = proofs.turn(one);
+        let held = turn.lock().unwrap();
+        assert!(proofs.turn(one).try_lock().is_err() && proofs.turn(other).try_lock().is_ok());
+        drop(held);
+        drop(turn);
+        assert!(proofs.turn(one).try_lock().is_ok());
+        assert_eq!(proofs.hashing.lock().unwrap().len(), 1, "what is over is forgotten");
     }
 
     #[tokio::test]

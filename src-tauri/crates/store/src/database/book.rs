@@ -1,6 +1,7 @@
 //! The database as the one thread that writes has it: open, sound as far as is known, its second copies in step.
 
 use std::borrow::Borrow;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 
@@ -10,7 +11,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::commit_number::{self, CommitNumber};
 use super::record_keeper::{Compared, RecordKeeper};
-use super::{Change, Rebuilt, rebuild, schema, soundness};
+use super::{Change, Rebuilt, rebuild, schema, soundness, subject};
 use crate::error::StoreError;
 use crate::folder::Folder;
 use crate::logs::LogKind;
@@ -70,9 +71,12 @@ impl Book {
         let changes = || group.iter().flat_map(Borrow::borrow);
         let number = self.number.saturating_add(1);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut subjects = BTreeSet::new();
         for change in changes() {
+            subjects.extend(subject::changed_by(change, &transaction)?);
             change.apply(&transaction)?;
         }
+        let records = self.keeper.sum_up(&transaction, number, subjects)?;
         commit_number::write(&transaction, number)?;
         point(Point::RecordsWritten);
         transaction.commit()?;
@@ -81,11 +85,11 @@ impl Book {
         for id in changes().filter_map(Change::erased) {
             remove_logs(folder, id);
         }
-        self.keeper.follow(&self.connection, folder, number, changes());
+        self.keeper.follow(&self.connection, folder, number, records);
         Ok(())
     }
 
-    /// Compares some records, those of jobs that come after `after`, with their second copies.
+    /// Compares some records, those of subjects that come after `after`, with their second copies.
     pub(super) fn compare(&self, folder: &Folder, after: &str) -> Result<Compared, StoreError> {
         self.keeper.compare(&self.connection, folder, self.number, after)
     }

@@ -32,10 +32,9 @@ impl fmt::Display for Rebuilt {
         let known = if jobs == 1 { "job is" } else { "jobs are" };
         write!(
             to,
-            "The job records were damaged and have been rebuilt: {jobs} {known} known. Names of files, webhooks, \
-             what was known of images and downloads, and marks to keep files, downloads, images and job caches are lost \
-             where they stood in the damaged part. The damaged file is kept as {aside}; delete it when you do not \
-             need it."
+            "The job records were damaged and have been rebuilt: {jobs} {known} known. What was known of images and \
+             downloads is lost where it stood in the damaged part. The damaged file is kept as {aside}; delete it \
+             when you do not need it."
         )
     }
 }

@@ -17,6 +17,7 @@ mod record_keeper;
 mod result_row;
 mod schema;
 mod soundness;
+mod subject;
 mod synopsis_row;
 mod writer;
 
@@ -263,8 +264,7 @@ impl Database {
         }
         if complaints.is_empty() {
             let differing = self.writer.compare().await?.into_iter();
-            let words =
-                |id| format!("the record of the job {id} and its second copy differ: one of them is damaged");
+            let words = |of| format!("the record of {of} and its second copy differ: one of them is damaged");
             return Ok(differing.map(words).collect());
         }
         Ok(complaints)
@@ -280,13 +280,6 @@ impl Database {
 fn job_ids(from: &Connection) -> Result<Vec<String>, StoreError> {
     let mut statement = from.prepare("SELECT id FROM job")?;
     let ids = statement.query_map([], |row| row.get(0))?;
-    Ok(ids.collect::<Result<_, _>>()?)
-}
-
-/// Those on record that come after `after`, in the order of their ids, and no more than `most`.
-fn job_ids_after(from: &Connection, after: &str, most: usize) -> Result<Vec<String>, StoreError> {
-    let mut statement = from.prepare_cached("SELECT id FROM job WHERE id > ?1 ORDER BY id LIMIT ?2")?;
-    let ids = statement.query_map((after, signed(most as u64)), |row| row.get(0))?;
     Ok(ids.collect::<Result<_, _>>()?)
 }
 

@@ -14,8 +14,8 @@ use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 use super::commit_number::{self, CommitNumber};
-use super::record_file::{JobRecord, JobTables};
-use super::{Rebuilt, job_ids, job_row, record_keeper, schema};
+use super::record_file::Record;
+use super::{Rebuilt, job_ids, job_row, record_keeper, schema, subject};
 use crate::error::{StoreError, failed};
 use crate::folder::Folder;
 use crate::holdings::files_below;
@@ -23,10 +23,9 @@ use crate::platform;
 
 /// Puts a new database into the place of the damaged one.
 pub(super) fn rebuild(folder: &Folder, why: String) -> Result<Rebuilt, StoreError> {
-    let fresh = folder.rebuilt_database();
     // The copies are compared with what they made.
     record_keeper::forget_step(folder)?;
-    let jobs = fill(folder, &fresh)?;
+    let jobs = fill(folder)?;
     point(Point::RebuiltFilled);
     let rebuilt = Rebuilt { aside: place_aside(folder)?, jobs, why, is_fresh: true };
     folder.note_rebuilt(&rebuilt)?;
@@ -37,6 +36,7 @@ pub(super) fn rebuild(folder: &Folder, why: String) -> Result<Rebuilt, StoreErro
 
 /// Ends what a crash broke off: a new database that is complete takes its place, another goes.
 pub(super) fn go_on(folder: &Folder) -> Result<(), StoreError> {
+    remove(&folder.unfinished_database())?;
     let fresh = folder.rebuilt_database();
     match (fresh.exists(), folder.database().exists()) {
         (false, _) => Ok(()),
@@ -51,7 +51,9 @@ pub(super) fn go_on(folder: &Folder) -> Result<(), StoreError> {
                 None => place_aside(folder)?,
             };
             set_aside(folder, &aside)?;
-            put_in_place(folder)
+            put_in_place(folder)?;
+            folder.count_rebuild();
+            Ok(())
         }
     }
 }
@@ -125,20 +127,25 @@ fn utc(time: Time) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}-{minute:02}-{second:02}Z")
 }
 
-/// Makes the new database and says how many jobs it knows.
-fn fill(folder: &Folder, fresh: &Path) -> Result<u64, StoreError> {
+/// Makes the new database and says how many jobs it knows. It has the name of one that can be relied on only when it is
+/// complete: where the damaged one is gone, nothing else tells.
+fn fill(folder: &Folder) -> Result<u64, StoreError> {
+    let (unfinished, fresh) = (folder.unfinished_database(), folder.rebuilt_database());
     let mut copies = Copies::of(folder);
     let salvage = Salvage::open(folder);
     loop {
-        remove(fresh)?;
-        let connection = create(fresh)?;
+        remove(&unfinished)?;
+        let connection = create(&unfinished)?;
         let useless = pour_all(&connection, &copies, salvage.as_ref())?;
         if useless.is_empty() {
-            return complete(connection, fresh, copies.newest);
+            let jobs = complete(connection, &unfinished, copies.newest)?;
+            remove(&fresh)?;
+            fs::rename(&unfinished, &fresh).map_err(failed("rename", &unfinished))?;
+            return Ok(jobs);
         }
         // Once more without them: what still reads of the rows of these jobs was held back for them.
-        for job in &useless {
-            copies.give_up(folder, job);
+        for subject in &useless {
+            copies.give_up(folder, subject);
         }
     }
 }
@@ -151,7 +158,7 @@ fn create(fresh: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Brings all that there is into an empty database. Returns the jobs whose copies are of no use.
+/// Brings all that there is into an empty database. Returns the subjects whose copies are of no use.
 fn pour_all(
     to: &Connection,
     copies: &Copies,
@@ -160,16 +167,16 @@ fn pour_all(
     let mut useless = BTreeSet::new();
     for (form, step) in schema::STEPS {
         to.execute_batch(&format!("BEGIN; {step} PRAGMA user_version = {form}; COMMIT;"))?;
-        for (job, path) in copies.by_form.get(&form).into_iter().flatten() {
+        for (subject, path) in copies.by_form.get(&form).into_iter().flatten() {
             if !restore(to, path)? {
-                useless.insert(job.clone());
+                useless.insert(subject.clone());
             }
         }
         if let Some(salvage) = salvage.filter(|salvage| salvage.form == form) {
-            salvage.pour(to, &copies.jobs)?;
+            salvage.pour(to, &copies.subjects)?;
         }
     }
-    useless.extend(drop_unreadable(to)?.into_iter().filter(|job| copies.jobs.contains(job)));
+    useless.extend(drop_unreadable(to)?.into_iter().filter(|job| copies.subjects.contains(job)));
     Ok(useless)
 }
 
@@ -195,10 +202,10 @@ fn drop_unreadable(database: &Connection) -> Result<Vec<String>, StoreError> {
 /// The record files.
 #[derive(Default)]
 struct Copies {
-    /// Those of jobs that are known, by the form of their tables.
+    /// Those of subjects that are known, by the form of their tables.
     by_form: BTreeMap<u32, Vec<(String, PathBuf)>>,
-    /// The jobs that they are of, and those that were erased: what other rows say of these is out of date.
-    jobs: HashSet<String>,
+    /// What they are of, and what was erased: what other rows say of these is out of date.
+    subjects: HashSet<String>,
     /// The latest commit that they know of.
     newest: CommitNumber,
 }
@@ -209,29 +216,29 @@ impl Copies {
         let mut copies = Self::default();
         for file in files_below(&folder.records()) {
             let path = file.path();
-            let is_known = |record: &JobRecord| schema::STEPS.iter().any(|(form, _)| *form == record.form);
-            let Some(record) = JobRecord::load(&path).filter(|record| record.is_erased() || is_known(record))
+            let is_known = |record: &Record| schema::STEPS.iter().any(|(form, _)| *form == record.form);
+            let Some(record) = Record::load(&path).filter(|record| record.is_erased() || is_known(record))
             else {
                 set_copy_aside(folder, &path);
                 continue;
             };
             copies.newest = copies.newest.max(record.commit);
             if !record.is_erased() {
-                copies.by_form.entry(record.form).or_default().push((record.job.clone(), path));
+                copies.by_form.entry(record.form).or_default().push((record.subject.clone(), path));
             }
-            copies.jobs.insert(record.job);
+            copies.subjects.insert(record.subject);
         }
         copies
     }
 
-    /// Sets the copy of a job aside, so that what other rows say of it counts.
-    fn give_up(&mut self, folder: &Folder, job: &str) {
+    /// Sets the copy of a subject aside, so that what other rows say of it counts.
+    fn give_up(&mut self, folder: &Folder, subject: &str) {
         for copies in self.by_form.values_mut() {
-            for (_, path) in copies.extract_if(.., |(of, _)| of == job) {
+            for (_, path) in copies.extract_if(.., |(of, _)| of == subject) {
                 set_copy_aside(folder, &path);
             }
         }
-        self.jobs.remove(job);
+        self.subjects.remove(subject);
     }
 }
 
@@ -245,14 +252,14 @@ fn set_copy_aside(folder: &Folder, path: &Path) {
     }
 }
 
-/// Puts one job into the new database, or nothing of it; says which.
+/// Puts one subject into the new database, or nothing of it; says which.
 fn restore(to: &Connection, path: &Path) -> Result<bool, StoreError> {
-    let Some(record) = JobRecord::load(path) else { return Ok(false) };
+    let Some(record) = Record::load(path) else { return Ok(false) };
     to.execute_batch("BEGIN")?;
     match record.restore(to) {
         Ok(()) => to.execute_batch("COMMIT").map(|()| true).map_err(Into::into),
         Err(error) => {
-            tracing::warn!(job = record.job, %error, "a record of a job could not be restored");
+            tracing::warn!(of = subject::words(&record.subject), %error, "a record could not be restored");
             to.execute_batch("ROLLBACK")?;
             Ok(false)
         }
@@ -264,7 +271,6 @@ struct Salvage {
     from: Connection,
     form: u32,
     tables: Vec<String>,
-    job_tables: HashSet<String>,
 }
 
 impl Salvage {
@@ -281,16 +287,14 @@ impl Salvage {
             let mut statement = from.prepare(SQL).ok()?;
             statement.query_map([], |row| row.get(0)).ok()?.filter_map(Result::ok).collect()
         };
-        let job_tables = JobTables::of(&from).ok()?.names().map(str::to_owned).collect();
-        Some(Self { from, form, tables, job_tables })
+        Some(Self { from, form, tables })
     }
 
-    /// Copies every row that reads, but those of the jobs `known` otherwise.
+    /// Copies every row that reads, but those of subjects that are `known` otherwise.
     fn pour(&self, to: &Connection, known: &HashSet<String>) -> Result<(), StoreError> {
         to.execute_batch("BEGIN")?;
         for table in self.tables.iter().filter(|table| to.table_exists(None, table.as_str()).unwrap_or(false))
         {
-            let known = self.job_tables.contains(table).then_some(known);
             // A damaged page ends the reading; from the other end comes what lies behind it.
             for order in ["ASC", "DESC"] {
                 if self.pour_table(to, table, order, known).is_ok() {
@@ -306,23 +310,22 @@ impl Salvage {
         to: &Connection,
         table: &str,
         order: &str,
-        known: Option<&HashSet<String>>,
+        known: &HashSet<String>,
     ) -> Result<(), StoreError> {
         // By rowid, so that no index is read, where the table has one.
         let ordered = |key| format!("SELECT * FROM \"{table}\" ORDER BY {key} {order}");
         let by_row = self.from.prepare(&ordered("rowid"));
         let mut statement = by_row.or_else(|_| self.from.prepare(&ordered("1")))?;
-        let count = statement.column_count();
-        let key = statement.column_index("job").or_else(|_| statement.column_index("id")).unwrap_or_default();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
+        let count = columns.len();
         let places = vec!["?"; count].join(", ");
         let mut insert = to.prepare(&format!("INSERT OR IGNORE INTO \"{table}\" VALUES ({places})"))?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let cells = (0..count).map(|number| row.get::<_, Cell>(number)).collect::<Result<Vec<_>, _>>();
             let Ok(cells) = cells else { continue };
-            let is_known =
-                |job: &Cell| matches!((job, known), (Cell::Text(job), Some(known)) if known.contains(job));
-            if !cells.get(key).is_some_and(is_known) {
+            let subject = subject::of_cells(table, &columns, &cells);
+            if !subject.is_some_and(|subject| known.contains(&subject)) {
                 // A row that the new table refuses is damaged itself.
                 let _ = insert.execute(params_from_iter(cells));
             }

@@ -1,5 +1,5 @@
-//! One file for each job with all that the database says of it, beside the database: should that be damaged, it is
-//! rebuilt from these (`rebuild`).
+//! One file for each job with all that the database says of it, and one for each row of no job that cannot be had again
+//! (`subject`), beside the database: should that be damaged, it is rebuilt from these (`rebuild`).
 //!
 //! A file is complete when it has its name, and no more is done to make it durable: the first copy is. It holds rows
 //! as they are in the tables, with the form of the tables, so that a new table or column needs nothing here.
@@ -9,27 +9,33 @@ use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-use deskgrid_job::JobId;
 use rusqlite::types::{Value as Cell, ValueRef};
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, params, params_from_iter};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 
+use super::change::run;
 use super::commit_number::CommitNumber;
+use super::subject;
 use crate::error::{StoreError, failed};
 use crate::folder::Folder;
 use crate::platform;
 
-/// All rows of one job.
+/// All rows of one subject.
 #[derive(Debug, Deserialize, Serialize)]
-pub(super) struct JobRecord {
+pub(super) struct Record {
     /// The form of the tables.
     pub(super) form: u32,
-    /// The job.
-    pub(super) job: String,
+    /// The subject; before there were others it was a job.
+    #[serde(rename = "job")]
+    pub(super) subject: String,
     /// The commit after which the rows were read.
     #[serde(default)]
     pub(super) commit: CommitNumber,
+    /// What the rows come to, in hexadecimal digits; none in a file of an older program.
+    #[serde(default)]
+    sum: Option<String>,
     /// Rows by table, each a value by column.
     tables: BTreeMap<String, Vec<Map<String, Value>>>,
 }
@@ -37,9 +43,10 @@ pub(super) struct JobRecord {
 /// What a file says of itself; reading only this is quick.
 #[derive(Debug, Deserialize)]
 pub(super) struct CopyHead {
-    /// The job.
-    pub(super) job: String,
-    /// See [`JobRecord::commit`].
+    /// The subject.
+    #[serde(rename = "job")]
+    pub(super) subject: String,
+    /// See [`Record::commit`].
     #[serde(default)]
     pub(super) commit: CommitNumber,
 }
@@ -73,11 +80,11 @@ pub(super) struct JobTables {
 }
 
 impl JobTables {
-    /// Finds them: those with a column `job`, and those of jobs and of what the person keeps.
+    /// Finds them: those with a column `job`, and those of jobs and of what the person keeps. Sums are beside the rows.
     pub(super) fn of(database: &Connection) -> Result<Self, StoreError> {
         const SQL: &str = "SELECT tables.name FROM sqlite_schema AS tables
                            JOIN pragma_table_info(tables.name) AS columns
-                           WHERE tables.type = 'table' AND columns.name = 'job' ORDER BY 1";
+                           WHERE tables.type = 'table' AND columns.name = 'job' AND tables.name <> 'record_sum' ORDER BY 1";
         let form = database.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let mut statement = database.prepare(SQL)?;
         let names = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
@@ -89,44 +96,81 @@ impl JobTables {
         Ok(Self { form, tables })
     }
 
-    /// Their names.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.tables.iter().map(|table| table.name.as_str())
-    }
-
-    /// All that the database says of a job after the commit `commit`. What it does not know was erased.
+    /// All that the database says of a subject after the commit `commit`. What it does not know was erased.
     pub(super) fn read(
         &self,
         from: &Connection,
-        job: &str,
+        subject: &str,
         commit: CommitNumber,
-    ) -> Result<JobRecord, StoreError> {
+    ) -> Result<Record, StoreError> {
         let mut tables = BTreeMap::new();
-        for Table { name, rows } in &self.tables {
-            let mut statement = from.prepare_cached(rows)?;
-            let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
-            let mut rows = statement.query([job])?;
-            let mut found = Vec::new();
-            while let Some(row) = rows.next()? {
-                let mut cells = Map::new();
-                for (number, column) in columns.iter().enumerate() {
-                    cells.insert(column.clone(), told(row.get_ref(number)?));
-                }
-                found.push(cells);
-            }
-            if !found.is_empty() {
-                tables.insert(name.clone(), found);
+        if let Some((table, columns, key)) = subject::row_of(subject) {
+            let conditions: Vec<_> = columns.iter().map(|column| format!("{column} = ?")).collect();
+            let sql = format!("SELECT * FROM {table} WHERE {}", conditions.join(" AND "));
+            tables.extend(rows(from, &sql, &key)?.map(|found| (table.to_owned(), found)));
+        } else {
+            for Table { name, rows: sql } in &self.tables {
+                tables.extend(rows(from, sql, &[subject])?.map(|found| (name.clone(), found)));
             }
         }
-        let record = JobRecord { form: self.form, job: job.to_owned(), commit, tables };
-        Ok(if record.is_erased() { JobRecord { tables: BTreeMap::new(), ..record } } else { record })
+        let mut record = Record { form: self.form, subject: subject.to_owned(), commit, sum: None, tables };
+        if record.is_erased() {
+            record.tables.clear();
+        }
+        record.sum = Some(record.come_to());
+        Ok(record)
+    }
+
+    /// Puts the rows of a record of this form into the place of those that the database has of its job.
+    pub(super) fn replace(&self, to: &Connection, record: &Record) -> Result<(), StoreError> {
+        for Table { rows, .. } in &self.tables {
+            let sql = rows.replacen("SELECT *", "DELETE", 1);
+            to.execute(&sql, [&record.subject])?;
+        }
+        record.restore(to)
     }
 }
 
-impl JobRecord {
-    /// Whether the job is known no more. Without such a file, rows of it in a damaged database would bring it back.
+/// The rows that `sql` finds by `key`, if there are any.
+fn rows(from: &Connection, sql: &str, key: &[&str]) -> Result<Option<Vec<Map<String, Value>>>, StoreError> {
+    let mut statement = from.prepare_cached(sql)?;
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
+    let mut rows = statement.query(params_from_iter(key))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let mut cells = Map::new();
+        for (number, column) in columns.iter().enumerate() {
+            cells.insert(column.clone(), told(row.get_ref(number)?));
+        }
+        found.push(cells);
+    }
+    Ok((!found.is_empty()).then_some(found))
+}
+
+impl Record {
+    /// Whether the subject is known no more. Without such a file, rows of it in a damaged database would bring it back.
     pub(super) fn is_erased(&self) -> bool {
-        !self.tables.contains_key("job")
+        if subject::is_loose(&self.subject) {
+            self.tables.is_empty()
+        } else {
+            !self.tables.contains_key("job")
+        }
+    }
+
+    /// What its rows come to now, whatever it says.
+    fn come_to(&self) -> String {
+        let rows = serde_json::to_vec(&(self.form, &self.subject, &self.tables)).unwrap_or_default();
+        hex::encode(Sha256::digest(rows))
+    }
+
+    /// What its rows came to when they were read.
+    pub(super) fn sum(&self) -> Option<Vec<u8>> {
+        hex::decode(self.sum.as_ref()?).ok()
+    }
+
+    /// Whether its rows are those that it was made with.
+    pub(super) fn is_sound(&self) -> bool {
+        self.sum.as_ref().is_some_and(|sum| *sum == self.come_to())
     }
 
     /// Whether the rows are the same, whenever they were read.
@@ -151,13 +195,23 @@ impl JobRecord {
                 to.prepare_cached(&sql)?.execute(params_from_iter(row.values().map(cell)))?;
             }
         }
-        Ok(())
+        let has_sums = !subject::is_loose(&self.subject) && to.table_exists(None, "record_sum")?;
+        if has_sums { self.note_sum(to) } else { Ok(()) }
     }
 
-    /// Writes the file of the job, in place of an earlier one. After a crash there is either of them, or one that
+    /// Has the database know what the rows of its job come to.
+    pub(super) fn note_sum(&self, to: &Connection) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT OR REPLACE INTO record_sum (job, sum) VALUES (?1, ?2)";
+        match self.sum().filter(|_| !self.is_erased()) {
+            Some(sum) => run(to, SQL, params![self.subject, sum]),
+            None => run(to, "DELETE FROM record_sum WHERE job = ?1", [&self.subject]),
+        }
+    }
+
+    /// Writes the file of the subject, in place of an earlier one. After a crash there is either of them, or one that
     /// does not read back.
-    pub(super) fn write(&self, folder: &Folder, id: &JobId) -> Result<(), StoreError> {
-        let (place, fresh) = (folder.record(id), folder.fresh());
+    pub(super) fn write(&self, folder: &Folder) -> Result<(), StoreError> {
+        let (place, fresh) = (folder.record(&self.subject), folder.fresh());
         let write = || -> io::Result<()> {
             let mut file = platform::private_file().write(true).create_new(true).open(&fresh)?;
             serde_json::to_writer(io::BufWriter::new(&mut file), self)?;

@@ -5,19 +5,17 @@
 //! copy, or a power cut) is mended at the next start, before anybody is told anything. A copy that could not be written
 //! is written with one of the next commits.
 
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
 use deskgrid_fault::{Point, point};
-use deskgrid_job::JobId;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use super::commit_number::{self, CommitNumber};
-use super::record_file::{CopyHead, JobRecord, JobTables};
-use super::{Change, job_ids, job_ids_after};
+use super::record_file::{CopyHead, JobTables, Record};
+use super::subject;
 use crate::error::{StoreError, failed};
 use crate::folder::Folder;
 use crate::holdings::files_below;
@@ -32,21 +30,21 @@ const COMPARED_AT_ONCE: usize = 100;
 /// What comparing some records with their copies came to.
 #[derive(Debug, Default)]
 pub(super) struct Compared {
-    /// The jobs whose copies do not say what their rows say, although they should: one of both is damaged.
+    /// In words, whose copies do not say what the rows say, although they should: one of both is damaged.
     pub(super) differing: Vec<String>,
-    /// The last job that was looked at; none when there was none.
+    /// The last subject that was looked at; none when there was none.
     pub(super) last: Option<String>,
 }
 
 /// Writes record files.
 pub(super) struct RecordKeeper {
     tables: JobTables,
-    /// Jobs whose copies could not be written: the next commits try again.
-    owed: BTreeSet<JobId>,
+    /// Subjects whose copies could not be written: the next commits try again.
+    owed: BTreeSet<String>,
     /// Whether copies could not even be compared with their rows: the next start tries again.
     is_unknown: bool,
-    /// Jobs that were erased; their copies say so as long as older rows of them may still come to light.
-    erased: Vec<JobId>,
+    /// Subjects that were erased; their copies say so as long as older rows of them may still come to light.
+    erased: Vec<String>,
 }
 
 impl RecordKeeper {
@@ -77,51 +75,63 @@ impl RecordKeeper {
         }
     }
 
-    /// Writes the files of the jobs that `changes`, which are committed, have changed, and of some that are owed.
-    pub(super) fn follow<'a>(
+    /// Reads what the open transaction, which will be the commit of this number, says of `subjects`, and has the database
+    /// know what that comes to.
+    pub(super) fn sum_up(
+        &self,
+        transaction: &Connection,
+        number: CommitNumber,
+        subjects: BTreeSet<String>,
+    ) -> Result<Vec<Record>, StoreError> {
+        let read = |subject: String| {
+            let record = self.tables.read(transaction, &subject, number)?;
+            if !subject::is_loose(&subject) {
+                record.note_sum(transaction)?;
+            }
+            Ok(record)
+        };
+        subjects.into_iter().map(read).collect()
+    }
+
+    /// Writes the copies of what a commit has changed, and of some that are owed.
+    pub(super) fn follow(
         &mut self,
         database: &Connection,
         folder: &Folder,
         number: CommitNumber,
-        changes: impl Iterator<Item = &'a Change>,
+        changed: Vec<Record>,
     ) {
-        let jobs: BTreeSet<_> = changes.filter_map(changed_job).collect();
-        for id in jobs {
-            let copied = self.copy(database, folder, number, &id);
-            self.note(id.into_owned(), copied);
+        for record in changed {
+            let copied = self.copy(folder, &record);
+            self.note(record.subject, copied);
             point(Point::RecordCopied);
         }
         let owed: Vec<_> = self.owed.iter().take(OWED_AT_ONCE).cloned().collect();
-        for id in owed {
-            if self.copy(database, folder, number, &id).is_err() {
+        for subject in owed {
+            let record = self.tables.read(database, &subject, number);
+            if record.and_then(|record| self.copy(folder, &record)).is_err() {
                 // What is in the way is in the way of all.
                 break;
             }
-            self.owed.remove(&id);
+            self.owed.remove(&subject);
         }
     }
 
-    fn copy(
-        &mut self,
-        database: &Connection,
-        folder: &Folder,
-        number: CommitNumber,
-        id: &JobId,
-    ) -> Result<(), StoreError> {
-        let record = self.tables.read(database, id.as_str(), number)?;
+    fn copy(&mut self, folder: &Folder, record: &Record) -> Result<(), StoreError> {
         if record.is_erased() {
-            self.erased.push(id.clone());
+            self.erased.push(record.subject.clone());
         }
-        record.write(folder, id)
+        record.write(folder)
     }
 
-    /// Notes what came of writing the copy of a job.
-    fn note(&mut self, id: JobId, copied: Result<(), StoreError>) {
+    /// Notes what came of writing a copy.
+    fn note(&mut self, subject: String, copied: Result<(), StoreError>) {
         match copied {
-            Ok(()) => drop(self.owed.remove(&id)),
+            Ok(()) => drop(self.owed.remove(&subject)),
             Err(error) => {
-                tracing::warn!(job = %id, %error, "a second copy of a job's record could not be written; it is tried again");
-                self.owed.insert(id);
+                let of = subject::words(&subject);
+                tracing::warn!(of, %error, "a second copy of a record could not be written; it is tried again");
+                self.owed.insert(subject);
             }
         }
     }
@@ -137,10 +147,10 @@ impl RecordKeeper {
         if !self.is_in_step() || !is_settled(database) {
             return;
         }
-        for id in &self.erased {
-            let path = folder.record(id);
-            // The same job may have been submitted again.
-            if JobRecord::load(&path).is_some_and(|record| record.is_erased()) {
+        for subject in &self.erased {
+            let path = folder.record(subject);
+            // It may have come again.
+            if Record::load(&path).is_some_and(|record| record.is_erased()) {
                 remove(&path);
             }
         }
@@ -149,7 +159,7 @@ impl RecordKeeper {
         }
     }
 
-    /// Compares the copies of some jobs, those that come after `after`, with their rows.
+    /// Compares some copies, those of subjects that come after `after`, with their rows.
     pub(super) fn compare(
         &self,
         database: &Connection,
@@ -162,21 +172,21 @@ impl RecordKeeper {
         if self.is_unknown {
             return Ok(compared);
         }
-        let jobs = job_ids_after(database, after, COMPARED_AT_ONCE)?;
-        for id in jobs.iter().filter_map(|id| JobId::new(id).ok()).filter(|id| !self.owed.contains(id)) {
-            let copy = JobRecord::load(&folder.record(&id));
-            let record = self.tables.read(database, id.as_str(), number)?;
+        let subjects = subject::all_after(database, after, COMPARED_AT_ONCE)?;
+        for subject in subjects.iter().filter(|subject| !self.owed.contains(*subject)) {
+            let copy = Record::load(&folder.record(subject));
+            let record = self.tables.read(database, subject, number)?;
             if copy.is_none_or(|copy| !copy.says_the_same(&record)) {
-                compared.differing.push(id.to_string());
+                compared.differing.push(subject::words(subject));
             }
         }
-        compared.last = jobs.into_iter().next_back();
+        compared.last = subjects.into_iter().next_back();
         Ok(compared)
     }
 
     fn catch_up(&mut self, database: &Connection, folder: &Folder) -> Result<(), StoreError> {
         let number = commit_number::read(database)?;
-        let jobs = job_ids(database)?;
+        let subjects = subject::all(database)?;
         let copies = heads(folder);
         let newest = copies.iter().map(|copy| copy.commit).max().unwrap_or_default();
         if newest > number {
@@ -184,25 +194,70 @@ impl RecordKeeper {
             return Err(StoreError::RecordsDamaged { why });
         }
         platform::create_private_folder(&folder.records()).map_err(failed("create", &folder.records()))?;
-        let known: HashSet<&str> = jobs.iter().map(String::as_str).collect();
-        let erased = copies.iter().filter(|copy| !known.contains(copy.job.as_str()));
-        erased.filter_map(|copy| JobId::new(&copy.job).ok()).for_each(|id| remove(&folder.record(&id)));
-        for id in jobs.iter().filter_map(|id| JobId::new(id).ok()) {
-            let record = self.tables.read(database, id.as_str(), number)?;
-            let copy = JobRecord::load(&folder.record(&id));
-            if copy.is_none_or(|copy| !copy.says_the_same(&record)) {
-                let written = record.write(folder, &id);
-                self.note(id, written);
-            }
+        let known: HashSet<&str> = subjects.iter().map(String::as_str).collect();
+        let erased = copies.into_iter().map(|copy| copy.subject);
+        self.forget_erased(database, folder, erased.filter(|copy| !known.contains(copy.as_str())).collect());
+        let transaction = database.unchecked_transaction()?;
+        for subject in &subjects {
+            self.bring_into_step(&transaction, folder, number, subject)?;
             point(Point::RecordCompared);
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// Writes the copy of a subject anew where it says something else than the rows: it trails. But rows that are not
+    /// those any more that were written are damaged, and get back what a sound copy says.
+    fn bring_into_step(
+        &mut self,
+        database: &Connection,
+        folder: &Folder,
+        number: CommitNumber,
+        subject: &str,
+    ) -> Result<(), StoreError> {
+        let record = self.tables.read(database, subject, number)?;
+        let copy = Record::load(&folder.record(subject));
+        let is_same = copy.as_ref().is_some_and(|copy| copy.says_the_same(&record));
+        if !subject::is_loose(subject) {
+            let noted = noted_sum(database, subject)?;
+            let is_damaged = !is_same && noted.is_some() && noted != record.sum();
+            if is_damaged && let Some(copy) = copy.filter(|copy| copy.form == record.form && copy.is_sound())
+            {
+                tracing::error!(job = subject, "a damaged record was restored from its second copy");
+                return self.tables.replace(database, &copy);
+            }
+            if noted != record.sum() {
+                record.note_sum(database)?;
+            }
+        }
+        if !is_same {
+            let written = record.write(folder);
+            self.note(record.subject, written);
         }
         Ok(())
     }
+
+    /// Removes the copies of what is known no more. What was erased must not come back from the log of the database.
+    fn forget_erased(&mut self, database: &Connection, folder: &Folder, erased: Vec<String>) {
+        if erased.is_empty() || is_settled(database) {
+            for subject in erased {
+                remove(&folder.record(&subject));
+            }
+        } else {
+            self.erased.extend(erased);
+        }
+    }
+}
+
+fn noted_sum(database: &Connection, job: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    let mut statement = database.prepare_cached("SELECT sum FROM record_sum WHERE job = ?1")?;
+    Ok(statement.query_row([job], |row| row.get(0)).optional()?)
 }
 
 /// Removes the note that all copies are in step, and says whether there was one. It stays removed in a power cut too.
 pub(super) fn forget_step(folder: &Folder) -> Result<bool, StoreError> {
     let marker = folder.records_in_step();
+    // A program that knows copies of jobs alone shall not go by it either.
+    let _ = fs::remove_file(folder.jobs_in_step());
     match fs::remove_file(&marker) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         removed => {
@@ -223,29 +278,10 @@ fn is_settled(database: &Connection) -> bool {
     is_busy.is_ok_and(|is_busy| !is_busy)
 }
 
-/// The job whose file is to be written anew. That it runs has to be known too: its container is taken over then.
-fn changed_job(change: &Change) -> Option<Cow<'_, JobId>> {
-    match change {
-        Change::Save(job) => Some(Cow::Borrowed(&job.id)),
-        Change::Define { id, .. }
-        | Change::Describe { id, .. }
-        | Change::Course { id, .. }
-        | Change::Finish { id, .. }
-        | Change::Inputs { id, .. }
-        | Change::JobImage { id, .. }
-        | Change::Forget(id)
-        | Change::Erase(id) => Some(Cow::Borrowed(id)),
-        Change::Pin { kind, id, .. } if ["result", "log"].contains(&kind.as_str()) => {
-            JobId::new(id).ok().map(Cow::Owned)
-        }
-        _ => None,
-    }
-}
-
 fn remove(path: &Path) {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
-            tracing::warn!(path = %path.display(), %error, "could not remove the record of an erased job");
+            tracing::warn!(path = %path.display(), %error, "could not remove the copy of an erased record");
         }
         _ => {}
     }

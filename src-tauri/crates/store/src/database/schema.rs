@@ -14,11 +14,12 @@ use crate::error::{StoreError, failed};
 
 /// Each step brings the tables to the form of that number. Released steps are never changed: a new form is a new
 /// step.
-pub(super) const STEPS: [(u32, &str); 4] = [
+pub(super) const STEPS: [(u32, &str); 5] = [
     (1, include_str!("schema.sql")),
     (2, include_str!("overview.sql")),
     (3, include_str!("images.sql")),
     (4, include_str!("ownership.sql")),
+    (5, include_str!("record_sum.sql")),
 ];
 
 /// Statements that the connection which writes keeps prepared: all that there are.
@@ -187,6 +188,8 @@ mod tests {
              way, and where an older program noted it. id TEXT, -- 'pulled' or 'built'. origin TEXT NOT NULL, \
              used_at INTEGER NOT NULL, -- Whether it is to go as soon as it can. unwanted INTEGER NOT NULL, \
              PRIMARY KEY (engine, name) ) STRICT, WITHOUT ROWID",
+            "CREATE TABLE record_sum ( job TEXT PRIMARY KEY, -- SHA-256 of the rows as the second copy has them. \
+             sum BLOB NOT NULL ) STRICT, WITHOUT ROWID",
         ];
         assert_eq!(found, expected);
     }
@@ -201,7 +204,7 @@ mod tests {
         let before = std::fs::read(&path).unwrap();
         let wrote_at = std::fs::metadata(&path).unwrap().modified().unwrap();
         let error = open(&path).unwrap_err();
-        assert!(matches!(error, StoreError::Newer { found: 9, known: 4, .. }), "{error}");
+        assert!(matches!(error, StoreError::Newer { found: 9, known: 5, .. }), "{error}");
         assert!(error.to_string().contains("newer Deskgrid"), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), before);
         assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), wrote_at);

@@ -1,9 +1,9 @@
-//! Jobs wait while less of the disk is free than shall stay so. The room is looked at while a job waits, and never
-//! else.
+//! Jobs wait while less of the disk is free than shall stay so, and while it may only be read. This is looked at while
+//! a job waits, and never else.
 
 use std::time::Duration;
 
-use deskgrid_job::queue::Event;
+use deskgrid_job::queue::{Event, Lack};
 
 use super::{Decided, Input, Owner, Request};
 
@@ -13,13 +13,13 @@ pub(super) const PAUSE: Duration = Duration::from_secs(2);
 /// What the owner knows of the disk.
 #[derive(Debug, Default)]
 pub(super) struct RoomKnown {
-    is_low: bool,
+    lack: Option<Lack>,
 }
 
 impl RoomKnown {
     /// Whether jobs have to wait.
-    pub(super) fn is_low(&self) -> bool {
-        self.is_low
+    pub(super) fn has_to_wait(&self) -> bool {
+        self.lack.is_some()
     }
 }
 
@@ -40,18 +40,24 @@ impl Owner {
         }
         // A disk that cannot be asked shows its trouble elsewhere.
         let Ok(room) = self.kit.store.room().await else { return };
+        let folder = || self.kit.store.place().display().to_string();
+        let lack = if self.kit.store.is_read_only().await {
+            Some(Lack::Writing { folder: folder() })
+        } else {
+            room.is_low().then(|| Lack::Room { folder: folder(), free: room.free, reserve: room.reserve })
+        };
         if room.is_low() {
             self.kit.cache.want_room();
         }
-        if self.room.is_low != room.is_low() {
-            self.room.is_low = room.is_low();
-            tracing::info!(
-                free = room.free,
-                reserve = room.reserve,
-                is_low = room.is_low(),
-                "the room on the disk"
-            );
-            self.apply(Event::Room(room.is_low().then_some(room.reserve)), decided);
+        let words = |lack: &Option<Lack>| lack.as_ref().map(ToString::to_string);
+        if words(&self.room.lack) == words(&lack) {
+            return;
         }
+        if self.room.lack.is_some() != lack.is_some() {
+            let (free, reserve) = (room.free, room.reserve);
+            tracing::info!(free, reserve, has_to_wait = lack.is_some(), "what the disk has for further jobs");
+        }
+        self.room.lack.clone_from(&lack);
+        self.apply(Event::Disk(lack), decided);
     }
 }

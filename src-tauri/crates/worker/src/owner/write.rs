@@ -20,7 +20,7 @@ impl Owner {
         }
     }
 
-    /// Nobody is told anything before it is on disk; while the disk refuses, everyone waits.
+    /// Nobody is told anything before it is on disk; while the disk refuses, everyone waits and can read why.
     pub(super) async fn store(&self, changes: Vec<Change>) {
         if changes.is_empty() {
             return;
@@ -30,8 +30,12 @@ impl Owner {
             if tries.is_multiple_of(TRIES_PER_WORD) {
                 tracing::error!(%error, "could not write the database; trying again until it can be written");
             }
+            self.situation.send_modify(|situation| situation.unwritten = Some(error.to_string()));
             tries += 1;
             tokio::time::sleep(DISK_PAUSE).await;
+        }
+        if tries > 0 {
+            self.situation.send_modify(|situation| situation.unwritten = None);
         }
     }
 }

@@ -166,7 +166,7 @@ struct Blob(Incoming);
 
 impl Sink for Blob {
     async fn push(&mut self, bytes: Bytes) -> io::Result<()> {
-        self.0.push(bytes).await.map_err(io::Error::other)
+        self.0.push(bytes).await.map_err(not_kept)
     }
 }
 
@@ -188,10 +188,19 @@ pub(super) fn pack(
     (stream, problem)
 }
 
+/// As the room of contexts knows it, which knows nothing of our store.
+fn not_kept(error: StoreError) -> io::Error {
+    let kind = if error.is_read_only() { io::ErrorKind::ReadOnlyFilesystem } else { io::ErrorKind::Other };
+    io::Error::new(kind, error)
+}
+
 /// In our terms: what the block itself says stays wrong, all else may be better the next time.
 fn failure(error: &ContextError) -> Failure {
     let code = match error {
         ContextError::BadAddress { .. } | ContextError::BadPath { .. } => FailureCode::BuildFailed,
+        ContextError::NotKept(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+            FailureCode::DiskReadOnly
+        }
         ContextError::NotKept(_) | ContextError::NotRead(_) => FailureCode::DiskFailed,
         _ => FailureCode::ContextUnavailable,
     };

@@ -2,25 +2,24 @@
 
 mod collect;
 mod ending;
+mod finish;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use deskgrid_docker::{ContainerId, Engine, EngineError, Exit, Image, ImageProblem, OurContainer, Start};
+use deskgrid_docker::{ContainerId, Engine, EngineError, Image, ImageProblem, OurContainer, Start};
 use deskgrid_fault::{Point, point};
-use deskgrid_job::{
-    BlobHash, Definition, Failure, FailureCode, FilePath, LogLine, RunResult, StageName, Time,
-};
+use deskgrid_job::{BlobHash, Definition, Failure, FailureCode, FilePath, RunResult, StageName, Time};
 use deskgrid_store::{Scratch, UsedImage};
 use futures_util::future::try_join;
 
 use super::container::{self, Bounds, Purpose};
 use super::emulation::Emulation;
-use super::follow::{self, Over};
+use super::follow::{self, Found};
 use super::inputs::{self, Files};
-use super::journal::{self, Journal};
+use super::journal::{self};
 use super::run_time::{self, Known, Note, RunTime};
-use super::{Interruption, Run, disk, image, line};
+use super::{Interruption, MOST_UNANSWERED, Run, disk, image};
 use crate::{cache, owner};
 
 /// The exit code of a container whose main process was killed outright.
@@ -42,6 +41,8 @@ pub(super) struct Course<'a> {
     run: &'a Run,
     container: Option<ContainerId>,
     begun: Begun,
+    /// Whether there is a container that ran, or may have.
+    has_begun: bool,
     scratch: Option<Scratch>,
     inputs: BTreeMap<FilePath, BlobHash>,
     /// The limit of the container's memory in bytes, as far as we know.
@@ -61,6 +62,7 @@ impl<'a> Course<'a> {
             run,
             container: None,
             begun: Begun::No,
+            has_begun: false,
             scratch: None,
             inputs,
             memory: None,
@@ -118,13 +120,23 @@ impl<'a> Course<'a> {
     /// From a container that an earlier life of this program made.
     pub(super) async fn take_over(&mut self, found: OurContainer) -> Result<RunResult, Interruption> {
         let run = self.run;
-        let mut engine = run.engine()?;
         let container = found.id.clone();
         self.container = Some(container.clone());
+        self.has_begun = true;
         self.begun = if found.started_at.is_some() { Begun::Yes } else { Begun::Perhaps };
-        self.scratch = Some(run.kit.store.scratch(&run.id, run.number).map_err(disk)?);
+        self.scratch = Some(self.scratch_of_earlier_life().await?);
+        // The engine may have gone since it told of the container, and may have taken it down.
+        let seen = match follow::look(run, &container).await {
+            // It does not let us look at this one: what its list said has to do.
+            Err(Interruption::EngineLost | Interruption::Failed(_)) => {
+                Found { engine: follow::engine_again(run).await?, container: found, began: None }
+            }
+            seen => seen?,
+        };
+        let Found { mut engine, container: found, began } = seen;
         let Some(started_at) = found.started_at else { return Err(Interruption::NotBegun) };
-        if !found.running && found.was_taken_down(engine.began_at().await?) {
+        self.begun = Begun::Yes;
+        if !found.running && found.was_taken_down(began) {
             return Err(Interruption::ContainerLost);
         }
         let known = self.time_known(started_at).await;
@@ -150,11 +162,22 @@ impl<'a> Course<'a> {
 
     /// What became of a run whose container is not there: whether it was lost, or had not begun.
     pub(super) async fn look_back(&mut self) -> Result<RunResult, Interruption> {
-        self.scratch = Some(self.run.kit.store.scratch(&self.run.id, self.run.number).map_err(disk)?);
+        self.scratch = Some(self.scratch_of_earlier_life().await?);
         let scratch = self.scratch.clone();
         let noted = tokio::task::spawn_blocking(move || scratch.and_then(|scratch| scratch.noted()));
         let had_begun = noted.await.ok().flatten().is_some();
         Err(if had_begun { Interruption::ContainerLost } else { Interruption::NotBegun })
+    }
+
+    /// What is left of it is made whole, as soon as the disk lets us.
+    async fn scratch_of_earlier_life(&self) -> Result<Scratch, Interruption> {
+        let run = self.run;
+        loop {
+            match run.kit.store.scratch(&run.id, run.number) {
+                Err(error) if error.is_read_only() => run.until_writable().await?,
+                scratch => return scratch.map_err(disk),
+            }
+        }
     }
 
     async fn start(&mut self, engine: &Engine, container: &ContainerId) -> Result<Start, EngineError> {
@@ -165,6 +188,7 @@ impl<'a> Course<'a> {
             Err(error) if error.is_engine_lost() => Begun::Perhaps,
             Err(_) => Begun::No,
         };
+        self.has_begun = self.begun != Begun::No;
         started
     }
 
@@ -204,6 +228,11 @@ impl<'a> Course<'a> {
             Some(emulation) => emulation.explain(interruption),
             None => interruption,
         }
+    }
+
+    /// Whether it came to a container that ran, or may have.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun
     }
 
     /// The name of the image that the run wanted.
@@ -281,60 +310,6 @@ impl<'a> Course<'a> {
             memory: Some(offer.capacity.memory).filter(|bytes| *bytes < u64::MAX),
             permits: run.permits(),
         }
-    }
-
-    /// Turns the end of a container into the job's result.
-    async fn finish(
-        &self,
-        engine: Engine,
-        container: &ContainerId,
-        (over, journal): (Over, Journal<'_>),
-        duration: Duration,
-    ) -> Result<RunResult, Interruption> {
-        let mut result = RunResult { duration: Some(duration), ..RunResult::default() };
-        self.run.pulse.leave(StageName::Run);
-        match over {
-            Over::TimeUp => {
-                result.timed_out = true;
-                let words = format!(
-                    "Deskgrid stopped the container at its time limit, after {} s.",
-                    duration.as_secs()
-                );
-                result.notes.push(line(words, true));
-                result.notes.extend(journal.cut().map(|words| line(words, true)));
-                journal.sync().await?;
-            }
-            Over::Exited(Exit { never_began: Some(why), .. }) => {
-                // What the engine's first process said of it is not the job's own output.
-                journal.discard().await?;
-                return Err((*why).into());
-            }
-            Over::Exited(exit) => {
-                result.notes.extend(journal.cut().map(|words| line(words, true)));
-                result.exit_code = Some(exit.code);
-                result.notes.extend(self.out_of_memory(&exit));
-                let collect = during(self.run, StageName::Collect, self.collect(engine, container));
-                let (outputs, ()) = try_join(collect, journal.sync()).await?;
-                result.outputs = outputs.files;
-                result.notes.extend(outputs.remarks.into_iter().map(|remark| line(remark, true)));
-            }
-        }
-        Ok(result)
-    }
-
-    fn out_of_memory(&self, exit: &Exit) -> Option<LogLine> {
-        (exit.code == KILLED && exit.oom_killed).then(|| {
-            let asked = Some(self.run.allotment.needs.memory).filter(|bytes| *bytes > 0);
-            let limit = match asked.or(self.memory) {
-                None => "this computer had no more to give".to_owned(),
-                Some(bytes) => format!("its limit was {} MiB", bytes / (1 << 20)),
-            };
-            let words = format!(
-                "The container ran out of memory and was killed (exit code 137): {limit}. \
-                 Ask for more with requirements.memory, or process less at a time."
-            );
-            line(words, true)
-        })
     }
 
     /// The stored files among the inputs.

@@ -3,14 +3,14 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use deskgrid_docker::{ContainerId, Engine, Exit, LogStream};
-use deskgrid_job::Time;
+use deskgrid_docker::{ContainerId, Engine, EngineError, Exit, LogStream, OurContainer};
+use deskgrid_job::{FailureCode, Time};
 use futures_util::StreamExt as _;
 use futures_util::future::{Either, select, try_join};
 
 use super::journal::Journal;
 use super::run_time::RunTime;
-use super::{Interruption, Run};
+use super::{FALSE_ALARM, Interruption, MOST_UNANSWERED, Run};
 use crate::lists::Step;
 
 /// The end of a container's output may come this long after its exit was told.
@@ -43,19 +43,31 @@ pub(super) async fn follow<'a>(
         match follow_while_engine_lives(run, engine, container, &mut journal, output, time).await {
             Err(Interruption::EngineLost) => {
                 let lost_at = Time::now();
-                let is_taken_down = loop {
-                    *engine = engine_again(run).await?;
-                    match was_taken_down(engine, container, lost_at).await {
-                        // It went again before it answered: the container may run all the same.
-                        Err(Interruption::EngineLost) => run.until_loss_is_known().await,
-                        told => break told?,
-                    }
-                };
-                if is_taken_down {
+                let found = look(run, container).await?;
+                if was_taken_down(&found, lost_at) {
                     return Err(Interruption::ContainerLost);
                 }
+                *engine = found.engine;
+            }
+            Err(Interruption::TakenDown) => match ended_by_itself(run, engine, container).await {
+                Some(again) => *engine = again,
+                None => return Err(Interruption::TakenDown),
+            },
+            // What its log lacks is read from the engine again. The time limit holds as soon as the log goes on.
+            Err(Interruption::Failed(failure)) if failure.code == FailureCode::DiskReadOnly => {
+                journal = resume_when_writable(run).await?;
             }
             outcome => return outcome.map(|over| (over, journal)),
+        }
+    }
+}
+
+async fn resume_when_writable(run: &Run) -> Result<Journal<'_>, Interruption> {
+    loop {
+        run.until_writable().await?;
+        match Journal::resume(run, Step::Run).await {
+            Err(Interruption::Failed(failure)) if failure.code == FailureCode::DiskReadOnly => {}
+            resumed => return resumed,
         }
     }
 }
@@ -115,22 +127,65 @@ pub(super) async fn engine_again(run: &Run) -> Result<Engine, Interruption> {
     run.unless_stopped(async { run.next_engine().await.ok_or(Interruption::EngineLost) }).await
 }
 
+/// A container as an engine knows it.
+pub(super) struct Found {
+    /// The engine, in the life in which it told this.
+    pub(super) engine: Engine,
+    /// The container.
+    pub(super) container: OurContainer,
+    /// When that life began, where the engine tells.
+    pub(super) began: Option<Time>,
+}
+
+/// Looks at a container as soon as an engine answers. One that goes away before it has told all is waited for again:
+/// the container may run all the same. One that lives and does not answer to this again and again is given up.
+pub(super) async fn look(run: &Run, container: &ContainerId) -> Result<Found, Interruption> {
+    let mut unanswered = 0;
+    loop {
+        let engine = engine_again(run).await?;
+        match ask(&engine, container).await {
+            Ok((container, began)) => return Ok(Found { engine, container, began }),
+            Err(error) if error.is_engine_lost() => {
+                run.until_loss_is_known(&engine).await;
+                unanswered = if engine.is_over() { 0 } else { unanswered + 1 };
+                if unanswered == MOST_UNANSWERED {
+                    return Err(Interruption::EngineLost);
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The engine in which a container ended by itself, although the one that told its end was out of reach right then:
+/// it is the same life of it, which was back at once.
+async fn ended_by_itself(run: &Run, before: &Engine, container: &ContainerId) -> Option<Engine> {
+    let mut state = run.kit.engine.clone();
+    let is_back =
+        state.wait_for(|state| state.ready().is_some_and(|engine| engine != before && !engine.is_over()));
+    let engine = tokio::time::timeout(FALSE_ALARM, is_back).await.ok()?.ok()?.ready()?.clone();
+    let (found, began) = ask(&engine, container).await.ok()?;
+    began.is_some_and(|began| !found.running && !found.ended_before(began)).then_some(engine)
+}
+
+async fn ask(engine: &Engine, container: &ContainerId) -> Result<(OurContainer, Option<Time>), EngineError> {
+    let found = engine.inspect(container).await?;
+    let began = if found.running { None } else { engine.began_at().await? };
+    Ok((found, began))
+}
+
 /// Whether the engine took the container down with it. Had it ended by itself before, we had been told; and of its end
 /// under no engine nobody knows how it was, whatever the engine says: one that was killed says 0.
-async fn was_taken_down(
-    engine: &Engine,
-    container: &ContainerId,
-    lost_at: Time,
-) -> Result<bool, Interruption> {
-    let found = engine.inspect(container).await?;
-    if found.running {
-        return Ok(false);
+fn was_taken_down(found: &Found, lost_at: Time) -> bool {
+    let Found { container, began, .. } = found;
+    if container.running {
+        return false;
     }
-    if let Some(began) = engine.began_at().await? {
-        return Ok(found.ended_before(began));
+    if let Some(began) = began {
+        return container.ended_before(*began);
     }
     // A clock that was set back meanwhile tells nothing: rather a job is run again than a wrong end believed.
     let was_set_back = Time::now() < lost_at;
-    let ended_before = !was_set_back && found.finished_at.is_some_and(|finished| finished < lost_at);
-    Ok(found.exit.is_none_or(|exit| exit.code != 0) && !ended_before)
+    let ended_before = !was_set_back && container.finished_at.is_some_and(|finished| finished < lost_at);
+    container.exit.as_ref().is_none_or(|exit| exit.code != 0) && !ended_before
 }

@@ -51,6 +51,12 @@ use crate::secret_contexts::SecretContexts;
 use crate::sites::Permits;
 use crate::{Limits, SiteRulesByCaller};
 
+/// So often a living engine is asked about a container, or to end it, before it is left to the next sweep.
+const MOST_UNANSWERED: u32 = 3;
+
+/// Between looks whether a disk can be written to again.
+const DISK_PAUSE: Duration = Duration::from_secs(1);
+
 /// An engine that was found gone and is not known to be after this long is there still.
 const FALSE_ALARM: Duration = Duration::from_secs(2);
 
@@ -119,7 +125,7 @@ pub(crate) enum Interruption {
     TakenDown,
     /// The container vanished.
     ContainerLost,
-    /// An earlier life of this program ended before the container was started.
+    /// An earlier life of this program ended before the container was started, or the disk took nothing.
     NotBegun,
     /// There will be no container result.
     Failed(Failure),
@@ -206,10 +212,13 @@ impl Run {
             Beginning::NothingLeft => course.look_back().await,
         };
         let outcome = outcome.map_err(|interruption| course.explain(interruption));
-        if matches!(outcome, Err(Interruption::EngineLost | Interruption::TakenDown)) {
+        let outcome = outcome.map_err(|interruption| self.put_off(interruption, course.has_begun()));
+        if matches!(outcome, Err(Interruption::EngineLost | Interruption::TakenDown))
+            && let Ok(engine) = self.engine()
+        {
             tokio::select! {
                 () = self.stop.asked() => {}
-                () = self.until_loss_is_known() => {}
+                () = self.until_loss_is_known(&engine) => {}
             }
         }
         let may_run = outcome.as_ref().is_err_and(Interruption::leaves_container);
@@ -243,6 +252,17 @@ impl Run {
         point(Point::RunCleared);
     }
 
+    /// A disk that may only be read is no job's end: one that has not begun waits in the queue.
+    fn put_off(&self, interruption: Interruption, has_begun: bool) -> Interruption {
+        match interruption {
+            Interruption::Failed(failure) if failure.code == FailureCode::DiskReadOnly && !has_begun => {
+                self.kit.store.note_read_only();
+                Interruption::NotBegun
+            }
+            other => other,
+        }
+    }
+
     fn engine(&self) -> Result<Engine, Interruption> {
         self.kit.engine.borrow().ready().cloned().ok_or(Interruption::EngineLost)
     }
@@ -254,10 +274,12 @@ impl Run {
 
     /// A call finds the engine gone a moment before everyone knows. A run that was reported lost within this moment
     /// would be started again in vain.
-    async fn until_loss_is_known(&self) {
+    async fn until_loss_is_known(&self, engine: &Engine) {
         let mut state = self.kit.engine.clone();
+        // It may be back already, as another one.
+        let is_known = state.wait_for(|state| state.ready() != Some(engine));
         // Whatever comes of it, the call has failed.
-        let _ = tokio::time::timeout(FALSE_ALARM, state.wait_for(|state| state.ready().is_none())).await;
+        let _ = tokio::time::timeout(FALSE_ALARM, is_known).await;
     }
 
     /// The engine, as soon as one answers; none when nobody looks for one any more.
@@ -266,6 +288,19 @@ impl Run {
         let is_alive = |state: &EngineState| state.ready().is_some_and(|engine| !engine.is_over());
         let state = state.wait_for(is_alive).await.ok()?;
         state.ready().cloned()
+    }
+
+    /// Waits until the disk, which turned out to be for reading only, can be written to again.
+    async fn until_writable(&self) -> Result<(), Interruption> {
+        let store = &self.kit.store;
+        store.note_read_only();
+        let written = async {
+            while store.is_read_only().await {
+                tokio::time::sleep(DISK_PAUSE).await;
+            }
+            Ok::<_, Interruption>(())
+        };
+        self.unless_stopped(written).await
     }
 
     /// Waits for `work`, unless the run is stopped first.

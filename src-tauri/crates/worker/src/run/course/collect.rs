@@ -16,7 +16,8 @@ use crate::run::counter::Counter;
 use crate::run::{Interruption, disk, follow, outputs};
 
 impl Course<'_> {
-    /// Stores what is in `/outputs`. An engine that goes away meanwhile is waited for: the files stay in the container.
+    /// Stores what is in `/outputs`. An engine that goes away meanwhile is waited for, and a disk that may only be read:
+    /// the files stay where they are.
     pub(super) async fn collect(
         &self,
         mut engine: Engine,
@@ -29,6 +30,9 @@ impl Course<'_> {
             };
             match collected {
                 Err(Interruption::EngineLost) => engine = follow::engine_again(self.run).await?,
+                Err(Interruption::Failed(failure)) if failure.code == FailureCode::DiskReadOnly => {
+                    self.run.until_writable().await?;
+                }
                 collected => return collected,
             }
         }

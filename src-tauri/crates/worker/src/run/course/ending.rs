@@ -2,10 +2,7 @@
 
 use deskgrid_docker::EngineError;
 
-use super::{Begun, Course};
-
-/// So often a living engine is asked to end a container before it is left to the next sweep.
-const MOST_UNANSWERED: u32 = 3;
+use super::{Begun, Course, MOST_UNANSWERED};
 
 impl Course<'_> {
     /// Ends the container of a run that has no result, so that what it took is free when the run is reported over, and
@@ -30,7 +27,7 @@ impl Course<'_> {
             };
             match stopped {
                 Err(error) if error.is_engine_lost() => {
-                    self.run.until_loss_is_known().await;
+                    self.run.until_loss_is_known(&engine).await;
                     let is_late = matches!(error, EngineError::TimedOut { .. }) && !engine.is_over();
                     unanswered = if is_late { unanswered + 1 } else { 0 };
                     if unanswered < MOST_UNANSWERED {
