@@ -27,7 +27,7 @@ use crate::rooms::{Order, Rooms};
 use crate::text;
 use crate::tray::TrayPort;
 use crate::view::{Standing, view};
-use crate::window::{Manner, Told, Window, WindowError};
+use crate::window::{Asked, Manner, Told, Window, WindowError};
 
 /// Times in the menu are that fresh, while jobs run.
 const TICK: Duration = Duration::from_secs(10);
@@ -231,7 +231,7 @@ impl App {
                 return self.course();
             }
             Happened::Brought(brought) => self.bring(brought),
-            Happened::Window(Told::Closed) => self.window_closed().await,
+            Happened::Window(Told::Closed(asked)) => self.window_closed(asked).await,
             Happened::Window(Told::Broke(error)) => return self.window_broke(&error).await,
             Happened::TrayChanged => self.tray_changed().await,
             Happened::TimeToLeave => return Course::Leave,
@@ -334,8 +334,12 @@ impl App {
         Course::On
     }
 
-    /// An app without an icon needs its window, unless the icon is still waited for.
-    async fn window_closed(&mut self) {
+    /// An app without an icon needs its window, unless the icon is still waited for; and so does who asked for one
+    /// when it was just closing.
+    async fn window_closed(&mut self, asked: Option<Asked>) {
+        if let Some(Asked { link }) = asked {
+            return self.open_window(link, false).await;
+        }
         if !self.has_tray() && self.tray_gone.is_none() {
             self.open_window(None, true).await;
         }

@@ -120,16 +120,58 @@ async fn without_a_tray_the_window_stays_and_closing_it_minimises_it() {
     window_opens(&session).await;
 }
 
+/// Whether the app's window is an entry in the task bar and nothing else.
+async fn is_minimised(session: &Session) -> bool {
+    let found = session.xdotool(&["search", "--name", "^Deskgrid$"]).await;
+    let Some(window) = found.lines().next() else { return false };
+    let mut command = Command::new("xprop");
+    command.envs(session.variables()).args(["-id", window, "WM_STATE"]);
+    let said = command.output().await.expect("x11-utils is installed");
+    String::from_utf8_lossy(&said.stdout).contains("Iconic")
+}
+
 #[tokio::test]
-async fn a_tray_that_comes_later_gets_the_icon() {
+async fn a_tray_that_comes_later_gets_the_icon_and_lets_the_window_close() {
     let session = Session::start().with_window_manager();
+    let mut notifications = Notifications::open(&session).await;
     let app = Desktop::start(&session);
     let door = app.door().await;
     assert_eq!(door.get("/api/desk").await["shell"]["tray"], false);
+    eventually("its window waits in the task bar", async || is_minimised(&session).await).await;
     let mut tray = Tray::open(&session).await;
     let icon = tray.icon().await;
     icon.until("it is idle", is_idle).await;
     eventually("the app knows", async || door.get("/api/desk").await["shell"]["tray"] == true).await;
+    // The window that was opened before the tray came, and then another one.
+    for _ in 0..2 {
+        icon.activate().await;
+        window_opens(&session).await;
+        close_window(&session).await;
+        window_closes(&session).await;
+        eventually("its process is over", async || !has_window(&app).await).await;
+        notifications.until("Deskgrid keeps running").await;
+    }
+    assert_eq!(notifications.count("keeps running"), 1);
+    icon.until("it is idle", is_idle).await;
+    assert_eq!(door.get("/api/desk").await["doors"], "open");
+}
+
+#[tokio::test]
+async fn a_window_that_is_asked_for_while_it_closes_opens_again() {
+    let session = Session::start().with_window_manager();
+    let mut tray = Tray::open(&session).await;
+    let _app = Desktop::start(&session);
+    let icon = tray.icon().await;
+    icon.until("it is idle", is_idle).await;
+    icon.activate().await;
+    for _ in 0..3 {
+        window_opens(&session).await;
+        close_window(&session).await;
+        window_closes(&session).await;
+        // Its process takes a moment longer to end than what is seen of it.
+        icon.activate().await;
+    }
+    window_opens(&session).await;
 }
 
 #[tokio::test]
