@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use zbus::Connection;
 use zbus::connection::Builder;
 
-/// What a dialog gets to act on a stroke.
+/// What a dialog or a window gets to act on a stroke.
 const BETWEEN_STROKES: Duration = Duration::from_secs(2);
 
 /// A session with nothing in it: no panel, no window manager. Everything in it ends when it is dropped.
@@ -117,6 +117,22 @@ impl Session {
     pub async fn windows(&self) -> Vec<String> {
         let found = self.xdotool(&["search", "--onlyvisible", "--name", "^Deskgrid$"]).await;
         found.lines().map(str::to_owned).collect()
+    }
+
+    /// Closes the window of the app as a person does, who presses the keys once more where nothing comes of it: the
+    /// window manager misses them while it is still at giving the window the focus.
+    pub async fn close_window(&self) {
+        let mut next = Instant::now();
+        crate::eventually("the window is closed", async || {
+            let Some(window) = self.windows().await.pop() else { return true };
+            if Instant::now() >= next {
+                let strokes = ["windowactivate", "--sync", &window, "key", "--clearmodifiers", "alt+F4"];
+                self.xdotool(&strokes).await;
+                next = Instant::now() + BETWEEN_STROKES;
+            }
+            false
+        })
+        .await;
     }
 
     /// Gives `place` to the dialog for files that is open or opens now, as a person types it. Wants a window manager.
