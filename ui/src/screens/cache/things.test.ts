@@ -52,10 +52,10 @@ describe("the table", () => {
 });
 
 describe("the slider of the limit", () => {
-  const most = 400 * 1024 ** 3;
+  const most = 400 * 1e9;
 
   test("begins at a gigabyte and ends at the most", () => {
-    expect([limitAt(0, most), limitAt(STEPS, most)]).toEqual([1024 ** 3, most]);
+    expect([limitAt(0, most), limitAt(STEPS, most)]).toEqual([1e9, most]);
   });
 
   test("stands where a limit was set with it", () => {
@@ -63,7 +63,7 @@ describe("the slider of the limit", () => {
   });
 
   test("does not break on a disk that is nearly full", () => {
-    expect(limitAt(50, 1000)).toBe(1024 ** 3);
+    expect(limitAt(50, 1000)).toBe(1e9);
     expect(stepOf(5, 1000)).toBe(STEPS);
   });
 });

@@ -47,7 +47,7 @@ export function otherBytes({ disk }: Cache): number {
 
 /** Values of the slider: equal steps for the eye, which judges sizes by their ratio. */
 export const STEPS = 100;
-const LEAST = 1024 ** 3;
+const LEAST = 1e9;
 
 export function limitAt(step: number, most: number): number {
   const bytes = LEAST * (Math.max(most, LEAST) / LEAST) ** (step / STEPS);
