@@ -81,9 +81,10 @@ async fn full(folder: &Path) {
         &main_job::summarise(&first["finished"]["result"]["outputs"]["clean/penguins.csv"]),
     )
     .await;
-    for definition in finished() {
+    for definition in large().into_iter().chain(finished()) {
         server.run(&definition).await;
     }
+    server.put("survey-2026.parquet", vec![7; 9_000_000]).await;
     for origin in ["https://lab.example", "https://courses.example"] {
         Raw::new("GET", "/q/local").header("Origin", origin).send(&server).await;
     }
@@ -168,6 +169,23 @@ fn finished() -> Vec<Value> {
         python("raise SystemExit('The table has no column called mass')"),
         json!({"image": "localhost:1/lab/missing:2.1", "command": "true"}),
         json!({"image": BUSYBOX, "command": "sleep 100", "maxDuration": "1s"}),
+    ]
+}
+
+/// Jobs that leave something of each kind that the cache shows.
+fn large() -> Vec<Value> {
+    let dockerfile = format!("FROM {BUSYBOX}\nRUN head -c 24000000 /dev/urandom > /model.bin");
+    let writes = |name: &str, script: &str| {
+        json!({"image": BUSYBOX, "command": format!("sh /inputs/{name}.sh"),
+               "inputs": {format!("{name}.sh"): {"value": script}}})
+    };
+    vec![
+        writes("embed", "head -c 31000000 /dev/urandom > /outputs/embeddings.bin"),
+        writes("tiles", "head -c 18000000 /dev/urandom > /outputs/tiles.zip"),
+        writes("install", "head -c 12500000 /dev/urandom > /job-cache/wheels.tar"),
+        writes("contacts", "head -c 6200000 /dev/urandom > /outputs/contacts.npz"),
+        writes("trace", "seq 200000"),
+        json!({"build": {"dockerfile": dockerfile}, "command": "ls -l /model.bin"}),
     ]
 }
 
