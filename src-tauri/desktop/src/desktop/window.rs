@@ -244,7 +244,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_window_did_not_show_before_it_closed_is_told_with_its_end() {
-        let mut window = played_by("read keep; read first; echo shown; read keep; read second; read keep; read third");
+        let mut window =
+            played_by("read keep; read first; echo shown; read keep; read second; read keep; read third");
         for link in [None, Some("#/queue"), Some("#/job/0f")] {
             window.open(to(link)).await.unwrap();
         }
