@@ -17,7 +17,7 @@ use std::time::Duration;
 use deskgrid_docker::{Engine, EngineState};
 use deskgrid_fault::{Point, point};
 use deskgrid_job::queue::{Effect, Event, LISTED_AFTER_END, Queue, Situation};
-use deskgrid_job::{Hold, JobId, Phase, Reason, Time};
+use deskgrid_job::{Hold, JobId, Phase, Time};
 use deskgrid_store::{Change, PendingCall};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -334,8 +334,8 @@ impl Owner {
             if !inputs.is_empty() {
                 decided.changes.push(Change::Inputs { id, files: inputs });
             }
-        } else if self.queue.job(&id).is_some_and(|job| job.phase == Phase::Finished(Reason::Cancelled)) {
-            // It was over when the person said so, and how it went until then is known only now.
+        } else if self.queue.job(&id).is_none() {
+            // It was over when somebody cancelled it, and how it went until then is known only now.
             decided.changes.push(Change::Course { id: id.clone(), course: Arc::new(course) });
             decided.noted.push(id);
         }
