@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { CacheItem, Certainty } from "../../api/types";
-import { arrange, freedWords, goingAt, limitAt, stepOf, STEPS } from "./things";
+import type { Cache, CacheItem, Certainty } from "../../api/types";
+import { arrange, freedWords, goingAt, limitAt, named, stepOf, STEPS } from "./things";
 import { treemap } from "./treemap";
 
 const item = (given: Partial<CacheItem>): CacheItem => ({
@@ -16,6 +16,11 @@ const item = (given: Partial<CacheItem>): CacheItem => ({
   isDeletable: true,
   why: null,
   ...given,
+});
+
+test("what jobs left is named as in the queue", () => {
+  const cache = { items: [item({ name: "sh -c 'make all'" }), item({ name: "lab/fit:2" })] } as Cache;
+  expect(named(cache).items.map(({ name }) => name)).toEqual(["make all", "lab/fit:2"]);
 });
 
 test("what becomes free is told for each place where something does", () => {
