@@ -12,8 +12,17 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::bounds::MOST_CONNECTIONS;
+
 /// How long a client may go on sending what we no longer read.
 const LINGER: Duration = Duration::from_secs(2);
+/// Bytes that all connections together read at once. hyper's buffers grow for as long as reads fill them and are kept
+/// while the connection is open: a thousand clients that sent a file and stay would keep hundreds of megabytes.
+const READ_BY_ALL: usize = 8 * 1024 * 1024;
+/// What one of few may read at once; more makes nothing faster.
+const MOST_READ: usize = 64 * 1024;
+/// What one of very many may: as much as the smallest buffer.
+const LEAST_READ: usize = 8 * 1024;
 
 /// A client's connection.
 ///
@@ -39,9 +48,19 @@ impl Connection {
         Self { stream: Some(stream), client_ended: false, place: Some(place), open, ending }
     }
 
+    fn most_read(&self) -> usize {
+        let free = self.place.as_ref().map_or(0, |place| place.semaphore().available_permits());
+        most_read(MOST_CONNECTIONS.saturating_sub(free))
+    }
+
     fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
         self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
+}
+
+/// Bytes that each of so many connections reads at once.
+fn most_read(open: usize) -> usize {
+    (READ_BY_ALL / open.max(1)).clamp(LEAST_READ, MOST_READ)
 }
 
 impl Drop for Connection {
@@ -73,10 +92,12 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let outcome = ready!(self.stream()?.poll_read(context, buffer));
-        let nothing_came = buffer.filled().len() == before && buffer.remaining() > 0;
-        self.client_ended |= outcome.is_err() || nothing_came;
+        let room = buffer.remaining().min(self.most_read());
+        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(room));
+        let outcome = ready!(self.stream()?.poll_read(context, &mut part));
+        let came = part.filled().len();
+        buffer.advance(came);
+        self.client_ended |= outcome.is_err() || (came == 0 && room > 0);
         Poll::Ready(outcome)
     }
 }
@@ -119,6 +140,11 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
+
+    #[test]
+    fn the_more_there_are_the_less_each_reads_at_once() {
+        assert_eq!([0, 1, 128, 512, 2048].map(most_read), [65536, 65536, 65536, 16384, 8192]);
+    }
 
     async fn pair(open: &TaskTracker, ending: &CancellationToken) -> (TcpStream, Connection) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -31,6 +31,9 @@ async fn receive(
     body: Body,
 ) -> Result<Response, HttpError> {
     let mut allowance = site.bounds().uploads.begin(&caller, announced(&headers))?;
+    // Until the bytes are on the disk, which is as much work for it.
+    let mut turn = site.bounds().turns.begin();
+    turn.take().await;
     site.worker().make_room(announced(&headers)).await?;
     let _under_way = site.gauges().upload();
     let blobs = site.store().blobs();
@@ -40,8 +43,6 @@ async fn receive(
     };
     let mut incoming = blobs.receive(expected);
     let mut pieces = body.into_data_stream();
-    // Until the bytes are on the disk, which is as much work for it.
-    let mut turn = site.bounds().turns.begin();
     while let Some(piece) = turn.next(&mut pieces).await {
         let piece = piece.map_err(|error| broken(&error))?;
         allowance.take(piece.len())?;

@@ -14,9 +14,9 @@ mod elsewhere;
 mod linux;
 
 #[cfg(not(target_os = "linux"))]
-use elsewhere::peers;
+use elsewhere::{peer_at_once, peers};
 #[cfg(target_os = "linux")]
-use linux::peers;
+use linux::{peer_at_once, peers};
 
 /// Whose program is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +38,9 @@ struct Ends {
     server: SocketAddr,
 }
 
-/// Asks the system for everybody who waits at the same time, one after the other: each look goes through all sockets of
-/// this computer, and a thousand clients that come at once would keep a thousand threads busy. A cheap handle.
+/// Looks for those of whom the system does not tell at once, for all who wait at the same time: each look goes through
+/// all sockets of this computer, and a thousand clients that come at once would keep a thousand threads busy. A cheap
+/// handle.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Clerk(Arc<Mutex<Line>>);
 
@@ -107,10 +108,16 @@ impl Remote {
         Self(Arc::new(Connected { ends: Ends { client, server }, clerk, found: OnceCell::new() }))
     }
 
-    /// Whose it is. The first call asks the system, on a thread that may block; what it said holds for the connection.
+    /// Whose it is. The first call asks the system; what it said holds for the connection.
     pub(crate) async fn user(&self) -> Peer {
         let Connected { ends, clerk, found } = &*self.0;
-        *found.get_or_init(|| clerk.peer(*ends)).await
+        let ask = async {
+            match peer_at_once(ends) {
+                Some(peer) => peer,
+                None => clerk.peer(*ends).await,
+            }
+        };
+        *found.get_or_init(|| ask).await
     }
 }
 

@@ -1,9 +1,13 @@
 //! The kernel's list of TCP sockets with their owners, `/proc/net/tcp` and `/proc/net/tcp6`. Linux only.
 
+mod exact;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::ControlFlow;
+
+pub(crate) use exact::find;
 
 const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 /// The state of a socket that listens.

@@ -8,7 +8,7 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Uploads that are read at the same time. Each may have a megabyte in memory and keep a thread at work.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 16;
 /// A client that sends nothing for so long loses its turn until it goes on.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -49,7 +49,8 @@ impl Turn {
         piece
     }
 
-    async fn take(&mut self) {
+    /// Waits for it.
+    pub(crate) async fn take(&mut self) {
         if self.held.is_none() {
             // Nobody closes it.
             self.held = self.turns.clone().acquire_owned().await.ok();

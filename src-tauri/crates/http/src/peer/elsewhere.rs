@@ -6,3 +6,8 @@ use super::{Ends, Peer};
 pub(super) fn peers(ends: &[Ends]) -> Vec<Peer> {
     vec![Peer::Unknown; ends.len()]
 }
+
+/// The same of one, where the system tells at once.
+pub(super) fn peer_at_once(_ends: &Ends) -> Option<Peer> {
+    Some(Peer::Unknown)
+}

@@ -1,4 +1,4 @@
-//! Live lines on their way to one client: gathered, limited, and held until the client knows that their job runs.
+//! Live lines on their way to one client: gathered, and held until the client knows that their job runs.
 //!
 //! The same lines go to every client of a queue, so that all hold the same, and their text is made once.
 
@@ -10,40 +10,26 @@ use bytes::Bytes;
 use deskgrid_job::{JobId, LogLine, Time};
 use deskgrid_wire::{Step, server_message};
 use deskgrid_worker::LiveLines;
-use tokio::time::Instant;
 
 /// Lines are sent to one client at most this often.
 pub(super) const TICK: Duration = Duration::from_millis(100);
-/// A client is sent so many lines of a job at once, and then as many again as it earned by waiting: more than anybody
-/// reads, and little enough for hundreds of pages that look at a job which writes without end.
-const MOST_LINES: u64 = 5000;
-/// What a tick of waiting earns.
-const LINES_PER_TICK: u64 = 200;
-/// Long lines count for several: one for each of so many bytes.
-const BYTES_OF_LINE: usize = 256;
 
 /// The lines that one client has not been sent yet.
 #[derive(Default)]
 pub(super) struct Live(HashMap<JobId, Recent>);
 
 /// What came of one job lately.
+#[derive(Default)]
 struct Recent {
     /// Lines that wait, by the step that wrote them.
     waiting: Vec<(Step, Vec<Arc<LiveLines>>)>,
     left_out: LeftOut,
-    allowance: Allowance,
-}
-
-/// How many lines may be sent.
-struct Allowance {
-    lines: u64,
-    /// Waiting counts from here.
-    since: Instant,
 }
 
 /// What the client will not see live.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum LeftOut {
+    #[default]
     Nothing,
     Lines(u64),
     /// Lines that never reached us, since the client was too slow.
@@ -52,9 +38,8 @@ enum LeftOut {
 
 impl Live {
     /// Takes in what a job wrote.
-    pub(super) fn take(&mut self, written: &Arc<LiveLines>, now: Instant) {
-        let recent = self.0.entry(written.id.clone()).or_insert_with(|| Recent::new(now));
-        recent.take(written, now);
+    pub(super) fn take(&mut self, written: &Arc<LiveLines>) {
+        self.0.entry(written.id.clone()).or_default().take(written);
     }
 
     /// Notes that news were lost on the way here. It is not known whose: those who wrote lately are the ones.
@@ -86,38 +71,15 @@ impl Live {
     }
 }
 
-impl Allowance {
-    /// Whether lines may be sent, which is then noted. What is begun goes as a whole.
-    fn spend(&mut self, lines: &[LogLine], now: Instant) -> bool {
-        let ticks = now.saturating_duration_since(self.since).as_nanos() / TICK.as_nanos();
-        let ticks = u32::try_from(ticks).unwrap_or(u32::MAX);
-        self.since += TICK * ticks;
-        self.lines = MOST_LINES.min(self.lines.saturating_add(u64::from(ticks) * LINES_PER_TICK));
-        let cost: usize = lines.iter().map(|line| 1 + line.text.len() / BYTES_OF_LINE).sum();
-        let may_be = self.lines > 0;
-        if may_be {
-            self.lines = self.lines.saturating_sub(cost as u64);
-        }
-        may_be
-    }
-}
-
 impl Recent {
-    fn new(now: Instant) -> Self {
-        let allowance = Allowance { lines: MOST_LINES, since: now };
-        Self { waiting: Vec::new(), left_out: LeftOut::Nothing, allowance }
-    }
-
     fn is_waiting(&self) -> bool {
         !self.waiting.is_empty() || self.left_out != LeftOut::Nothing
     }
 
-    fn take(&mut self, written: &Arc<LiveLines>, now: Instant) {
+    fn take(&mut self, written: &Arc<LiveLines>) {
         self.leave_out(written.left_out);
-        if self.allowance.spend(&written.lines, now) {
+        if !written.lines.is_empty() {
             self.add(step(written.step), written.clone());
-        } else {
-            self.leave_out(written.lines.len() as u64);
         }
     }
 
@@ -204,8 +166,8 @@ mod tests {
     #[test]
     fn lines_wait_until_the_client_knows_that_the_job_runs() {
         let mut live = Live::default();
-        live.take(&written(deskgrid_worker::Step::Pull, 1, 1), Instant::now());
-        live.take(&written(RUN, 2, 1), Instant::now());
+        live.take(&written(deskgrid_worker::Step::Pull, 1, 1));
+        live.take(&written(RUN, 2, 1));
         assert!(live.frames(&HashSet::new()).is_empty() && live.is_waiting());
         let frames = sent(&mut live);
         assert!(frames[0].contains("docker image pull") && frames[1].contains("Running"), "{frames:?}");
@@ -215,42 +177,16 @@ mod tests {
     #[test]
     fn what_came_at_several_times_goes_in_one_frame_with_every_line_in_its_place() {
         let mut live = Live::default();
-        live.take(&written(RUN, 2, 1), Instant::now());
-        live.take(&written(RUN, 1, 3), Instant::now());
+        live.take(&written(RUN, 2, 1));
+        live.take(&written(RUN, 1, 3));
         let frame: serde_json::Value = serde_json::from_str(&sent(&mut live)[0]).unwrap();
         assert_eq!(frame["payload"]["logs"], serde_json::json!([["x", 1], ["x", 1], ["xxx", 1]]));
     }
 
     #[test]
-    fn many_lines_go_at_once_and_of_a_job_that_writes_without_end_the_rest_is_counted_in_one_line() {
-        let mut live = Live::default();
-        let now = Instant::now();
-        live.take(&written(RUN, MOST_LINES, 1), now);
-        live.take(&written(RUN, 900, 1), now);
-        let frames = sent(&mut live);
-        assert!(frames.len() == 1 && frames[0].contains("… 900 lines not shown live"), "{}", frames.len());
-        live.take(&written(RUN, 5, 1), now);
-        assert!(sent(&mut live)[0].contains("… 5 lines not shown live"));
-        live.take(&written(RUN, LINES_PER_TICK, 1), now + TICK);
-        live.take(&written(RUN, 1, 1), now + TICK);
-        assert!(sent(&mut live)[0].contains("… 1 line not shown"));
-    }
-
-    #[test]
-    fn who_waited_for_an_hour_may_send_no_more_at_once_than_at_first() {
-        let mut live = Live::default();
-        let now = Instant::now();
-        live.take(&written(RUN, 1, 1), now);
-        let later = now + Duration::from_secs(3600);
-        live.take(&written(RUN, MOST_LINES, 1), later);
-        live.take(&written(RUN, 7, 1), later);
-        assert!(sent(&mut live)[0].contains("… 7 lines not shown live"));
-    }
-
-    #[test]
     fn lines_of_jobs_that_are_not_listed_any_more_wait_for_nobody() {
         let mut live = Live::default();
-        live.take(&written(RUN, 1, 1), Instant::now());
+        live.take(&written(RUN, 1, 1));
         live.retain(&[&id()].into());
         assert!(live.is_waiting());
         live.retain(&HashSet::new());
@@ -260,18 +196,14 @@ mod tests {
     #[test]
     fn lines_that_were_left_out_on_the_way_here_are_counted() {
         let mut live = Live::default();
-        let lines = vec![LogLine { text: "x".into(), time: Time(1), is_stderr: false }];
-        live.take(&Arc::new(LiveLines::new(id(), RUN, lines, 7)), Instant::now());
-        assert!(sent(&mut live)[0].contains("… 7 lines not shown live"));
-    }
-
-    #[test]
-    fn bytes_are_limited_too() {
-        let mut live = Live::default();
-        let now = Instant::now();
-        live.take(&written(RUN, MOST_LINES / 100, 100 * BYTES_OF_LINE), now);
-        live.take(&written(RUN, 8, 1), now);
-        assert!(sent(&mut live)[0].contains("… 8 lines not shown live"));
+        live.take(&Arc::new(LiveLines::new(id(), RUN, Vec::new(), 7)));
+        live.take(&written(RUN, 1, 1));
+        live.take(&Arc::new(LiveLines::new(id(), RUN, Vec::new(), 1)));
+        let frames = sent(&mut live);
+        let frame: serde_json::Value = serde_json::from_str(&frames[0]).unwrap();
+        assert_eq!(frame["payload"]["logs"][0][0], "x");
+        assert_eq!(frame["payload"]["logs"][1][0], "… 8 lines not shown live; the full log is kept\n");
+        assert_eq!(frames.len(), 1);
     }
 
     #[test]
@@ -279,7 +211,7 @@ mod tests {
         let mut live = Live::default();
         live.missed_some();
         assert!(!live.is_waiting());
-        live.take(&written(RUN, 1, 1), Instant::now());
+        live.take(&written(RUN, 1, 1));
         sent(&mut live);
         live.missed_some();
         assert!(sent(&mut live)[0].contains("… some lines not shown live"));

@@ -181,7 +181,7 @@ impl<'a> Speaker<'a> {
 
     fn hear(&mut self, news: Result<News, RecvError>) -> Result<(), Unreachable> {
         match news {
-            Ok(News::Lines(lines)) => self.live.take(&lines, Instant::now()),
+            Ok(News::Lines(lines)) => self.live.take(&lines),
             // States come by the feed, which misses none.
             Ok(News::State(_) | News::Pull(..)) => {}
             Err(RecvError::Lagged(_)) => self.live.missed_some(),

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::logs::{LineCutter, PATIENCE};
+use super::telling::Telling;
 use super::{Interruption, Run, disk};
 use crate::lists::{LiveLines, News, Step};
 use deskgrid_docker::{Chunk, EngineError};
@@ -17,10 +18,6 @@ use deskgrid_docker::{Chunk, EngineError};
 const MOST_PENDING: usize = 256 * 1024;
 /// Or this many lines, each of which costs memory beyond its bytes.
 const MOST_PENDING_LINES: usize = 8192;
-/// Of lines that are written at once, readers are told of so many. The rest they find in the log.
-const MOST_TOLD_LINES: usize = 500;
-/// And of no more lines once they have so many bytes.
-const MOST_TOLD: usize = 32 * 1024;
 
 /// Among so many of the last lines, one that says something is looked for.
 const LOOKED_AT: usize = 3;
@@ -54,12 +51,15 @@ pub(super) struct Journal<'a> {
     /// The text that it has of the container, whoever wrote it.
     texts: Texts,
     room: Room,
+    telling: Telling,
 }
 
 /// Lines on their way to the disk.
 struct Writing {
     done: JoinHandle<Result<LogWriter, StoreError>>,
-    news: LiveLines,
+    step: Step,
+    /// Those of them that readers are told of.
+    told: Vec<LogLine>,
     last: Vec<LogLine>,
 }
 
@@ -75,6 +75,7 @@ impl<'a> Journal<'a> {
             opening: Opening::Truncate,
             texts: Texts::default(),
             room,
+            telling: Telling::new(Instant::now()),
         }
     }
 
@@ -107,16 +108,23 @@ impl<'a> Journal<'a> {
         self.step = step;
     }
 
-    /// Stores `lines` and tells of them.
+    /// Stores `lines` and tells of them, or of the first and how many more there are.
     pub(super) async fn write(&mut self, lines: Vec<LogLine>) -> Result<(), Interruption> {
+        self.store(lines).await?;
+        if self.telling.owes() {
+            self.tell(self.step, Vec::new());
+        }
+        Ok(())
+    }
+
+    /// The same while more are coming: what was left out is told together with the next that readers see.
+    async fn store(&mut self, lines: Vec<LogLine>) -> Result<(), Interruption> {
         let lines = self.room.keep(lines);
         if lines.is_empty() {
             return Ok(());
         }
-        let told = told(&lines);
-        let left_out = (lines.len() - told.len()) as u64;
         let last: Vec<_> = lines.iter().rev().take(LOOKED_AT).rev().cloned().collect();
-        let news = LiveLines::new(self.run.id.clone(), self.step, told.to_vec(), left_out);
+        let told = self.telling.begin(&lines, Instant::now());
         self.settle().await?;
         let (store, id, kind, writer) =
             (self.run.kit.store.clone(), self.run.id.clone(), kind(self.step), self.writer.take());
@@ -130,8 +138,14 @@ impl<'a> Journal<'a> {
             writer.flush()?;
             Ok::<_, StoreError>(writer)
         });
-        self.writing = Some(Writing { done, news, last });
+        self.writing = Some(Writing { done, step: self.step, told, last });
         self.settle().await
+    }
+
+    fn tell(&mut self, step: Step, told: Vec<LogLine>) {
+        let left_out = self.telling.left_out();
+        let news = LiveLines::new(self.run.id.clone(), step, told, left_out);
+        self.run.kit.lists.tell(&self.run.id, &News::Lines(Arc::new(news)));
     }
 
     /// Waits for what is being written, and tells of it. Whoever drops this leaves it to the next one: an engine that
@@ -139,12 +153,14 @@ impl<'a> Journal<'a> {
     async fn settle(&mut self) -> Result<(), Interruption> {
         let Some(writing) = &mut self.writing else { return Ok(()) };
         let written = (&mut writing.done).await;
-        let Some(Writing { news, last, .. }) = self.writing.take() else { return Ok(()) };
+        let Some(Writing { step, told, last, .. }) = self.writing.take() else { return Ok(()) };
         let writer = written.map_err(disk)?.map_err(disk)?;
-        self.run.pulse.wrote(news.step, &last, writer.count());
+        self.run.pulse.wrote(step, &last, writer.count());
         self.texts = writer.texts();
         self.writer = Some(writer);
-        self.run.kit.lists.tell(&self.run.id, &News::Lines(Arc::new(news)));
+        if !told.is_empty() {
+            self.tell(step, told);
+        }
         Ok(())
     }
 
@@ -209,7 +225,7 @@ impl<'a> Journal<'a> {
             cutter.push(&chunk.bytes, chunk.is_stderr, chunk.time.unwrap_or_else(Time::now), &mut pending);
             if bytes >= MOST_PENDING || pending.len() >= MOST_PENDING_LINES {
                 bytes = 0;
-                self.write(known.pass_over(std::mem::take(&mut pending))).await?;
+                self.store(known.pass_over(std::mem::take(&mut pending))).await?;
             }
             due = due.or_else(|| Some(Instant::now() + PATIENCE));
         }
@@ -270,18 +286,6 @@ impl Room {
     }
 }
 
-/// The first of `lines`, as far as readers are told of them.
-fn told(lines: &[LogLine]) -> &[LogLine] {
-    let mut bytes = 0;
-    let fits = |line: &&LogLine| {
-        let fits = bytes < MOST_TOLD;
-        bytes += line.text.len();
-        fits
-    };
-    let count = lines.iter().take(MOST_TOLD_LINES).take_while(fits).count();
-    &lines[..count]
-}
-
 fn kind(step: Step) -> LogKind {
     match step {
         Step::Pull | Step::Context | Step::Build => LogKind::Build,
@@ -318,16 +322,5 @@ mod tests {
         assert_eq!(known.pass_over(lines(&["de ü\n", "f\n"])), lines(&["ü\n", "f\n"]));
         assert_eq!(known.pass_over(error.clone()), error);
         assert_eq!(known.pass_over(lines(&[""])), lines(&[""]), "nothing is known any more");
-    }
-
-    #[test]
-    fn readers_are_told_of_a_bounded_part_of_what_came_at_once() {
-        let lines = |count: usize, length: usize| {
-            vec![LogLine { text: "x".repeat(length), time: Time(1), is_stderr: false }; count]
-        };
-        assert_eq!(told(&lines(3, 10)).len(), 3);
-        assert_eq!(told(&lines(100_000, 2)).len(), MOST_TOLD_LINES);
-        assert_eq!(told(&lines(100, 1000)).len(), 33);
-        assert_eq!(told(&lines(2, MOST_PENDING)).len(), 1, "a long line alone is told");
     }
 }

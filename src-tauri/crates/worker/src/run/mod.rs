@@ -18,6 +18,7 @@ mod outputs;
 mod run_time;
 mod steady;
 mod stop;
+mod telling;
 mod upload;
 
 pub(crate) use stop::Stop;
