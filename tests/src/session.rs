@@ -26,7 +26,7 @@ impl Session {
     /// Starts one. Blocks until it is there.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        for name in ["home", "run"] {
+        for name in ["home", "run", "bin"] {
             let path = folder.path().join(name);
             std::fs::create_dir(&path).expect("a folder");
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).expect("it is ours");
@@ -66,7 +66,9 @@ impl Session {
     /// The variables that let a program take part in it.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         let path = |name: &str| self.folder.path().join(name).to_string_lossy().into_owned();
+        let path_variable = std::env::var("PATH").unwrap_or_default();
         vec![
+            ("PATH", format!("{}:{path_variable}", path("bin"))),
             ("DISPLAY", self.display.clone()),
             ("DBUS_SESSION_BUS_ADDRESS", self.bus.clone()),
             // The services of the real system are none of its business.
@@ -93,6 +95,21 @@ impl Session {
     /// Its person's home.
     pub fn home(&self) -> std::path::PathBuf {
         self.folder.path().join("home")
+    }
+
+    /// Has the system's way of opening addresses write them down from now on.
+    pub fn notes_what_is_opened(&self) {
+        let script = "#!/bin/sh\nprintf %s \"$1\" > \"$HOME/opening\" && mv \"$HOME/opening\" \"$HOME/opened\"\n";
+        let program = self.folder.path().join("bin/xdg-open");
+        std::fs::write(&program, script).expect("a temporary file");
+        std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o700)).expect("it is ours");
+    }
+
+    /// Waits for the address that is opened.
+    pub async fn opened(&self) -> String {
+        let opened = self.home().join("opened");
+        crate::eventually("an address is opened", async || opened.exists()).await;
+        std::fs::read_to_string(opened).expect("it is ours")
     }
 
     /// A connection to its bus.

@@ -225,7 +225,7 @@ mod tests {
     fn played_by(script: &str) -> Window {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
-        Window { open: Some(owned(command).unwrap()) }
+        Window { open: owned(command).ok() }
     }
 
     fn to(link: Option<&str>) -> Manner {
