@@ -111,9 +111,6 @@ async fn full(folder: &Path) {
     dashboard.clicks("job-tab-resources").await;
     take(&mut dashboard, folder, "job-resources").await;
     details(&mut dashboard, folder).await;
-    // By now there is a minute of use to see.
-    dashboard.goes_to("queue").await;
-    take(&mut dashboard, folder, "queue").await;
     for place in ["queue", "cache"] {
         dashboard.goes_to(place).await;
         take_in(&mut dashboard, folder, &format!("{place}-small"), SMALL).await;
@@ -154,7 +151,9 @@ async fn details(dashboard: &mut Dashboard, folder: &Path) {
     dashboard.value(table).await;
     take(dashboard, folder, "cache-table").await;
     dashboard.clicks("toast-action").await;
+    // By now there is a minute of use to see.
     dashboard.goes_to("queue").await;
+    take(dashboard, folder, "queue").await;
     dashboard.clicks("job-menu").await;
     take(dashboard, folder, "queue-menu").await;
     dashboard.page.presses("Escape").await;
