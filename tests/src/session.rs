@@ -99,7 +99,8 @@ impl Session {
 
     /// Has the system's way of opening addresses write them down from now on.
     pub fn notes_what_is_opened(&self) {
-        let script = "#!/bin/sh\nprintf %s \"$1\" > \"$HOME/opening\" && mv \"$HOME/opening\" \"$HOME/opened\"\n";
+        let script =
+            "#!/bin/sh\nprintf %s \"$1\" > \"$HOME/opening\" && mv \"$HOME/opening\" \"$HOME/opened\"\n";
         let program = self.folder.path().join("bin/xdg-open");
         std::fs::write(&program, script).expect("a temporary file");
         std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o700)).expect("it is ours");

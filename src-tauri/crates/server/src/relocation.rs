@@ -161,8 +161,8 @@ impl Relocation {
     /// # Errors
     /// The settings cannot be changed; they and the copy are as they were then.
     pub fn go_back(&self, source: &SettingsSource) -> Result<(), SettingsError> {
-        source.choose(&[(Key::DataDirectory, None)])?;
         // Where it is the usual one, the settings did not name it.
+        source.choose(&[(Key::DataDirectory, None)])?;
         if source.load()?.data_directory != self.from {
             source.choose(&[(Key::DataDirectory, Some(chosen(&self.from)))])?;
         }
