@@ -27,10 +27,10 @@ pub trait Ui {
         self.until(&format!("document.querySelector('[data-testid=\"{part}\"]') === null")).await;
     }
 
-    /// Clicks on a part of the page, once it is there and can be clicked on.
+    /// Clicks on a part of the page, once it is there and can be clicked on; on the first of several that can be.
     async fn clicks(&mut self, part: &str) {
-        let found = format!("document.querySelector('[data-testid=\"{part}\"]')");
-        self.until(&format!("{found} !== null && !{found}.disabled")).await;
+        let found = format!("document.querySelector('[data-testid=\"{part}\"]:not(:disabled)')");
+        self.until(&format!("{found} !== null")).await;
         self.value(&format!("{found}.click()")).await;
     }
 

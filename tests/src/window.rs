@@ -100,9 +100,9 @@ impl Ui for Window {
 
     /// A real click, which something that lies over the part would catch.
     async fn clicks(&mut self, part: &str) {
-        let selector = format!("[data-testid=\"{part}\"]");
+        let selector = format!("[data-testid=\"{part}\"]:not(:disabled)");
         let found = format!("document.querySelector({})", json!(selector));
-        self.until(&format!("{found} !== null && !{found}.disabled")).await;
+        self.until(&format!("{found} !== null")).await;
         let element = self.command("element", &json!({"using": "css selector", "value": selector})).await;
         let id = element.as_object().and_then(|fields| fields.values().next()).and_then(Value::as_str);
         let id = id.unwrap_or_else(|| panic!("{part}: {element}"));

@@ -1,5 +1,7 @@
 //! Ten thousand jobs that wait: what clients are sent, and what the server needs.
 
+use std::collections::BTreeSet;
+
 use deskgrid_tests::{Deskgrid, Page, eventually, shell, unique};
 use futures_util::{StreamExt as _, future::join_all, stream};
 use serde_json::{Value, json};
@@ -70,6 +72,31 @@ async fn ten_thousand_waiting_jobs_cost_each_client_and_the_server_little() {
     })
     .await;
     assert!(late.next_text().await.is_some(), "the late client is still served");
+}
+
+#[tokio::test]
+async fn a_long_list_that_is_asked_for_again_has_what_came_and_went_meanwhile() {
+    let server = Deskgrid::start_without_engine().await;
+    let submission = |id: &str| {
+        let definition = json!({"image": "some/image", "command": format!("echo {id}")});
+        ("/q/long".to_owned(), json!({"id": id, "definition": definition}))
+    };
+    let ids: Vec<_> = (0..1000).map(|number| deskgrid_tests::sha256(format!("{number}"))).collect();
+    post_all(&server, ids.iter().map(|id| submission(id))).await;
+    let listed = async |queue: &str| {
+        let list = server.get_json(&format!("/q/{queue}")).await;
+        list["data"].as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>()
+    };
+    let mut expected: BTreeSet<_> = ids.iter().cloned().collect();
+    assert_eq!(listed("long").await, expected);
+    assert_eq!(listed("long").await, expected);
+    assert_eq!(listed("other").await, BTreeSet::new());
+    post_all(&server, [submission("one-more")].into_iter()).await;
+    expected.insert("one-more".to_owned());
+    assert_eq!(listed("long").await, expected);
+    post_all(&server, [(format!("/q/long/j/{}/cancel", ids[0]), json!(null))].into_iter()).await;
+    expected.remove(&ids[0]);
+    assert_eq!(listed("long").await, expected);
 }
 
 #[tokio::test]

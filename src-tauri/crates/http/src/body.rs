@@ -36,9 +36,9 @@ impl<S: Send + Sync> FromRequest<S> for JsonText {
 }
 
 /// An answer of JSON text.
-pub(crate) struct Written(pub(crate) String);
+pub(crate) struct Written<T = String>(pub(crate) T);
 
-impl IntoResponse for Written {
+impl<T: IntoResponse> IntoResponse for Written<T> {
     fn into_response(self) -> Response {
         ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], self.0)
             .into_response()

@@ -1,5 +1,6 @@
 //! Jobs over HTTP: submitting, listing, looking up, cancelling and copying them.
 
+mod long_list;
 mod results;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use bytes::Bytes;
 use deskgrid_job::phase::Withdrawal;
 use deskgrid_job::{Job, JobId, Namespace, Outlook, Phase};
 use deskgrid_wire::{CopyRequest, Submission, View, answer, client_message, definition, secrets};
@@ -18,6 +20,8 @@ use serde::Deserialize;
 
 use crate::body::{JsonText, Written, understand};
 use crate::error::HttpError;
+pub(crate) use long_list::LongList;
+
 use crate::names::{By, Named, Seen};
 use crate::submission::to_worker;
 use crate::{Site, bounds, page};
@@ -72,9 +76,8 @@ async fn accept(site: &Site, submission: Submission, outlook: Outlook) -> Result
     Ok(Written(answer))
 }
 
-async fn list(State(site): State<Site>, Seen(outlook): Seen) -> Written {
-    let jobs = site.worker().list(&outlook);
-    Written(answer::jobs(jobs.iter().map(Arc::as_ref), view(&site, &outlook)))
+async fn list(State(site): State<Site>, Seen(outlook): Seen) -> Result<Written<Bytes>, HttpError> {
+    long_list::text(&site, outlook).await.map(Written)
 }
 
 #[derive(Deserialize)]

@@ -18,6 +18,7 @@ use crate::doctor::{self, Heard};
 use crate::error::HttpError;
 use crate::gauges::Gauges;
 use crate::invitations::Invitations;
+use crate::jobs::LongList;
 use crate::socket::WholeLists;
 use crate::{dashboard, files, job_files, jobs, logs, metrics, page, protect, socket, status, stream};
 
@@ -78,6 +79,7 @@ struct Shared {
     verification: Verification,
     read_notices: ReadNotices,
     whole_lists: WholeLists,
+    long_list: LongList,
 }
 
 impl Site {
@@ -103,6 +105,7 @@ impl Site {
             verification: Verification::default(),
             read_notices: ReadNotices::default(),
             whole_lists: WholeLists::default(),
+            long_list: LongList::default(),
         };
         Self { shared: Arc::new(shared), door: Arc::default() }
     }
@@ -142,6 +145,10 @@ impl Site {
 
     pub(crate) fn whole_lists(&self) -> &WholeLists {
         &self.shared.whole_lists
+    }
+
+    pub(crate) fn long_list(&self) -> &LongList {
+        &self.shared.long_list
     }
 
     pub(crate) fn store(&self) -> &Store {

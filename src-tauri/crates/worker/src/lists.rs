@@ -306,6 +306,12 @@ impl Feed {
         }
     }
 
+    /// Whether the list changed since the last answer of [`Feed::next`].
+    pub fn is_behind(&self) -> bool {
+        // The sender lives with the list, which lives with its readers.
+        self.changed.has_changed().unwrap_or(true)
+    }
+
     /// The next answer of [`Feed::next`] shall be the whole list.
     pub fn ask_for_whole(&mut self) {
         self.whole_seen = 0;
