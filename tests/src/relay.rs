@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy};
@@ -27,13 +28,17 @@ struct Way {
     unanswered: Option<&'static str>,
     /// Raised when there was such an answer.
     was_answered: Arc<watch::Sender<bool>>,
+    /// Part of the first line of requests that are counted.
+    counted: Option<&'static str>,
+    count: Arc<AtomicUsize>,
 }
 
 impl Relay {
     /// A closed relay to the engine at `host`, which must be `unix://` and a path.
     pub fn to(host: &str) -> Self {
         let target = host.strip_prefix("unix://").expect("the engine of the tests has a socket").into();
-        let way = Way { target, unanswered: None, was_answered: Arc::default() };
+        let was_answered = Arc::default();
+        let way = Way { target, unanswered: None, was_answered, counted: None, count: Arc::default() };
         Self { way, folder: tempfile::tempdir().expect("a temporary folder"), tasks: JoinSet::new() }
     }
 
@@ -41,6 +46,16 @@ impl Relay {
     pub fn keep_answers_to(&mut self, words: Option<&'static str>) {
         self.way.unanswered = words;
         self.way.was_answered.send_replace(false);
+    }
+
+    /// Counts requests with these words in them, when it is opened next.
+    pub fn count(&mut self, words: &'static str) {
+        self.way.counted = Some(words);
+    }
+
+    /// How many there were.
+    pub fn counted(&self) -> usize {
+        self.way.count.load(Ordering::SeqCst)
     }
 
     /// Waits until the engine has answered such a request.
@@ -96,6 +111,9 @@ impl Way {
                 }
                 if self.unanswered.is_some_and(|words| contains(&bytes[..count], words)) {
                     is_kept.send_replace(true);
+                }
+                if self.counted.is_some_and(|words| contains(&bytes[..count], words)) {
+                    self.count.fetch_add(1, Ordering::SeqCst);
                 }
                 to_engine.write_all(&bytes[..count]).await?;
             }

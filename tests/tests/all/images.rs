@@ -1,6 +1,8 @@
 //! Images: how they come into the engine from real registries, what is told meanwhile, and what stands in the way.
 
 mod access;
+mod accounts;
+mod bases;
 mod cost;
 mod emulation;
 mod ownership;

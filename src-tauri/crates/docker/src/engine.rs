@@ -21,6 +21,7 @@ use crate::build::Builder;
 use crate::delivery::{self, Delivery};
 use crate::error::EngineError;
 use crate::image::Pulls;
+use crate::image_news::OwnPulls;
 use crate::network::NetworkOnce;
 use crate::output::time_at;
 
@@ -172,6 +173,7 @@ struct Inner {
     doubt: Notify,
     network: NetworkOnce,
     pulls: Pulls,
+    own_pulls: OwnPulls,
     /// Raised when it turned out that it cannot set limits of open files.
     has_own_limits: AtomicBool,
 }
@@ -198,6 +200,7 @@ impl Engine {
             doubt: Notify::new(),
             network: NetworkOnce::default(),
             pulls: Pulls::default(),
+            own_pulls: OwnPulls::default(),
             has_own_limits: AtomicBool::new(false),
         }))
     }
@@ -263,6 +266,10 @@ impl Engine {
         &self.0.pulls
     }
 
+    pub(crate) fn own_pulls(&self) -> &OwnPulls {
+        &self.0.own_pulls
+    }
+
     /// Makes one call. `doing` ends the sentence "the engine went away while …".
     pub(crate) async fn call<T>(
         &self,
@@ -307,6 +314,11 @@ impl Engine {
     /// Whether this life of the engine is over.
     pub fn is_over(&self) -> bool {
         self.0.over.is_cancelled()
+    }
+
+    /// Waits until this life of the engine is over.
+    pub(crate) async fn ended(self) {
+        self.0.over.cancelled().await;
     }
 
     /// Waits for `work`, but not beyond the engine's life.

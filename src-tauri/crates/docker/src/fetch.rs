@@ -16,6 +16,7 @@ use crate::credentials;
 use crate::emulation;
 use crate::engine::{Engine, WORK};
 use crate::error::{EngineError, ImageProblem, pull_failure};
+use crate::image_news::OwnPull;
 use crate::joint::Said;
 use crate::progress::{Meter, PullProgress};
 use crate::reference::Reference;
@@ -93,13 +94,17 @@ impl Fetching<'_> {
         let options =
             platform.map_or_else(|| options.clone(), |platform| options.clone().platform(platform)).build();
         let docker = self.engine.docker().clone().with_request_modifier(with_url_safe_credentials);
+        let own = OwnPull::begin(self.engine, &wanted.full());
         let mut answers = docker.create_image(Some(options), None, self.credentials.clone());
         loop {
             let next = async { answers.next().await.transpose() };
             let message = match tokio::time::timeout(WORK, next).await {
                 Err(_) => return Err(EngineError::TimedOut { doing: DOING, limit: WORK }),
                 Ok(Err(error)) => return Err(failure(&wanted.full(), error)),
-                Ok(Ok(None)) => return Ok(()),
+                Ok(Ok(None)) => {
+                    own.went_well();
+                    return Ok(());
+                }
                 Ok(Ok(Some(message))) => message,
             };
             point(Point::ImagePulling);

@@ -97,6 +97,16 @@ impl Engine {
         Ok(images(&json!({ "Images": found }), &[], worker))
     }
 
+    /// The same images without what they share and who uses them, which is a quick look.
+    ///
+    /// # Errors
+    /// When the engine does not list them.
+    pub async fn held_images(&self, names: &[String], worker: &str) -> Result<Vec<HeldImage>, EngineError> {
+        let images = self.docker().list_images(None::<ListImagesOptions>);
+        let images = self.call("listing its images", QUESTION, images).await?;
+        Ok(self::images(&json!({ "Images": images }), names, worker))
+    }
+
     /// All images and volumes with their sizes. Some engines measure for one at a time and refuse all others.
     async fn measured(&self) -> Result<Value, EngineError> {
         let patiently = async {

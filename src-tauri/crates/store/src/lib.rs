@@ -50,7 +50,7 @@ use deskgrid_job::{BlobHash, Course, FilePath, Hold, Job, JobId, RunResult, Time
 pub use blobs::{Batch, BlobFile, Blobs, CheckedReader, Incoming, Stored};
 pub use database::{
     CacheRecords, Change, ContextRecord, ImageRecord, KeptFile, KeptResult, Origin, PendingCall, Rebuilt,
-    Synopsis, Usage,
+    Synopsis, Usage, UsedImage,
 };
 pub use error::StoreError;
 pub use holdings::{GRACE, Holding, Holdings};

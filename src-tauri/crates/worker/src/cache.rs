@@ -5,6 +5,7 @@
 
 mod built;
 mod keeper;
+mod others;
 mod ownership;
 mod plan;
 mod removal;
@@ -16,13 +17,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use deskgrid_docker::Certainty;
-use deskgrid_docker::HeldImage;
+use deskgrid_docker::{EngineError, HeldImage};
 use deskgrid_job::{BlobHash, JobId, Time};
-use deskgrid_store::ImageRecord;
+use deskgrid_store::{ImageRecord, StoreError};
 use tokio::sync::{Notify, Semaphore, watch};
 
 pub(crate) use built::{images_of, remove_if_deleted, remove_unused};
 pub(crate) use keeper::keep;
+pub(crate) use others::watch as watch_others;
 pub(crate) use ownership::record;
 pub use plan::plan;
 pub(crate) use unwanted::keep as keep_images;
@@ -100,6 +102,8 @@ pub struct Item {
     pub files: Vec<BlobHash>,
     /// The image in the engine that it is, and what is on record of that.
     pub image: Option<(HeldImage, ImageRecord)>,
+    /// The name of the image that was built for it, which goes with the last result that has it.
+    pub built: Option<String>,
 }
 
 impl Item {
@@ -117,7 +121,12 @@ impl Item {
             obstacle: None,
             files: Vec::new(),
             image: None,
+            built: None,
         }
+    }
+
+    fn may_go(&self) -> bool {
+        self.obstacle.is_none() && !self.is_pinned
     }
 }
 
@@ -147,6 +156,8 @@ pub struct Survey {
     /// Bytes of our own records on the disk.
     pub records: u64,
     pub(crate) blobs: HashMap<BlobHash, KeptBlob>,
+    /// For the sake of how many jobs each image that we built is kept.
+    pub(crate) built_for: HashMap<String, usize>,
 }
 
 impl Survey {
@@ -160,8 +171,32 @@ impl Survey {
         self.bytes(false)
     }
 
-    /// What becomes free when `items` go together: files that somebody else keeps stay, and so do images with another
-    /// name and layers that other images have.
+    /// Leaves out what is about to go: for its sake nothing is kept any more.
+    pub fn leave_out(&mut self, going: &HashSet<(Kind, String)>) {
+        let is_going = |item: &mut Item| going.contains(&(item.kind, item.id.clone()));
+        for item in self.items.extract_if(.., is_going) {
+            for hash in &item.files {
+                self.blobs.entry(*hash).and_modify(|blob| blob.keepers = blob.keepers.saturating_sub(1));
+            }
+            if let Some(count) = item.built.as_ref().and_then(|image| self.built_for.get_mut(image)) {
+                *count = count.saturating_sub(1);
+            }
+        }
+    }
+
+    /// The names of the images that go when `items` do, as they were built for nobody else.
+    fn built_for_none_but(&self, items: &[&Item]) -> HashSet<String> {
+        let mut going: HashMap<&str, usize> = HashMap::new();
+        for image in items.iter().filter_map(|item| item.built.as_deref()) {
+            *going.entry(image).or_default() += 1;
+        }
+        let is_last =
+            |(image, count): &(&str, usize)| self.built_for.get(*image).is_none_or(|all| all <= count);
+        going.into_iter().filter(is_last).map(|(image, _)| image.to_owned()).collect()
+    }
+
+    /// What becomes free when `items` go together, and with results the images that were built for them: files that
+    /// somebody else keeps stay, and so do images with another name and layers that other images have.
     pub fn freed(&self, items: &[&Item]) -> Freed {
         let mut going: HashMap<BlobHash, usize> = HashMap::new();
         let mut logs: HashMap<&str, u64> = HashMap::new();
@@ -178,8 +213,12 @@ impl Survey {
         let files = going.iter().filter_map(|(hash, count)| {
             self.blobs.get(hash).filter(|blob| blob.keepers <= *count).map(|blob| blob.bytes)
         });
-        let images: Vec<_> =
-            items.iter().filter_map(|item| item.image.as_ref().map(|(image, _)| image)).collect();
+        let built = self.built_for_none_but(items);
+        let goes_along = |item: &&Item| item.kind == Kind::Image && item.may_go() && built.contains(&item.id);
+        let along = self.items.iter().filter(goes_along);
+        let along = along.filter(|image| !items.iter().any(|item| std::ptr::eq(*item, *image)));
+        let images = items.iter().copied().chain(along).filter_map(|item| Some(&item.image.as_ref()?.0));
+        let images: Vec<_> = images.collect();
         let (in_images, certainty) = deskgrid_docker::freed(&images);
         let volumes = items.iter().filter(|item| item.kind == Kind::JobCache).map(|item| item.bytes);
         Freed {
@@ -255,6 +294,15 @@ impl Control {
     }
 }
 
+/// Why the engine's images and what is on record of them could not be compared.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// The limit where nobody chose one: a tenth of the disk, and no more than this.
 const USUAL_LIMIT: u64 = 20 * 1000 * 1000 * 1000;
 
@@ -264,17 +312,18 @@ pub fn usual_limit(total: u64) -> u64 {
 }
 
 impl Worker {
-    /// Looks at everything on the disk; and in the engine too, if asked, as far as that answers.
+    /// Looks at everything on the disk.
     ///
     /// # Errors
     /// When the records cannot be read.
-    pub async fn survey_cache(&self, with_engine: bool) -> Result<Survey, WorkerError> {
+    pub async fn survey_cache(&self) -> Result<Survey, WorkerError> {
         uses::settle(self).await?;
-        let mut survey = survey::disk(&self.0.kit).await?;
-        if with_engine {
-            survey.items.extend(survey::engine(&self.0.kit).await.items);
-        }
-        Ok(survey)
+        Ok(survey::disk(&self.0.kit).await?)
+    }
+
+    /// Looks at what is in the engine too, as far as that answers.
+    pub async fn survey_engine(&self, survey: &mut Survey) {
+        survey.items.extend(survey::engine(&self.0.kit).await.items);
     }
 
     /// Removes these items for good, as far as nobody needs them, and says what became free.
@@ -318,5 +367,68 @@ impl Worker {
     /// Tells when something was added to the cache or left it.
     pub fn cache_changes(&self) -> watch::Receiver<u64> {
         self.0.kit.cache.version.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use deskgrid_store::Origin;
+
+    use super::*;
+
+    fn result(id: &str) -> Item {
+        Item {
+            built: Some("b".to_owned()),
+            files: vec![BlobHash([1; 32])],
+            ..Item::new(Kind::Result, id, id)
+        }
+    }
+
+    fn image(is_pinned: bool) -> Item {
+        let record = ImageRecord {
+            engine: "e".to_owned(),
+            name: "b".to_owned(),
+            id: Some("1".to_owned()),
+            origin: Origin::Built,
+            used_at: Time(1),
+            is_unwanted: false,
+        };
+        let held =
+            HeldImage { name: "b".to_owned(), bytes: 9, unique: Some(7), names: 1, ..HeldImage::default() };
+        Item { image: Some((held, record)), is_pinned, ..Item::new(Kind::Image, "b", "b") }
+    }
+
+    /// Two results with a file and an image that was built for both.
+    fn survey(is_pinned: bool) -> Survey {
+        Survey {
+            items: vec![result("one"), result("two"), image(is_pinned)],
+            records: 0,
+            blobs: [(BlobHash([1; 32]), KeptBlob { bytes: 5, keepers: 2 })].into(),
+            built_for: [("b".to_owned(), 2)].into(),
+        }
+    }
+
+    fn freed(survey: &Survey, kinds: &[Kind]) -> (u64, u64) {
+        let items: Vec<_> = survey.items.iter().filter(|item| kinds.contains(&item.kind)).collect();
+        let freed = survey.freed(&items);
+        (freed.disk, freed.engine)
+    }
+
+    #[test]
+    fn with_the_last_result_goes_the_image_that_was_built_for_it_and_it_counts_once() {
+        let both = survey(false);
+        assert_eq!(freed(&both, &[Kind::Result]), (5, 7));
+        assert_eq!(freed(&both, &[Kind::Result, Kind::Image]), (5, 7));
+        let one = both.freed(&[&both.items[0]]);
+        assert_eq!((one.disk, one.engine), (0, 0), "the other one has both still");
+        assert_eq!(freed(&survey(true), &[Kind::Result]), (5, 0), "the person keeps it");
+    }
+
+    #[test]
+    fn what_is_about_to_go_keeps_nothing() {
+        let mut survey = survey(false);
+        survey.leave_out(&[(Kind::Result, "one".to_owned())].into());
+        assert_eq!(survey.items.len(), 2);
+        assert_eq!(freed(&survey, &[Kind::Result]), (5, 7));
     }
 }

@@ -4,10 +4,11 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use deskgrid_tests::{BUSYBOX, Deskgrid, Options, Web, log_text, sha256, unique};
+use deskgrid_tests::{BUSYBOX, Deskgrid, Line, Options, Web, eventually, log_text, sha256, unique};
 use serde_json::{Value, json};
 
 use super::{build_log, error_of, has_image, image_of, job};
+use crate::administration::Desk;
 
 /// Writes a file of a folder that is served.
 pub(super) fn write(folder: &Path, name: &str, bytes: &[u8]) {
@@ -49,8 +50,9 @@ pub(super) fn dockerfile() -> String {
     format!("FROM {BUSYBOX}\nCOPY data /data\nLABEL test={}\n", unique())
 }
 
-/// Makes a repository `x.git` in a folder that is served, whose branch `trunk` is a context with this data.
-pub(super) fn repository(folder: &Path, data: &str) {
+/// Makes a repository `x.git` in a folder that is served, whose branch `trunk` is a context with this data. Returns its
+/// commit.
+pub(super) fn repository(folder: &Path, data: &str) -> String {
     let git = |order: &[&str]| {
         let mut command = Command::new("git");
         for name in ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"] {
@@ -58,6 +60,7 @@ pub(super) fn repository(folder: &Path, data: &str) {
         }
         let done = command.current_dir(folder).args(order).output().expect("git is installed");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap().trim().to_owned()
     };
     git(&["init", "--quiet", "--initial-branch=trunk", "work"]);
     write(folder, "work/Dockerfile", dockerfile().as_bytes());
@@ -66,6 +69,7 @@ pub(super) fn repository(folder: &Path, data: &str) {
     git(&["-C", "work", "commit", "--quiet", "-m", "first"]);
     git(&["clone", "--quiet", "--bare", "work", "x.git"]);
     git(&["-C", "x.git", "update-server-info"]);
+    git(&["-C", "x.git", "rev-parse", "trunk"])
 }
 
 /// The path of a job's own data, as the image has it.
@@ -111,6 +115,37 @@ async fn a_git_repository_is_a_context() {
     repository(folder.path(), "of the branch");
     let web = Web::folder(folder.path()).await;
     assert_eq!(data_in(&server, &web.url("/x.git#trunk")).await, "of the branch");
+    // The repository itself says which branch that is.
+    assert_eq!(data_in(&server, &web.url("/x.git")).await, "of the branch");
+}
+
+#[tokio::test]
+async fn the_context_of_a_commit_is_fetched_once_and_nobody_is_asked_for_it_again() {
+    let server = Deskgrid::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let commit = repository(folder.path(), "of the commit");
+    let web = Web::folder(folder.path()).await;
+    let context = web.url(&format!("/x.git#{commit}"));
+    assert_eq!(data_in(&server, &context).await, "of the commit");
+    drop(web);
+    let block = json!({"buildArgs": ["ANOTHER=block"], "context": context});
+    let id = server.submit(&job(&block, "cat /data")).await;
+    assert_eq!(log_text(&server.finished(&id).await), "of the commit");
+    assert!(build_log(&server, &id).await.contains("was fetched before and never changes"));
+}
+
+#[tokio::test]
+async fn a_job_that_is_cancelled_while_its_context_comes_ends_at_once_and_the_download_with_it() {
+    let server = Deskgrid::start().await;
+    let web = Web::serve("200 OK", vec![0; 4 << 20]).await;
+    let line = Line::holding_after(web.url("").trim_start_matches("http://"), 1 << 20).await;
+    let context = format!("http://{}/{}.tgz", line.address, unique());
+    let id = server.submit(&job(&json!({ "context": context }), "true")).await;
+    line.until_held().await;
+    server.post(&format!("/q/local/j/{id}/cancel?namespace=*"), &json!({})).await;
+    server.finished(&id).await;
+    assert_eq!(Desk::of(&server).row(&id).await["reason"], "Cancelled", "although nothing comes on the line");
+    eventually("we hang up", async || line.is_hung_up()).await;
 }
 
 #[tokio::test]

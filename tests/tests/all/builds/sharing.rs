@@ -4,6 +4,7 @@ use deskgrid_tests::{BUSYBOX, Deskgrid, Page, eventually, log_text, unique};
 use serde_json::{Value, json};
 
 use super::{BUILDERS, build_log, has_image, image_of, job, server_with};
+use crate::administration::Desk;
 
 /// A block whose build takes until someone ends it; the word is in the command line of its step.
 fn endless(word: &str) -> Value {
@@ -45,6 +46,21 @@ async fn a_build_that_is_cancelled_ends_in_the_engine_with_either_builder() {
         cancel(&server, &id).await;
         page.until_true(|page| !page.jobs.contains_key(&id)).await;
         assert_nothing_left(&server, &build, &word).await;
+    }
+}
+
+#[tokio::test]
+async fn the_steps_of_a_build_are_counted_while_it_goes_on_with_either_builder() {
+    for (builder, choice) in BUILDERS {
+        let server = server_with(choice).await;
+        let id = server.submit(&job(&endless(&unique()), "true")).await;
+        server.until_said(&id, "begun").await;
+        let live = Desk::of(&server).row(&id).await["live"].clone();
+        assert_eq!((&live["step"], &live["done"]), (&json!("build"), &json!(1)), "{builder}: {live}");
+        // For the classic one our labels are steps too.
+        assert!([json!(2), json!(4)].contains(&live["total"]), "{builder}: {live}");
+        cancel(&server, &id).await;
+        server.finished(&id).await;
     }
 }
 

@@ -17,7 +17,7 @@ async fn prune(desk: &Desk<'_>) {
 }
 
 /// The image in the list of what is kept, once the engine is there.
-async fn listed(desk: &Desk<'_>, image: &str) -> Value {
+pub(super) async fn listed(desk: &Desk<'_>, image: &str) -> Value {
     let mut item = Value::Null;
     eventually("the image is listed", async || {
         item = find(&desk.get("/api/cache").await["items"], "image", image).cloned().unwrap_or_default();
@@ -35,7 +35,7 @@ async fn built(server: &Deskgrid) -> (String, String) {
     (id, format!("deskgrid/build:{}", sha256(build.to_string())))
 }
 
-/// The records of a server that does not run.
+/// The records of a server.
 fn records(server: &Deskgrid) -> Connection {
     Connection::open(server.data().join("deskgrid.sqlite3")).unwrap()
 }
@@ -53,6 +53,42 @@ async fn an_image_of_the_person_that_got_the_name_of_one_of_ours_is_neither_list
     assert_eq!(find(&desk.get("/api/cache").await["items"], "image", &image), None);
     let delete = json!({"items": [{"kind": "image", "id": image}], "atOnce": true});
     assert_eq!(desk.post("/api/cache/delete", &delete).await.0, 409);
+    assert!(is_here(&server, &image).await);
+    forget(&server, &image).await;
+}
+
+/// How many images are on record.
+fn noted(server: &Deskgrid) -> u32 {
+    records(server).query_row("SELECT count(*) FROM image", [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn an_image_that_the_person_pulls_too_is_theirs_from_then_on() {
+    let (registry, server) = (Registry::open(), Deskgrid::start().await);
+    let desk = Desk::of(&server);
+    let (image, _) = pulled(&server, &registry).await;
+    let (other, _) = pulled(&server, &registry).await;
+    assert_eq!(listed(&desk, &image).await["isDeletable"], true);
+    server.engine().pull(&image).await;
+    let is_ours = async |image: &str| find(&desk.get("/api/cache").await["items"], "image", image).is_some();
+    eventually("it is the person's", async || !is_ours(&image).await).await;
+    assert!(is_ours(&other).await, "what we alone pulled stays ours");
+    prune(&desk).await;
+    assert!(is_here(&server, &image).await && !is_here(&server, &other).await);
+    forget(&server, &image).await;
+}
+
+#[tokio::test]
+async fn an_image_that_the_person_removed_and_brought_back_is_theirs_although_nobody_looked_in_between() {
+    let (registry, server) = (Registry::open(), Deskgrid::start().await);
+    let (image, _) = pulled(&server, &registry).await;
+    let id = server.engine().image_id(&image).await;
+    assert_eq!(noted(&server), 1);
+    forget(&server, &image).await;
+    server.engine().pull(&image).await;
+    assert_eq!(server.engine().image_id(&image).await, id, "it is the very same");
+    eventually("it is the person's", async || noted(&server) == 0).await;
+    prune(&Desk::of(&server)).await;
     assert!(is_here(&server, &image).await);
     forget(&server, &image).await;
 }
@@ -88,10 +124,7 @@ async fn an_image_that_was_built_and_never_noted_is_found_at_the_next_start_and_
     // As if we had died between the end of the build and the note of it.
     assert_eq!(records(&server).execute("DELETE FROM image", []).unwrap(), 1);
     server.start_again().await;
-    let noted = |records: &Connection| {
-        records.query_row("SELECT count(*) FROM image", [], |row| row.get::<_, u32>(0)).unwrap()
-    };
-    eventually("it is noted", async || noted(&records(&server)) == 1).await;
+    eventually("it is noted", async || noted(&server) == 1).await;
     let item = listed(&Desk::of(&server), &image).await;
     assert_eq!((&item["origin"], &item["jobs"]), (&json!("built"), &json!([id])));
     let mut page = Page::open(&server, "local").await;

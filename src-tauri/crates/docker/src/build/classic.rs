@@ -1,8 +1,12 @@
 //! What the classic builder writes: text in pieces, steps by their number, and the messages of pulls.
 
+use std::collections::BTreeMap;
+
 use bollard::models::{BuildInfo, CreateImageInfo};
 
-use super::{BuildProgress, LONGEST_LINE, Reader};
+use super::registries::Arguments;
+use super::{Base, BuildProgress, LONGEST_LINE, Reader};
+use crate::holdings::full_name;
 use crate::progress::Meter;
 
 /// The builder paints what a step writes to its standard error in this colour.
@@ -11,14 +15,18 @@ const PLAIN: &str = "\u{1b}[0m";
 /// How a pull that has brought something ends.
 const NEWER: &str = "Status: Downloaded newer image for ";
 
+/// How a pull begins.
+const PULLING: &str = "Pulling from ";
+
 /// Reads the messages of one build.
-#[derive(Default)]
 pub(super) struct Text {
     stdout: String,
     stderr: String,
     step: Option<Step>,
+    arguments: Arguments,
+    /// The image that the step begins with or copies from.
+    base: Option<String>,
     meter: Meter,
-    pulled: Vec<String>,
 }
 
 struct Step {
@@ -42,13 +50,26 @@ impl Step {
 }
 
 impl Text {
+    /// Of a build with these values for its `ARG`s.
+    pub(super) fn new(args: &BTreeMap<String, String>) -> Self {
+        Self {
+            stdout: String::new(),
+            stderr: String::new(),
+            step: None,
+            arguments: Arguments::new(args),
+            base: None,
+            meter: Meter::default(),
+        }
+    }
+
     fn line(&mut self, line: &str, is_stderr: bool) -> BuildProgress {
         if !is_stderr && let Some(step) = Step::parse(line) {
+            self.base = self.arguments.images(&step.words).into_iter().next();
             self.step = Some(step);
         }
         let (done, total) =
             self.step.as_ref().map_or((0, 0), |step| (step.number.saturating_sub(1), step.total));
-        BuildProgress { line: line.trim_end_matches('\r').to_owned(), is_stderr, done, total }
+        BuildProgress { line: line.trim_end_matches('\r').to_owned(), is_stderr, done, total, base: None }
     }
 
     fn text(&mut self, piece: &str, told: &mut Vec<BuildProgress>) {
@@ -72,7 +93,13 @@ impl Text {
     /// A message about the pull of an image that the build begins with.
     fn pull(&mut self, message: BuildInfo, told: &mut Vec<BuildProgress>) {
         let status = message.status.unwrap_or_default();
-        self.pulled.extend(status.strip_prefix(NEWER).map(str::to_owned));
+        let base = match status.strip_prefix(NEWER) {
+            Some(name) => Some(Base::Here(full_name(name))),
+            None if status.starts_with(PULLING) => {
+                self.base.as_deref().map(|name| Base::Coming(full_name(name)))
+            }
+            None => None,
+        };
         let message = CreateImageInfo {
             id: message.id,
             status: Some(status),
@@ -83,7 +110,7 @@ impl Text {
         if let Some(progress) = self.meter.next(message)
             && progress.layer.is_none()
         {
-            told.push(self.line(&progress.line, false));
+            told.push(BuildProgress { base, ..self.line(&progress.line, false) });
         }
     }
 }
@@ -115,10 +142,6 @@ impl Reader for Text {
         let mut words = rest.split_whitespace().filter(|word| !word.starts_with("--"));
         words.next().filter(|_| from.eq_ignore_ascii_case("from")).map(str::to_owned)
     }
-
-    fn pulled(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.pulled)
-    }
 }
 
 #[cfg(test)]
@@ -126,7 +149,7 @@ mod tests {
     use super::*;
 
     fn read(pieces: &[&str]) -> (Vec<BuildProgress>, Text) {
-        let (mut text, mut told) = (Text::default(), Vec::new());
+        let (mut text, mut told) = (Text::new(&BTreeMap::new()), Vec::new());
         for piece in pieces {
             text.take(BuildInfo { stream: Some((*piece).to_owned()), ..BuildInfo::default() }, &mut told);
         }
@@ -169,13 +192,25 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_was_pulled_is_named() {
-        let (mut text, mut told) = (Text::default(), Vec::new());
+    fn an_image_that_is_pulled_is_named_before_it_comes_and_when_it_is_here() {
+        let given = BTreeMap::from([("BASE".to_owned(), "r.example/x".to_owned())]);
+        let (mut text, mut told) = (Text::new(&given), Vec::new());
+        let stream = |words: &str| BuildInfo { stream: Some(words.to_owned()), ..BuildInfo::default() };
         let status = |status: &str| BuildInfo { status: Some(status.to_owned()), ..BuildInfo::default() };
-        text.take(status("Pulling from library/x"), &mut told);
-        text.take(status("Status: Downloaded newer image for x:latest"), &mut told);
-        assert_eq!(told.len(), 2);
-        assert_eq!(text.pulled(), ["x:latest"]);
+        for message in [
+            stream("Step 1/4 : ARG BASE=y\n"),
+            stream("Step 2/4 : FROM ${BASE} AS one\n"),
+            BuildInfo { id: Some("latest".to_owned()), ..status("Pulling from x") },
+            status("Status: Downloaded newer image for r.example/x:latest"),
+            stream("Step 3/4 : COPY --from=busybox:1 /a /b\n"),
+            BuildInfo { id: Some("1".to_owned()), ..status("Pulling from library/busybox") },
+            stream("Step 4/4 : RUN echo Status: Downloaded newer image for z\n"),
+        ] {
+            text.take(message, &mut told);
+        }
+        let bases: Vec<_> = told.into_iter().filter_map(|told| told.base).collect();
+        let x = || "r.example/x:latest".to_owned();
+        assert_eq!(bases, [Base::Coming(x()), Base::Here(x()), Base::Coming("busybox:1".to_owned())]);
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::cli_config;
 use crate::engine::{Engine, EngineInfo};
 use crate::error::EngineError;
 use crate::image::Image;
+use crate::image_news::OwnPull;
 use crate::surroundings::Surroundings;
 
 /// Bytes of a line beyond which it is told in parts.
@@ -62,15 +63,17 @@ pub struct BuildProgress {
     pub done: u64,
     /// Steps of all stages known so far.
     pub total: u64,
+    /// What the line tells of an image that the build takes from a registry.
+    pub base: Option<Base>,
 }
 
-/// What became of an order.
+/// An image that is pulled for a build and stays in the engine after it, by its full name. `BuildKit` pulls none such.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Built {
-    /// The image.
-    pub image: Image,
-    /// Images that were pulled for it and stay in the engine under these names.
-    pub pulled: Vec<String>,
+pub enum Base {
+    /// It is on its way.
+    Coming(String),
+    /// It is here.
+    Here(String),
 }
 
 /// What reads a builder's messages.
@@ -83,10 +86,6 @@ trait Reader: Send {
     fn step(&self) -> Option<String>;
     /// The image that could not be had, where that is what went wrong.
     fn missing(&self) -> Option<String>;
-    /// Names of images that were pulled and stay.
-    fn pulled(&mut self) -> Vec<String> {
-        Vec::new()
-    }
 }
 
 /// Who builds.
@@ -127,22 +126,43 @@ impl Engine {
         order: &BuildOrder,
         context: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
         progress: impl FnMut(BuildProgress) + Send,
-    ) -> Result<Built, EngineError> {
+    ) -> Result<Image, EngineError> {
         const DOING: &str = "building an image";
         let (builder, credentials) = self.preparation(order).await;
         let options = order.options(builder);
         let reader: Box<dyn Reader> = match builder {
             Builder::BuildKit => Box::new(trace::Trace::default()),
-            Builder::Classic => Box::new(classic::Text::default()),
+            Builder::Classic => Box::new(classic::Text::new(&order.args)),
         };
         let messages = session::build(self.info().address.clone(), options, credentials, context);
+        let progress = self.with_its_pulls(progress);
         let followed = self.while_alive(DOING, follow(order, messages, reader, progress)).await;
         let result = followed.and_then(|followed| followed);
         self.doubt_after(&result);
-        let pulled = result?;
+        result?;
         point(Point::ImageBuilt);
-        let image = self.image(&order.image).await?.ok_or_else(|| failure::vanished(&order.image))?;
-        Ok(Built { image, pulled })
+        self.image(&order.image).await?.ok_or_else(|| failure::vanished(&order.image))
+    }
+
+    /// What the builder pulls is pulled for us.
+    fn with_its_pulls(
+        &self,
+        mut progress: impl FnMut(BuildProgress) + Send,
+    ) -> impl FnMut(BuildProgress) + Send {
+        let mut pulls = HashMap::new();
+        move |told: BuildProgress| {
+            match &told.base {
+                Some(Base::Coming(name)) => {
+                    pulls.entry(name.clone()).or_insert_with(|| OwnPull::begin(self, name));
+                }
+                Some(Base::Here(name)) => {
+                    let pull = pulls.remove(name).unwrap_or_else(|| OwnPull::begin(self, name));
+                    pull.went_well();
+                }
+                None => {}
+            }
+            progress(told);
+        }
     }
 
     /// Who builds, and what the person has stored for the registries that the Dockerfile names.
@@ -165,13 +185,14 @@ impl Engine {
 }
 
 type Credentials = HashMap<String, bollard::auth::DockerCredentials>;
-/// Reads to the end; returns the images that were pulled on the way.
+
+/// Reads to the end.
 async fn follow(
     order: &BuildOrder,
     mut messages: session::Messages,
     mut reader: Box<dyn Reader>,
     mut progress: impl FnMut(BuildProgress) + Send,
-) -> Result<Vec<String>, EngineError> {
+) -> Result<(), EngineError> {
     let mut told = Vec::new();
     let end = loop {
         match messages.recv().await {
@@ -183,10 +204,7 @@ async fn follow(
     };
     reader.finish(&mut told);
     told.into_iter().for_each(progress);
-    match end {
-        Ok(()) => Ok(reader.pulled()),
-        Err(error) => Err(failure::of(order, reader.as_ref(), error)),
-    }
+    end.map_err(|error| failure::of(order, reader.as_ref(), error))
 }
 
 impl BuildOrder {

@@ -1,4 +1,4 @@
-//! Which registries a Dockerfile names, so that only those are asked with the person's credentials.
+//! Which images a Dockerfile names, and so which registries: only those are asked with the person's credentials.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,19 +14,42 @@ const DEFAULT_HOST: &str = "registry-1.docker.io";
 /// The registries of all images in the Dockerfile `text`, with `args` in the place of its `ARG`s. A word too many does
 /// no harm: nothing is stored for it.
 pub(super) fn named(text: &str, args: &BTreeMap<String, String>) -> BTreeSet<String> {
-    let mut known = BTreeMap::new();
+    let mut arguments = Arguments::new(args);
     let mut registries = BTreeSet::new();
-    for line in text.lines().map(str::trim) {
-        let (instruction, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-        if instruction.eq_ignore_ascii_case("arg") {
-            note_argument(rest.trim(), args, &mut known);
-        }
-        for image in images(instruction, rest) {
-            let image = filled_in(image, &known);
-            registries.extend(Reference::parse(&image).ok().map(|image| image.registry().to_owned()));
-        }
+    for image in text.lines().flat_map(|line| arguments.images(line)) {
+        registries.extend(Reference::parse(&image).ok().map(|image| image.registry().to_owned()));
     }
     registries
+}
+
+/// The `ARG`s of a Dockerfile, as far as it was read.
+pub(super) struct Arguments {
+    given: BTreeMap<String, String>,
+    known: BTreeMap<String, String>,
+}
+
+impl Arguments {
+    /// At its beginning, with the values that are given for it.
+    pub(super) fn new(given: &BTreeMap<String, String>) -> Self {
+        Self { given: given.clone(), known: BTreeMap::new() }
+    }
+
+    /// Reads its next line, and returns the words in it that may be images.
+    pub(super) fn images(&mut self, line: &str) -> Vec<String> {
+        let line = line.trim();
+        let (instruction, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        if instruction.eq_ignore_ascii_case("arg") {
+            self.note(rest.trim());
+        }
+        images(instruction, rest).into_iter().map(|image| filled_in(image, &self.known)).collect()
+    }
+
+    fn note(&mut self, rest: &str) {
+        let (name, default) = rest.split_once('=').unwrap_or((rest, ""));
+        let given = self.given.get(name).cloned();
+        let value = given.unwrap_or_else(|| default.trim_matches(['"', '\'']).to_owned());
+        self.known.insert(name.to_owned(), value);
+    }
 }
 
 /// The words of a line that may be images.
@@ -47,12 +70,6 @@ fn images<'a>(instruction: &str, rest: &'a str) -> Vec<&'a str> {
     } else {
         Vec::new()
     }
-}
-
-fn note_argument(rest: &str, args: &BTreeMap<String, String>, known: &mut BTreeMap<String, String>) {
-    let (name, default) = rest.split_once('=').unwrap_or((rest, ""));
-    let value = args.get(name).cloned().unwrap_or_else(|| default.trim_matches(['"', '\'']).to_owned());
-    known.insert(name.to_owned(), value);
 }
 
 /// `word` with the values of `$NAME`, `${NAME}` and `${NAME:-default}`.

@@ -76,7 +76,7 @@ impl Trace {
 
     fn tell(&self, told: &mut Vec<BuildProgress>, line: String, is_stderr: bool) {
         let total = self.stages.values().sum();
-        told.push(BuildProgress { line, is_stderr, done: self.done.min(total), total });
+        told.push(BuildProgress { line, is_stderr, done: self.done.min(total), total, base: None });
     }
 
     fn vertex(&mut self, vertex: &Vertex, told: &mut Vec<BuildProgress>) {

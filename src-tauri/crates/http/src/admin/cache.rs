@@ -77,19 +77,22 @@ fn obstacle(item: &Item) -> Option<&'static str> {
     item.obstacle.or(item.is_pinned.then_some(PINNED))
 }
 
-/// All that is kept and not deleted, the biggest first.
-async fn survey(site: &Site, with_engine: bool) -> Result<Survey, HttpError> {
-    let mut survey = site.worker().survey_cache(with_engine).await?;
+/// All that is kept and not deleted, the biggest first; in the engine where what lies on the disk says so.
+async fn survey(site: &Site, with_engine: impl FnOnce(&Survey) -> bool) -> Result<Survey, HttpError> {
+    let mut survey = site.worker().survey_cache().await?;
+    if with_engine(&survey) {
+        site.worker().survey_engine(&mut survey).await;
+    }
     let hidden = site.removals().hidden();
     if !hidden.is_empty() {
-        survey.items.retain(|item| !hidden.contains(&(item.kind, item.id.clone())));
+        survey.leave_out(&hidden);
     }
     survey.items.sort_by(|one, other| other.bytes.cmp(&one.bytes).then_with(|| one.id.cmp(&other.id)));
     Ok(survey)
 }
 
 async fn show(_: Administrator, State(site): State<Site>) -> Result<Json<Value>, HttpError> {
-    let survey = survey(&site, true).await?;
+    let survey = survey(&site, |_| true).await?;
     let room = site.store().room().await?;
     let chosen = site.worker().cache_limit();
     let used = survey.on_disk();
@@ -150,7 +153,12 @@ async fn delete(
 ) -> Result<Json<Value>, HttpError> {
     let Doomed { items, dry_run, at_once } = understood(&text)?;
     let wanted = items.into_iter().map(Named::key).collect::<Result<HashSet<Key>, _>>()?;
-    let survey = survey(&site, wanted.iter().any(|(kind, _)| !kind.is_on_disk())).await?;
+    let concerns_engine = |on_disk: &Survey| {
+        let is_wanted = |item: &&Item| wanted.contains(&(item.kind, item.id.clone()));
+        wanted.iter().any(|(kind, _)| !kind.is_on_disk())
+            || on_disk.items.iter().filter(is_wanted).any(|item| item.built.is_some())
+    };
+    let survey = survey(&site, concerns_engine).await?;
     let found = survey.items.iter().filter(|item| wanted.contains(&(item.kind, item.id.clone())));
     let (free, held): (Vec<&Item>, Vec<&Item>) = found.partition(|item| obstacle(item).is_none());
     if free.is_empty() {
@@ -228,7 +236,7 @@ async fn prune(
     JsonText(text): JsonText,
 ) -> Result<Json<Value>, HttpError> {
     let Pruning { older_than, dry_run, at_once } = understood(&text)?;
-    let survey = survey(&site, true).await?;
+    let survey = survey(&site, |_| true).await?;
     let now = Time::now();
     let is_old = |item: &&Item| is_prunable(item, older_than, now);
     let going: Vec<_> = survey.items.iter().filter(is_old).collect();

@@ -61,6 +61,8 @@ pub struct CacheRecords {
     pub images: Vec<ImageRecord>,
     /// The image of each job's latest run, whoever brought it.
     pub job_images: Vec<(JobId, String)>,
+    /// The jobs for whose sake an image that we built is kept, with its name; it goes with the last of them.
+    pub built_for: Vec<(JobId, String)>,
     /// Downloads for builds.
     pub contexts: Vec<ContextRecord>,
     /// The definitions of jobs that are not over.
@@ -98,6 +100,7 @@ pub(super) fn records(from: &Connection) -> Result<CacheRecords, StoreError> {
             .collect(),
         images: image_row::all(from)?,
         job_images: image_row::all_of_jobs(from)?,
+        built_for: image_row::all_built_for(from)?,
         contexts: image_row::contexts(from)?,
         unfinished: definitions(from, UNFINISHED)?,
         built: definitions(from, BUILT)?,

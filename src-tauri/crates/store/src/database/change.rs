@@ -6,7 +6,7 @@ use std::sync::Arc;
 use deskgrid_job::{BlobHash, Course, FilePath, Job, JobId, RunResult, Time};
 use rusqlite::{Connection, params};
 
-use super::image_row::{ContextRecord, ImageRecord};
+use super::image_row::{ContextRecord, ImageRecord, UsedImage};
 use super::{course_row, image_row, job_row, result_row, signed, synopsis_row};
 use crate::error::StoreError;
 
@@ -72,7 +72,7 @@ pub enum Change {
     /// We brought an image into an engine, or are about to where it has no id yet.
     ImageBrought(ImageRecord),
     /// An image was used at this time; nothing changes for one that we did not bring.
-    ImageUsed(String, Time),
+    ImageUsed(UsedImage, Time),
     /// An image of this name is to go as soon as it can; nothing changes for one that we did not bring.
     ImageUnwanted {
         /// The image's name.

@@ -51,6 +51,17 @@ pub struct ImageRecord {
     pub is_unwanted: bool,
 }
 
+/// An image that a job had: the same under each of its names, and another one than what has its name elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedImage {
+    /// The engine that has it, see [`ImageRecord::engine`].
+    pub engine: String,
+    /// Its id.
+    pub id: String,
+    /// The name by which the job had it, for what is on record by the name alone.
+    pub name: String,
+}
+
 /// A download that builds are made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContextRecord {
@@ -65,6 +76,11 @@ pub struct ContextRecord {
     /// When a build last used it.
     pub used_at: Time,
 }
+
+/// The jobs that are kept or not over, each with its image.
+const HOLDERS: &str =
+    "(SELECT job, job_image.image AS image FROM job_image JOIN job ON job.id = job_image.job
+                        WHERE phase IN ('Queued', 'Running', 'Success', 'Error', 'TimedOut'))";
 
 const CONTEXT: &str = "SELECT key, etag, pinned, hash, used_at FROM context";
 
@@ -83,8 +99,10 @@ pub(super) fn brought(to: &Connection, image: &ImageRecord) -> Result<(), StoreE
     )
 }
 
-pub(super) fn used(to: &Connection, image: &str, at: Time) -> Result<(), StoreError> {
-    run(to, "UPDATE image SET used_at = ?2, unwanted = 0 WHERE name = ?1", params![image, signed(at.0)])
+pub(super) fn used(to: &Connection, image: &UsedImage, at: Time) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE image SET used_at = ?1, unwanted = 0
+                       WHERE (engine = ?2 AND id = ?3) OR (engine IN (?2, '') AND id IS NULL AND name = ?4)";
+    run(to, SQL, params![signed(at.0), image.engine, image.id, image.name])
 }
 
 /// In this engine, or in all.
@@ -129,8 +147,21 @@ pub(super) fn all(from: &Connection) -> Result<Vec<ImageRecord>, StoreError> {
 }
 
 pub(super) fn all_of_jobs(from: &Connection) -> Result<Vec<(JobId, String)>, StoreError> {
-    let rows =
-        listed(from, "SELECT job, image FROM job_image", |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+    with_jobs(from, "SELECT job, image FROM job_image")
+}
+
+/// The jobs for whose sake images that we built are kept: those that are kept themselves or not over.
+pub(super) fn all_built_for(from: &Connection) -> Result<Vec<(JobId, String)>, StoreError> {
+    with_jobs(
+        from,
+        &format!(
+            "SELECT job, image FROM {HOLDERS} WHERE image IN (SELECT name FROM image WHERE origin = 'built')"
+        ),
+    )
+}
+
+fn with_jobs(from: &Connection, sql: &str) -> Result<Vec<(JobId, String)>, StoreError> {
+    let rows = listed(from, sql, |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
     Ok(rows.into_iter().filter_map(|(id, image)| Some((JobId::new(&id).ok()?, image))).collect())
 }
 
@@ -141,11 +172,12 @@ pub(super) fn job_image(from: &Connection, id: &JobId) -> Result<Option<String>,
 
 /// Whether we built this image, the person does not keep it, and no job that is kept or not over has it.
 pub(super) fn is_unused_build(from: &Connection, image: &str) -> Result<bool, StoreError> {
-    const SQL: &str = "SELECT EXISTS (SELECT 1 FROM image WHERE name = ?1 AND origin = 'built')
-        AND NOT EXISTS (SELECT 1 FROM pin WHERE kind = 'image' AND id = ?1)
-        AND NOT EXISTS (SELECT 1 FROM job_image JOIN job ON job.id = job_image.job WHERE image = ?1
-                        AND phase IN ('Queued', 'Running', 'Success', 'Error', 'TimedOut'))";
-    Ok(from.prepare_cached(SQL)?.query_row([image], |row| row.get(0))?)
+    let sql = format!(
+        "SELECT EXISTS (SELECT 1 FROM image WHERE name = ?1 AND origin = 'built')
+         AND NOT EXISTS (SELECT 1 FROM pin WHERE kind = 'image' AND id = ?1)
+         AND NOT EXISTS (SELECT 1 FROM {HOLDERS} WHERE image = ?1)"
+    );
+    Ok(from.prepare_cached(&sql)?.query_row([image], |row| row.get(0))?)
 }
 
 pub(super) fn contexts(from: &Connection) -> Result<Vec<ContextRecord>, StoreError> {
@@ -194,6 +226,10 @@ mod tests {
         }
     }
 
+    fn used(engine: &str, id: &str, name: &str) -> UsedImage {
+        UsedImage { engine: engine.to_owned(), id: id.to_owned(), name: name.to_owned() }
+    }
+
     fn brought(name: &str, origin: Origin, at: u64) -> Change {
         Change::ImageBrought(ImageRecord { origin, used_at: Time(at), ..image("e", name, Some("1")) })
     }
@@ -227,6 +263,8 @@ mod tests {
         store.commit(job("cancelled", Phase::Finished(Reason::Cancelled)).into()).await.unwrap();
         let unused = async |image: &str| store.is_unused_build(image).await.unwrap();
         assert!(!unused("b").await && !unused("p").await && !unused("unknown").await);
+        let built_for = async || store.cache_records().await.unwrap().built_for;
+        assert_eq!(built_for().await, [(JobId::new("kept").unwrap(), "b".to_owned())]);
         store.commit(vec![Change::Erase(JobId::new("kept").unwrap())]).await.unwrap();
         assert!(unused("b").await && !unused("p").await);
         store.commit(vec![Change::Pin { kind: "image".into(), id: "b".into(), is_on: true }]).await.unwrap();
@@ -239,10 +277,10 @@ mod tests {
         let store = Store::open(dir.path()).unwrap();
         let id = JobId::new("a").unwrap();
         let changes = vec![
-            brought("p", Origin::Pulled, 1),
+            Change::ImageBrought(ImageRecord { id: Some("2".into()), ..image("e", "p", None) }),
             brought("b", Origin::Built, 2),
-            Change::ImageUsed("p".into(), Time(3)),
-            Change::ImageUsed("the person's own".into(), Time(3)),
+            Change::ImageUsed(used("e", "2", "p"), Time(3)),
+            Change::ImageUsed(used("e", "3", "the person's own"), Time(3)),
             Change::JobImage { id: id.clone(), image: "old".into() },
             Change::JobImage { id: id.clone(), image: "b".into() },
         ];
@@ -298,7 +336,28 @@ mod tests {
         assert_eq!(unwanted().await, ["f"]);
         store.commit(unwant(None)).await.unwrap();
         assert_eq!(unwanted().await, ["e", "f"]);
-        store.commit(vec![Change::ImageUsed("x".into(), Time(9))]).await.unwrap();
-        assert!(unwanted().await.is_empty());
+        store.commit(vec![Change::ImageUsed(used("e", "1", "x"), Time(9))]).await.unwrap();
+        assert_eq!(unwanted().await, ["f"], "what has its name elsewhere was not used");
+    }
+
+    #[tokio::test]
+    async fn an_image_was_used_under_each_of_its_names_and_not_in_another_engine() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let all = [
+            image("e", "x", Some("1")),
+            image("e", "x:latest", Some("1")),
+            image("e", "other", Some("2")),
+            image("f", "x", Some("1")),
+            image("f", "x:old", None),
+            image("", "x:old", None),
+        ];
+        store.commit(all.map(Change::ImageBrought).into()).await.unwrap();
+        store.commit(vec![Change::ImageUsed(used("e", "1", "x:old"), Time(9))]).await.unwrap();
+        let mut found: Vec<_> =
+            images(&store).await.into_iter().filter(|image| image.used_at == Time(9)).collect();
+        found.sort_by(|one, other| one.name.cmp(&other.name));
+        let found: Vec<_> = found.iter().map(|image| (image.engine.as_str(), image.name.as_str())).collect();
+        assert_eq!(found, [("e", "x"), ("e", "x:latest"), ("", "x:old")]);
     }
 }

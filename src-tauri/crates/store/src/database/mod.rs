@@ -30,7 +30,7 @@ pub use cache_rows::{CacheRecords, KeptFile, KeptResult, Usage};
 pub use change::{Change, PendingCall};
 pub(crate) use damage::Damage;
 pub use damage::Rebuilt;
-pub use image_row::{ContextRecord, ImageRecord, Origin};
+pub use image_row::{ContextRecord, ImageRecord, Origin, UsedImage};
 pub use synopsis_row::Synopsis;
 
 use crate::error::StoreError;

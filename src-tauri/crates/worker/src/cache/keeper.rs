@@ -121,7 +121,7 @@ async fn look(worker: &Worker, in_force: &InForce) -> Result<(), WorkerError> {
     let _turn = worker.0.kit.cache.turn.acquire().await;
     let room = worker.store().room().await?;
     let limit = in_force.within(worker.cache_limit(), room.total);
-    let survey = worker.survey_cache(false).await?;
+    let survey = worker.survey_cache().await?;
     let mut going = plan(&survey.items, limit, Time::now());
     if going.is_empty() {
         going = plan_for_room(&survey.items, room.reserve.saturating_sub(room.free), Time::now());
@@ -145,7 +145,7 @@ pub(super) async fn make_room(worker: &Worker, bytes: u64) {
         // Who had the turn before may have made enough.
         let room = worker.store().room().await?;
         let lacking = room.reserve.saturating_add(bytes).saturating_sub(room.free);
-        let survey = worker.survey_cache(false).await?;
+        let survey = worker.survey_cache().await?;
         remove(worker, plan_for_room(&survey.items, lacking, Time::now())).await
     };
     match made.await {
@@ -160,7 +160,7 @@ async fn remove(worker: &Worker, going: Vec<Item>) -> Result<u64, WorkerError> {
         return Ok(0);
     }
     let going: Vec<_> = going.into_iter().map(|item| (item.kind, item.id)).collect();
-    Ok(worker.remove_from_cache(&going).await?.disk)
+    removal::make_room(worker, &going).await
 }
 
 #[cfg(test)]

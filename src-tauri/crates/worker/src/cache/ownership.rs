@@ -31,8 +31,14 @@ pub(super) fn is_in(record: &ImageRecord, engine: &str) -> bool {
     record.engine.is_empty() || record.engine == engine
 }
 
-/// Compares what `engine` holds with the records. Those of other engines are left as they are.
-pub(super) fn compare(engine: &str, records: &[ImageRecord], held: &[HeldImage]) -> Owned {
+/// Compares what `engine` holds with the records. Those of other engines are left as they are, and so are those of
+/// images that are `coming`, by their names, and not there yet.
+pub(super) fn compare(
+    engine: &str,
+    records: &[ImageRecord],
+    held: &[HeldImage],
+    coming: impl Fn(&str) -> bool,
+) -> Owned {
     let mut owned = Owned::default();
     for record in records.iter().filter(|record| is_in(record, engine)) {
         let image = held.iter().find(|image| image.name == record.name);
@@ -40,6 +46,7 @@ pub(super) fn compare(engine: &str, records: &[ImageRecord], held: &[HeldImage])
             // Its labels say more, see below.
             Some(image) if record.id.is_none() && image.is_built => {}
             Some(image) => owned.images.push((image.clone(), record.clone())),
+            None if record.id.is_none() && coming(&record.name) => {}
             // Somebody else has removed it: should its name come back, then by somebody else's hand.
             None => owned.changes.push(Change::ImageGone(record.clone())),
         }
@@ -92,7 +99,7 @@ mod tests {
 
     /// Names of what is ours, of what is gone, and of what is adopted.
     fn compared(records: &[ImageRecord], images: &[HeldImage]) -> (Vec<String>, Vec<String>, Vec<String>) {
-        let owned = compare("e", records, images);
+        let owned = compare("e", records, images, |_| false);
         let (mut gone, mut adopted) = (Vec::new(), Vec::new());
         for change in owned.changes {
             match change {
@@ -127,7 +134,18 @@ mod tests {
         let records = [record("", "old", None), record("e", "on its way", None), record("", "away", None)];
         let images = [held("old", "1"), held("on its way", "2")];
         assert_eq!(compared(&records, &images), (names(&["old", "on its way"]), names(&["away"]), vec![]));
-        assert!(compare("e", &records, &images).images.iter().all(|(_, record)| record.id.is_none()));
+        assert!(
+            compare("e", &records, &images, |_| false).images.iter().all(|(_, record)| record.id.is_none())
+        );
+    }
+
+    #[test]
+    fn what_is_on_its_way_is_neither_there_nor_gone() {
+        let records = [record("e", "coming", None), record("e", "broken off", None)];
+        let owned = compare("e", &records, &[], |name| name == "coming");
+        assert!(owned.images.is_empty());
+        let gone: Vec<_> = owned.changes.iter().map(|change| format!("{change:?}")).collect();
+        assert!(gone.len() == 1 && gone[0].contains("broken off"), "{gone:?}");
     }
 
     #[test]
@@ -145,7 +163,8 @@ mod tests {
                 compared(&records, std::slice::from_ref(&built)),
                 (names(&["b"]), gone, names(&["b"]))
             );
-            let (_, record) = compare("e", &records, std::slice::from_ref(&built)).images.remove(0);
+            let (_, record) =
+                compare("e", &records, std::slice::from_ref(&built), |_| false).images.remove(0);
             assert_eq!((record.id.as_deref(), record.used_at.0), (Some("2"), used_at));
         }
         let known = [ImageRecord { origin: Origin::Built, ..record("e", "b", Some("2")) }];

@@ -8,18 +8,37 @@ use deskgrid_job::queue::Released;
 use deskgrid_job::{BlobHash, Caller, JobId, Outlook, QueueName, Time};
 use deskgrid_store::{Change, GRACE};
 
-use super::{Freed, Item, Kind, survey, unwanted};
+use super::{Freed, Item, Kind, Survey, survey, unwanted};
 use crate::{Release, Worker, WorkerError};
 
 /// Removes `items` and says what became free. What is pinned stays.
 pub(super) async fn remove(worker: &Worker, items: &[(Kind, String)]) -> Result<Freed, WorkerError> {
     let before = survey::disk(&worker.0.kit).await?;
+    let meant = removable(&before, items);
+    let mut in_engine: HashSet<_> = items.iter().filter(|(kind, _)| !kind.is_on_disk()).cloned().collect();
+    // They go with the results, but before them, as nobody would count them then.
+    in_engine.extend(before.built_for_none_but(&meant).into_iter().map(|image| (Kind::Image, image)));
+    let (engine, certainty) = remove_from_engine(worker, &in_engine).await?;
+    let disk = remove_from_disk(worker, &before, &meant).await?;
+    Ok(Freed { disk, engine, certainty })
+}
+
+/// The same for what lies in our folder, without a look into the engine: what goes there with it goes a little later.
+/// Says how many bytes of this disk became free.
+pub(super) async fn make_room(worker: &Worker, items: &[(Kind, String)]) -> Result<u64, WorkerError> {
+    let before = survey::disk(&worker.0.kit).await?;
+    remove_from_disk(worker, &before, &removable(&before, items)).await
+}
+
+/// Those of `items` that are there and may go.
+fn removable<'a>(before: &'a Survey, items: &[(Kind, String)]) -> Vec<&'a Item> {
     let wanted: HashSet<(Kind, &str)> = items.iter().map(|(kind, id)| (*kind, id.as_str())).collect();
-    let free = before.items.iter().filter(|item| item.obstacle.is_none() && !item.is_pinned);
-    let meant: Vec<_> = free.filter(|item| wanted.contains(&(item.kind, item.id.as_str()))).collect();
-    let disk = before.freed(&meant).disk;
-    // Before the results: with those go images that were built for them, which would not be counted then.
-    let (engine, certainty) = remove_from_engine(worker, items).await?;
+    let may_go = before.items.iter().filter(|item| item.may_go());
+    may_go.filter(|item| wanted.contains(&(item.kind, item.id.as_str()))).collect()
+}
+
+async fn remove_from_disk(worker: &Worker, before: &Survey, meant: &[&Item]) -> Result<u64, WorkerError> {
+    let disk = before.freed(meant).disk;
     let of = |kind: Kind| meant.iter().filter(move |item| item.kind == kind);
     let jobs: Vec<_> = of(Kind::Result).filter_map(|item| JobId::new(&item.id).ok()).collect();
     let mut files: HashSet<BlobHash> = of(Kind::Blob).filter_map(|item| BlobHash::parse(&item.id)).collect();
@@ -39,7 +58,7 @@ pub(super) async fn remove(worker: &Worker, items: &[(Kind, String)]) -> Result<
     remove_spare(worker, files).await?;
     worker.0.kit.cache.changed();
     // Files that are too fresh go by themselves a little later.
-    Ok(Freed { disk, engine, certainty })
+    Ok(disk)
 }
 
 /// The stored files of these jobs.
@@ -100,25 +119,21 @@ pub(super) async fn remove_left(worker: &Worker) -> Result<(), WorkerError> {
 /// somebody else's too loses ours alone.
 async fn remove_from_engine(
     worker: &Worker,
-    items: &[(Kind, String)],
+    wanted: &HashSet<(Kind, String)>,
 ) -> Result<(u64, Certainty), WorkerError> {
     let kit = &worker.0.kit;
-    let wanted: HashSet<(Kind, &str)> =
-        items.iter().map(|(kind, id)| (*kind, id.as_str())).filter(|(kind, _)| !kind.is_on_disk()).collect();
     if wanted.is_empty() {
         return Ok((0, Certainty::Exact));
     }
     let Some(engine) = kit.engine.borrow().ready().cloned() else {
         let images = wanted.iter().filter(|(kind, _)| *kind == Kind::Image);
-        unwant(worker, images.map(|(_, name)| *name), None).await?;
+        unwant(worker, images.map(|(_, name)| name.as_str()), None).await?;
         return Ok((0, Certainty::Exact));
     };
     // Only what a look finds to be ours: nobody can name anything else.
     let before = survey::engine(kit).await;
     let mut going = before.items;
-    going.retain(|item| {
-        !item.is_pinned && item.obstacle.is_none() && wanted.contains(&(item.kind, item.id.as_str()))
-    });
+    going.retain(|item| item.may_go() && wanted.contains(&(item.kind, item.id.clone())));
     let went = remove_each(worker, &engine, &going).await?;
     let layers = match freed_by(&went.images, None) {
         (_, Certainty::Exact) => None,

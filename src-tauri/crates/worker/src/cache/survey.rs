@@ -52,7 +52,11 @@ fn sort(holdings: &Holdings, records: &CacheRecords, read: fn(&str) -> Result<De
     items.extend(contexts(records, &mut sizes, read));
     items.extend(blobs(holdings, records, &sizes, &needed));
     let blobs = kept_blobs(holdings, &items, &needed);
-    Survey { items, records: holdings.records, blobs }
+    let mut built_for: HashMap<String, usize> = HashMap::new();
+    for (_, image) in &records.built_for {
+        *built_for.entry(image.clone()).or_default() += 1;
+    }
+    Survey { items, records: holdings.records, blobs, built_for }
 }
 
 /// Who keeps each stored file; a job that is not over keeps what it names.
@@ -108,6 +112,7 @@ fn results(
         files.sort_unstable();
         files.dedup();
     }
+    let built: HashMap<_, _> = records.built_for.iter().map(|(job, image)| (job, image)).collect();
     let mut jobs: Vec<_> = records.jobs.iter().filter(|job| files.contains_key(&job.job)).collect();
     jobs.sort_by_key(|job| std::cmp::Reverse((job.is_unfinished, used_at(job))));
     let item = |job: &&deskgrid_store::KeptResult| Item {
@@ -118,6 +123,7 @@ fn results(
         jobs: vec![job.job.clone()],
         obstacle: job.is_unfinished.then_some(UNFINISHED),
         files: files[&job.job].clone(),
+        built: built.get(&job.job).map(|image| (*image).clone()),
         ..Item::new(Kind::Result, job.job.as_str(), &job.name)
     };
     jobs.iter().map(item).collect()
@@ -258,7 +264,7 @@ async fn look_into(engine: &Engine, kit: &Kit, records: &CacheRecords) -> Result
     let of_engine = records.images.iter().filter(|record| ownership::is_in(record, id));
     let names: Vec<String> = of_engine.map(|record| record.name.clone()).collect();
     let held = engine.holdings(&names, kit.worker.as_str()).await?;
-    let owned = ownership::compare(id, &records.images, &held.images);
+    let owned = ownership::compare(id, &records.images, &held.images, |name| engine.is_bringing(name));
     let users = Users::of(records, kit.read_definition);
     let images = owned.images.iter().map(|(image, record)| users.image(records, image, record));
     let volumes = held.volumes.iter().map(|volume| volume_item(records, volume));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use deskgrid_docker::{Disposal, Engine, EngineError};
 use deskgrid_store::{Change, ImageRecord, StoreError};
 
-use super::{Kind, ownership, survey};
+use super::{Kind, Trouble, ownership, survey};
 use crate::run::Kit;
 
 /// After a first try that failed: a run that ended leaves its container for a moment. Each further one waits twice as
@@ -117,12 +117,4 @@ pub(super) async fn dispose(engine: &Engine, image: &ImageRecord) -> Result<Disp
         Some(id) => engine.remove_image(&image.name, id).await,
         None => Ok(Disposal::Nothing),
     }
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }

@@ -167,6 +167,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
     let worker = Worker(Arc::new(shared));
     owner.tasks.spawn(cache::keep(worker.clone()));
     owner.tasks.spawn(cache::keep_images(worker.0.kit.clone()));
+    owner.tasks.spawn(cache::watch_others(worker.0.kit.clone()));
     Ok(Running { worker, owner: tokio::spawn(owner.work()) })
 }
 
@@ -317,12 +318,12 @@ impl Owner {
     }
 
     fn report(&mut self, report: Report, decided: &mut Decided) {
-        let Report { id, run, end, needs_sweep, result, inputs, course, image, stored } = report;
+        let Report { id, run, end, needs_sweep, result, inputs, course, image, used_image, stored } = report;
         if needs_sweep {
             self.sweep_again();
         }
         decided.ends.push(stored);
-        decided.changes.extend(image.clone().map(|image| Change::ImageUsed(image, Time::now())));
+        decided.changes.extend(used_image.map(|image| Change::ImageUsed(image, Time::now())));
         decided.has_ended_runs = true;
         self.stops.remove(&(id.clone(), run));
         let effects = self.queue.apply(Event::Ended { id: id.clone(), run, end }, Time::now());

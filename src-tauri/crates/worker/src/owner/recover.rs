@@ -77,7 +77,7 @@ impl Owner {
         let waiting: HashSet<_> = std::mem::take(&mut self.orphans);
         for (id, run) in waiting {
             let beginning = match by_run.remove(&(id.clone(), run)) {
-                Some(container) => Beginning::TakeOver(container),
+                Some(container) => Beginning::TakeOver(Box::new(container)),
                 None => Beginning::NothingLeft,
             };
             self.begin(&id, run, beginning);

@@ -1,14 +1,16 @@
 //! Builds the image of a `build` block, unless it is in the engine (protocol section 7). Runs that want the same block
 //! share one build, context and all, which ends when none of them wants it any more.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use deskgrid_docker::joint::{Heard, Joint, Message, Next, Said, Share};
-use deskgrid_docker::{BuildOrder, BuildProgress, Built, Engine, Image, Network};
+use deskgrid_docker::{Base, BuildOrder, BuildProgress, Engine, Image, Network};
 use deskgrid_fault::{Point, point};
 use deskgrid_job::{BuildBlock, Failure, FailureCode, LogLine, StageName};
 use deskgrid_store::{Change, Origin};
 use futures_util::FutureExt as _;
+use tokio::sync::mpsc;
 
 use super::context::{self, Prepared};
 use super::image::FOUND;
@@ -172,11 +174,18 @@ async fn build(
         worker: kit.worker.to_string(),
     };
     let (archive, problem) = context::pack(context);
-    let building = engine.build(&order, archive, |progress| said.tell(Told::Line(progress)));
+    let (bases, told_of) = mpsc::unbounded_channel();
+    let building = engine.build(&order, archive, move |progress| {
+        // Who takes note of them is polled beside it, and ends after it.
+        progress.base.iter().for_each(|base| drop(bases.send(base.clone())));
+        said.tell(Told::Line(progress));
+    });
     let most = kit.limits.borrow().max_duration;
-    let outcome = tokio::time::timeout(most, building).await;
-    let built = match (outcome, problem.get()) {
-        (Ok(Ok(built)), _) => built,
+    let building = tokio::time::timeout(most, building);
+    let (outcome, noted) = tokio::join!(building, note_bases(kit, engine, told_of));
+    noted?;
+    let image = match (outcome, problem.get()) {
+        (Ok(Ok(image)), _) => image,
         // The engine saw a broken archive only.
         (Ok(Err(error)), Some(problem)) if !error.is_engine_lost() => {
             tracing::debug!(%error, "the build was broken off");
@@ -191,23 +200,46 @@ async fn build(
             return Err(Failure::new(FailureCode::BuildFailed, words).into());
         }
     };
-    note(kit, engine, block, &built).await?;
-    Ok(built.image)
+    note(kit, engine, block, &image).await?;
+    Ok(image)
 }
 
-/// The images are ours from now on.
-async fn note(kit: &Kit, engine: &Engine, block: &BuildBlock, built: &Built) -> Result<(), Interruption> {
-    let ours = cache::record(engine, &block.image, Some(&built.image.id), Origin::Built);
-    let mut brought = vec![Change::ImageBrought(ours)];
-    for name in &built.pulled {
-        // One that cannot be found any more is nobody's.
-        if let Ok(Some(image)) = engine.image(name).await {
-            let pulled = cache::record(engine, name, Some(&image.id), Origin::Pulled);
-            brought.push(Change::ImageBrought(pulled));
-        }
-    }
-    kit.store.commit(brought).await.map_err(disk)?;
+/// The image is ours from now on.
+async fn note(kit: &Kit, engine: &Engine, block: &BuildBlock, image: &Image) -> Result<(), Interruption> {
+    let ours = cache::record(engine, &block.image, Some(&image.id), Origin::Built);
+    kit.store.commit(vec![Change::ImageBrought(ours)]).await.map_err(disk)?;
     point(Point::ImageNoted);
     kit.cache.changed();
+    Ok(())
+}
+
+/// Notes the images that the builder pulls, whatever becomes of the build: on their way, so that the person hears of
+/// them should we die before they are here, and then as ours.
+async fn note_bases(
+    kit: &Kit,
+    engine: &Engine,
+    mut told_of: mpsc::UnboundedReceiver<Base>,
+) -> Result<(), Interruption> {
+    let mut coming = BTreeSet::new();
+    let note = async |change| kit.store.commit(vec![change]).await.map_err(disk);
+    while let Some(base) = told_of.recv().await {
+        match base {
+            Base::Coming(name) => {
+                note(Change::ImageBrought(cache::record(engine, &name, None, Origin::Pulled))).await?;
+                coming.insert(name);
+            }
+            Base::Here(name) => {
+                // One that cannot be found any more is nobody's.
+                if let Ok(Some(image)) = engine.image(&name).await {
+                    let here = cache::record(engine, &name, Some(&image.id), Origin::Pulled);
+                    note(Change::ImageBrought(here)).await?;
+                    coming.remove(&name);
+                }
+            }
+        }
+    }
+    for name in coming {
+        note(Change::ImageGone(cache::record(engine, &name, None, Origin::Pulled))).await?;
+    }
     Ok(())
 }

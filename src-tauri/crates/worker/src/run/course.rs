@@ -1,6 +1,7 @@
 //! The steps of a run in their order, and what it holds in its hands between them.
 
 mod collect;
+mod ending;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use deskgrid_fault::{Point, point};
 use deskgrid_job::{
     BlobHash, Definition, Failure, FailureCode, FilePath, LogLine, RunResult, StageName, Time,
 };
-use deskgrid_store::Scratch;
+use deskgrid_store::{Scratch, UsedImage};
 use futures_util::future::try_join;
 
 use super::container::{self, Bounds, Purpose};
@@ -24,9 +25,6 @@ use crate::{cache, owner};
 
 /// The exit code of a container whose main process was killed outright.
 const KILLED: i64 = 137;
-
-/// So often a living engine is asked to end a container before it is left to the next sweep.
-const MOST_UNANSWERED: u32 = 3;
 
 /// Whether the container may run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +46,10 @@ pub(super) struct Course<'a> {
     inputs: BTreeMap<FilePath, BlobHash>,
     /// The limit of the container's memory in bytes, as far as we know.
     memory: Option<u64>,
-    /// The image that it has in the engine.
+    /// The name of the image that it wants.
     image: Option<String>,
+    /// The image that it has in the engine.
+    used_image: Option<UsedImage>,
     /// Where that is made for another kind of computer.
     emulation: Option<Emulation>,
 }
@@ -65,6 +65,7 @@ impl<'a> Course<'a> {
             inputs,
             memory: None,
             image: None,
+            used_image: None,
             emulation: None,
         }
     }
@@ -96,6 +97,7 @@ impl<'a> Course<'a> {
         let ((image, emulation), files) = run.unless_stopped(try_join(image, gather)).await?;
         point(Point::InputsGathered);
         self.emulation = emulation;
+        self.has_image(&engine, &image.id);
         self.inputs = inputs::blobs(&files);
         run.pulse.enter(StageName::Create);
         let container = self.create(&engine, &definition, &image, files).await?;
@@ -131,6 +133,9 @@ impl<'a> Course<'a> {
         run.pulse.take_up(ran);
         let definition = self.definition().await?;
         self.image = Some(definition.image.image().to_owned());
+        if let Some(id) = &found.image_id {
+            self.has_image(&engine, id);
+        }
         // One that has ended meanwhile has ended in time, as nobody was there to stop it; unless an earlier life had
         // stopped it at its limit and could not say so any more.
         let may_be_up = found.exit.as_ref().is_none_or(|exit| exit.code == KILLED && !exit.oom_killed);
@@ -201,9 +206,19 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// The name of the image that the run had.
+    /// The name of the image that the run wanted.
     pub(super) fn image(&self) -> Option<String> {
         self.image.clone()
+    }
+
+    /// The image that the run had.
+    pub(super) fn used_image(&self) -> Option<UsedImage> {
+        self.used_image.clone()
+    }
+
+    fn has_image(&mut self, engine: &Engine, id: &str) {
+        let name = self.image.clone().unwrap_or_default();
+        self.used_image = Some(UsedImage { engine: engine.info().id.clone(), id: id.to_owned(), name });
     }
 
     /// Creates the container with its files in place. Once begun it is not left half-way, so that no container
@@ -242,7 +257,8 @@ impl<'a> Course<'a> {
         let container = match engine.create(&spec).await {
             // Somebody removed it since it was found. Once is bad luck, twice is somebody's wish.
             Err(EngineError::Image { problem: ImageProblem::NotFound, .. }) => {
-                run.unless_stopped(image::have(run, engine, &definition.image)).await?;
+                let again = run.unless_stopped(image::have(run, engine, &definition.image)).await?;
+                self.has_image(engine, &again.id);
                 engine.create(&spec).await?
             }
             created => created?,
@@ -319,51 +335,6 @@ impl<'a> Course<'a> {
             );
             line(words, true)
         })
-    }
-
-    /// Ends the container of a run that has no result, so that what it took is free when the run is reported over, and
-    /// the job's next run never has it beside itself. An engine that does not answer is waited for, as the container
-    /// may run there; it may even come only later to a start that it was asked for. One that lives, but does not answer
-    /// to this again and again, is not waited for: no other job shall wait with it. Says whether the container is left
-    /// to the next sweep then.
-    ///
-    /// A next start would take the signal for the job's own end, so that the container is removed, and the job run
-    /// again, where it is wanted still and its end is not on the disk by then.
-    pub(super) async fn stop_container(&self) -> bool {
-        let Some(container) = self.container.as_ref().filter(|_| self.begun != Begun::No) else {
-            return false;
-        };
-        let mut unanswered = 0;
-        while let Some(engine) = self.run.next_engine().await {
-            let stopped = if self.begun == Begun::Yes && self.run.stop.is_asked() {
-                engine.kill(container).await
-            } else {
-                // One that is gone cannot be started any more either.
-                engine.remove(container).await
-            };
-            match stopped {
-                Err(error) if error.is_engine_lost() => {
-                    self.run.until_loss_is_known().await;
-                    let is_late = matches!(error, EngineError::TimedOut { .. }) && !engine.is_over();
-                    unanswered = if is_late { unanswered + 1 } else { 0 };
-                    if unanswered < MOST_UNANSWERED {
-                        continue;
-                    }
-                    self.leave_to_sweep(&error);
-                    return true;
-                }
-                Err(error) => {
-                    self.leave_to_sweep(&error);
-                    return true;
-                }
-                Ok(()) => return false,
-            }
-        }
-        false
-    }
-
-    fn leave_to_sweep(&self, error: &EngineError) {
-        tracing::warn!(job = %self.run.id, %error, "could not stop the container; the next sweep removes it");
     }
 
     /// The stored files among the inputs.

@@ -35,7 +35,7 @@ use deskgrid_job::{
     BlobHash, Caller, Course, Definition, Failure, FailureCode, FilePath, JobId, LogLine, QueueName,
     RunResult, Time, WorkerId,
 };
-use deskgrid_store::Store;
+use deskgrid_store::{Store, UsedImage};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
 
@@ -90,8 +90,10 @@ pub(crate) struct Report {
     pub(crate) inputs: BTreeMap<FilePath, BlobHash>,
     /// Its stages and what it used.
     pub(crate) course: Course,
-    /// The name of the image that it had.
+    /// The name of the image that it wanted.
     pub(crate) image: Option<String>,
+    /// The image that it had.
+    pub(crate) used_image: Option<UsedImage>,
     /// Told when all this is on the disk.
     pub(crate) stored: oneshot::Sender<()>,
 }
@@ -101,7 +103,7 @@ pub(crate) enum Beginning {
     /// From the start.
     Fresh,
     /// With a container of an earlier life of this program.
-    TakeOver(OurContainer),
+    TakeOver(Box<OurContainer>),
     /// An earlier life left no container behind, or it is gone.
     NothingLeft,
 }
@@ -200,7 +202,7 @@ impl Run {
         let mut course = course::Course::new(&self);
         let outcome = match beginning {
             Beginning::Fresh => course.start_afresh().await,
-            Beginning::TakeOver(container) => course.take_over(container).await,
+            Beginning::TakeOver(container) => course.take_over(*container).await,
             Beginning::NothingLeft => course.look_back().await,
         };
         let outcome = outcome.map_err(|interruption| course.explain(interruption));
@@ -226,6 +228,7 @@ impl Run {
             inputs,
             course: course_of_run,
             image: course.image(),
+            used_image: course.used_image(),
             stored,
         };
         // From the report on the job is over, and the program may be about to stop: it can wait for this.
