@@ -338,8 +338,8 @@ mod tests {
         let text = table(&[item("result", &hash, &["job"]), image], Time(61_000));
         let lines: Vec<_> =
             text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-        assert_eq!(lines[1], "result 2.0 KiB 1 min 0 s ago job aaaaaaaaaaaa echo 1");
-        assert_eq!(lines[2], "image* 2.0 KiB 1 min 0 s ago j1 +1 x:1 echo 1 (A container uses it)");
+        assert_eq!(lines[1], "result 2.0 KB 1 min 0 s ago job aaaaaaaaaaaa echo 1");
+        assert_eq!(lines[2], "image* 2.0 KB 1 min 0 s ago j1 +1 x:1 echo 1 (A container uses it)");
     }
 
     #[test]
@@ -349,7 +349,7 @@ mod tests {
         let text = told(&removed, true, Time(61_000));
         assert!(
             text.ends_with(
-                "1 thing would go. It would free 1.0 KiB on this disk, at least 2.0 KiB inside the engine.\n"
+                "1 thing would go. It would free 1.0 KB on this disk, at least 2.0 KB inside the engine.\n"
             ),
             "{text}"
         );

@@ -281,7 +281,7 @@ mod tests {
             text.starts_with("ab (data.csv) was damaged and has been set aside; needed by 0123456789ab\n"),
             "{text}"
         );
-        assert!(text.ends_with("2 files, 2.0 KiB: something is wrong with 1.\n"), "{text}");
+        assert!(text.ends_with("2 files, 2.0 KB: something is wrong with 1.\n"), "{text}");
     }
 
     #[test]
@@ -294,6 +294,6 @@ mod tests {
     #[test]
     fn a_stopped_verification_says_how_far_it_came() {
         let nothing = Findings::default();
-        assert_eq!(report(&state(true), &nothing), "2 files of 3; stopped early, 2.0 KiB: all are sound.\n");
+        assert_eq!(report(&state(true), &nothing), "2 files of 3; stopped early, 2.0 KB: all are sound.\n");
     }
 }

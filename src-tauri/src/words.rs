@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-/// `1.5 MiB`: a size in powers of 1024.
+/// `1.5 MB`: a size on a disk, in thousands as disks are sold.
 pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    if bytes < 1024 {
+    const UNITS: [&str; 4] = ["KB", "MB", "GB", "TB"];
+    if bytes < 1000 {
         return format!("{bytes} B");
     }
-    let mut value = bytes as f64 / 1024.0;
+    let mut value = bytes as f64 / 1000.0;
     let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
+    while value >= 999.95 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
         unit += 1;
     }
     format!("{value:.1} {}", UNITS[unit])
@@ -44,7 +44,10 @@ mod tests {
 
     #[test]
     fn sizes_and_times_are_short() {
-        assert_eq!([size(0), size(1536), size(5 << 30)], ["0 B", "1.5 KiB", "5.0 GiB"]);
+        assert_eq!(
+            [size(0), size(1500), size(999_999), size(5_000_000_000)],
+            ["0 B", "1.5 KB", "1.0 MB", "5.0 GB"]
+        );
         let times = [350, 4200, 200_000, 7_500_000].map(|ms| time(Duration::from_millis(ms)));
         assert_eq!(times, ["350 ms", "4.2 s", "3 min 20 s", "2 h 5 min"]);
     }

@@ -160,6 +160,18 @@ impl Browser {
         }
     }
 
+    /// Lets the page copy and paste, as a person's click does.
+    pub async fn may_copy(&mut self) {
+        let granted = json!({"permissions": ["clipboardReadWrite"], "browserContextId": self.profile});
+        self.command("Browser.grantPermissions", granted).await.expect("a permission");
+        self.command("Emulation.setFocusEmulationEnabled", json!({"enabled": true})).await.expect("a focus");
+    }
+
+    /// What was copied last, in whatever tab. The page has to be one that may copy.
+    pub async fn pasted(&mut self) -> String {
+        self.run("navigator.clipboard.readText()").await.as_str().expect("text").to_owned()
+    }
+
     /// Shows the tab by day or by night, in a view of this size.
     pub async fn looks(&mut self, is_dark: bool, width: u32, height: u32) {
         let scheme = if is_dark { "dark" } else { "light" };
@@ -213,9 +225,13 @@ fn code(key: &str) -> u32 {
         "Tab" => 9,
         "Enter" => 13,
         "Escape" => 27,
+        "PageUp" => 33,
+        "PageDown" => 34,
         "End" => 35,
         "Home" => 36,
+        "ArrowLeft" => 37,
         "ArrowUp" => 38,
+        "ArrowRight" => 39,
         "ArrowDown" => 40,
         "Delete" => 46,
         letter => letter.to_uppercase().chars().next().map_or(0, u32::from),

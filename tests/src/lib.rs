@@ -21,6 +21,7 @@ pub mod events;
 pub mod fake_login_service;
 pub mod hook;
 pub mod line;
+pub mod long_queue;
 pub mod main_job;
 pub mod notifications;
 pub mod page;
@@ -46,7 +47,7 @@ pub use line::Line;
 pub use page::Page;
 pub use raw::Raw;
 pub use registry::{Picture, Registry};
-pub use server::{Deskgrid, Options};
+pub use server::{Deskgrid, Options, test_engine};
 pub use small_disk::OnSmallDisk;
 pub use web::Web;
 

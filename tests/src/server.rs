@@ -309,7 +309,9 @@ async fn try_launch(folder: &Path, options: &Options, port: u16) -> Result<(Chil
     } else {
         command.args(["--port", &port.to_string()]);
     }
-    if let Some(host) = options.docker_host.clone().or_else(test_engine) {
+    // A variable leaves the choice of the engine to the program.
+    let is_named = options.env.iter().any(|(name, _)| name == "DOCKER_HOST");
+    if let Some(host) = options.docker_host.clone().or_else(test_engine).filter(|_| !is_named) {
         command.args(["--docker-host", &host]);
     }
     command.args(&options.args).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);

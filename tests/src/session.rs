@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use zbus::Connection;
 use zbus::connection::Builder;
 
-/// What a dialog gets to act on a stroke.
+/// What a dialog or a window gets to act on a stroke.
 const BETWEEN_STROKES: Duration = Duration::from_secs(2);
 
 /// A session with nothing in it: no panel, no window manager. Everything in it ends when it is dropped.
@@ -26,7 +26,7 @@ impl Session {
     /// Starts one. Blocks until it is there.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        for name in ["home", "run"] {
+        for name in ["home", "run", "bin"] {
             let path = folder.path().join(name);
             std::fs::create_dir(&path).expect("a folder");
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).expect("it is ours");
@@ -66,7 +66,9 @@ impl Session {
     /// The variables that let a program take part in it.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         let path = |name: &str| self.folder.path().join(name).to_string_lossy().into_owned();
+        let path_variable = std::env::var("PATH").unwrap_or_default();
         vec![
+            ("PATH", format!("{}:{path_variable}", path("bin"))),
             ("DISPLAY", self.display.clone()),
             ("DBUS_SESSION_BUS_ADDRESS", self.bus.clone()),
             // The services of the real system are none of its business.
@@ -95,6 +97,22 @@ impl Session {
         self.folder.path().join("home")
     }
 
+    /// Has the system's way of opening addresses write them down from now on.
+    pub fn notes_what_is_opened(&self) {
+        let script =
+            "#!/bin/sh\nprintf %s \"$1\" > \"$HOME/opening\" && mv \"$HOME/opening\" \"$HOME/opened\"\n";
+        let program = self.folder.path().join("bin/xdg-open");
+        std::fs::write(&program, script).expect("a temporary file");
+        std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o700)).expect("it is ours");
+    }
+
+    /// Waits for the address that is opened.
+    pub async fn opened(&self) -> String {
+        let opened = self.home().join("opened");
+        crate::eventually("an address is opened", async || opened.exists()).await;
+        std::fs::read_to_string(opened).expect("it is ours")
+    }
+
     /// A connection to its bus.
     pub async fn connect(&self) -> Connection {
         self.bus().build().await.expect("the bus answers")
@@ -117,6 +135,22 @@ impl Session {
     pub async fn windows(&self) -> Vec<String> {
         let found = self.xdotool(&["search", "--onlyvisible", "--name", "^Deskgrid$"]).await;
         found.lines().map(str::to_owned).collect()
+    }
+
+    /// Closes the window of the app as a person does, who presses the keys once more where nothing comes of it: the
+    /// window manager misses them while it is still at giving the window the focus.
+    pub async fn close_window(&self) {
+        let mut next = Instant::now();
+        crate::eventually("the window is closed", async || {
+            let Some(window) = self.windows().await.pop() else { return true };
+            if Instant::now() >= next {
+                let strokes = ["windowactivate", "--sync", &window, "key", "--clearmodifiers", "alt+F4"];
+                self.xdotool(&strokes).await;
+                next = Instant::now() + BETWEEN_STROKES;
+            }
+            false
+        })
+        .await;
     }
 
     /// Gives `place` to the dialog for files that is open or opens now, as a person types it. Wants a window manager.

@@ -82,20 +82,13 @@ async fn window(scale: Scale, session: &Session, app: &Desktop) -> Vec<Row> {
         tokio::time::sleep(CALM).await;
         largest =
             largest.max(tree(app.pid()).iter().map(|pid| Resident::of_process(*pid).proportional).sum());
-        close(session).await;
+        session.close_window().await;
     }
     vec![
         Row::medians("window, from the wish to drawn", &drawn, &visible, "until it is on the display")
             .aim_time(drawn.median(), MOST_TO_WINDOW),
         Row::new("app with an open window (PSS)", megabytes(largest)),
     ]
-}
-
-async fn close(session: &Session) {
-    for window in session.windows().await {
-        session.xdotool(&["windowactivate", "--sync", &window, "key", "alt+F4"]).await;
-    }
-    while !session.windows().await.is_empty() {}
 }
 
 /// How many colours are on the display.

@@ -22,6 +22,7 @@ mod plain_http;
 mod queue;
 mod repeated;
 mod samples;
+mod scroll;
 mod start;
 mod table;
 mod takeover;
@@ -62,6 +63,7 @@ enum Theme {
     Builds,
     Load,
     Desktop,
+    Scroll,
     Takeover,
 }
 
@@ -186,6 +188,7 @@ async fn measure(theme: Theme, bench: &mut Bench) -> Vec<Row> {
         Theme::Takeover => in_place(takeover::measure(bench)),
         Theme::Load => load::measure(bench).await,
         Theme::Desktop => in_place(desktop::measure(bench.scale)),
+        Theme::Scroll => scroll::measure(bench).await,
     }
 }
 

@@ -25,6 +25,10 @@ impl Samples {
         self.at(99)
     }
 
+    pub(crate) fn longest(&self) -> Duration {
+        self.0.iter().max().copied().unwrap_or_default()
+    }
+
     pub(crate) fn total(&self) -> Duration {
         self.0.iter().sum()
     }

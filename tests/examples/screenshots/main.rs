@@ -81,9 +81,10 @@ async fn full(folder: &Path) {
         &main_job::summarise(&first["finished"]["result"]["outputs"]["clean/penguins.csv"]),
     )
     .await;
-    for definition in finished() {
+    for definition in large().into_iter().chain(finished()) {
         server.run(&definition).await;
     }
+    server.put("survey-2026.parquet", vec![7; 9_000_000]).await;
     for origin in ["https://lab.example", "https://courses.example"] {
         Raw::new("GET", "/q/local").header("Origin", origin).send(&server).await;
     }
@@ -94,7 +95,7 @@ async fn full(folder: &Path) {
     }
     server.until_said(&running, "epoch 30").await;
     let mut dashboard = Dashboard::over(server).await;
-    for place in PLACES {
+    for place in PLACES.into_iter().filter(|place| *place != "queue") {
         dashboard.goes_to(place).await;
         take(&mut dashboard, folder, place).await;
     }
@@ -140,6 +141,22 @@ async fn details(dashboard: &mut Dashboard, folder: &Path) {
     dashboard.goes_to("sites").await;
     dashboard.clicks("site-details").await;
     take(dashboard, folder, "sites-details").await;
+    dashboard.goes_to("cache").await;
+    dashboard.clicks("cache-prune").await;
+    dashboard.clicks("prune-all").await;
+    take(dashboard, folder, "cache-prune").await;
+    dashboard.page.presses("Escape").await;
+    dashboard.clicks("cache-delete").await;
+    let table = "document.querySelector('[data-testid=\"cache-table\"]').scrollIntoView()";
+    dashboard.value(table).await;
+    take(dashboard, folder, "cache-table").await;
+    dashboard.clicks("toast-action").await;
+    // By now there is a minute of use to see.
+    dashboard.goes_to("queue").await;
+    take(dashboard, folder, "queue").await;
+    dashboard.clicks("job-menu").await;
+    take(dashboard, folder, "queue-menu").await;
+    dashboard.page.presses("Escape").await;
     dashboard.goes_to("settings").await;
     dashboard.sees("group-advanced").await;
     let unfolded = "(() => { const group = document.querySelector('[data-testid=\"group-advanced\"]'); \
@@ -168,6 +185,23 @@ fn finished() -> Vec<Value> {
         python("raise SystemExit('The table has no column called mass')"),
         json!({"image": "localhost:1/lab/missing:2.1", "command": "true"}),
         json!({"image": BUSYBOX, "command": "sleep 100", "maxDuration": "1s"}),
+    ]
+}
+
+/// Jobs that leave something of each kind that the cache shows.
+fn large() -> Vec<Value> {
+    let dockerfile = format!("FROM {BUSYBOX}\nRUN head -c 24000000 /dev/urandom > /model.bin");
+    let writes = |name: &str, script: &str| {
+        json!({"image": BUSYBOX, "command": format!("sh /inputs/{name}.sh"),
+               "inputs": {format!("{name}.sh"): {"value": script}}})
+    };
+    vec![
+        writes("embed", "head -c 31000000 /dev/urandom > /outputs/embeddings.bin"),
+        writes("tiles", "head -c 18000000 /dev/urandom > /outputs/tiles.zip"),
+        writes("install", "head -c 12500000 /dev/urandom > /job-cache/wheels.tar"),
+        writes("contacts", "head -c 6200000 /dev/urandom > /outputs/contacts.npz"),
+        writes("trace", "seq 200000"),
+        json!({"build": {"dockerfile": dockerfile}, "command": "ls -l /model.bin"}),
     ]
 }
 

@@ -9,7 +9,7 @@ const STRANGER: &str = "https://evil.example";
 const MOST_JOBS: usize = 1000;
 const MOST_SOCKETS: usize = 64;
 const MOST_GUESSES: usize = 60;
-const QUOTA: u64 = 20 << 30;
+const QUOTA: u64 = 20_000_000_000;
 
 fn definition(number: usize) -> Value {
     json!({"image": "a", "command": format!("echo {number}")})
@@ -138,7 +138,7 @@ async fn with_much_room() -> OnSmallDisk {
 }
 
 #[tokio::test]
-async fn a_page_may_upload_20_gibibytes_and_a_program_as_much_as_fits() {
+async fn a_page_may_upload_20_gigabytes_and_a_program_as_much_as_fits() {
     let on = with_much_room().await;
     let server = &on.server;
     assert_eq!(announced(server, Some(PAGE), QUOTA).await, None);

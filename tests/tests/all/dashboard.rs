@@ -1,10 +1,17 @@
 //! The dashboard in a real browser: signing in, the first job, a live log, cancel, the cache, sites and settings.
 
+mod cache;
 mod connection;
+mod copied;
 mod job;
 mod keyboard;
 mod log;
+mod long_queue;
 mod queue;
+mod resources;
+mod settings;
+mod sites;
+mod start;
 
 use deskgrid_tests::browser::Browser;
 use deskgrid_tests::dashboard::Dashboard;

@@ -95,7 +95,7 @@ async fn a_job_without_an_own_limit_ends_when_it_takes_all_memory_that_jobs_may_
     let server = Deskgrid::start_with_args(&["--memory", "64m"]).await;
     let finished = server.run(&shell(&format!(": {}; exec tail /dev/zero", unique()))).await;
     assert_eq!(finished["finished"]["result"]["StatusCode"], 137, "{finished}");
-    assert!(log_text(&finished).contains("its limit was 64 MiB"), "{finished}");
+    assert!(log_text(&finished).contains("its limit was 64 MB"), "{finished}");
 }
 
 #[tokio::test]

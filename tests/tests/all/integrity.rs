@@ -147,7 +147,7 @@ async fn verify_finds_what_is_wrong_with_a_running_server_and_without_one() {
     }
     std::fs::write(server.settings(), format!("port = {}\n", server.port())).unwrap();
     let sound = verify(&server, &[]).await;
-    assert_eq!((sound.code, sound.stdout.as_str()), (0, "4 files, 195.3 KiB: all are sound.\n"), "{sound:?}");
+    assert_eq!((sound.code, sound.stdout.as_str()), (0, "4 files, 200.0 KB: all are sound.\n"), "{sound:?}");
     flip(&server, &keys[0]);
     let found = verify(&server, &[]).await;
     assert_eq!(found.code, 1, "{found:?}");
@@ -160,7 +160,7 @@ async fn verify_finds_what_is_wrong_with_a_running_server_and_without_one() {
     assert_eq!((&json["files"], &json["faults"][0]["hash"]), (&json!(3), &json!(keys[1])), "{json}");
     assert_eq!(json["faults"][0]["wrong"], "damaged");
     let sound = verify(&server, &[]).await;
-    assert_eq!((sound.code, sound.stdout.as_str()), (0, "2 files, 97.7 KiB: all are sound.\n"), "{sound:?}");
+    assert_eq!((sound.code, sound.stdout.as_str()), (0, "2 files, 100.0 KB: all are sound.\n"), "{sound:?}");
 }
 
 #[tokio::test]

@@ -68,10 +68,7 @@ async fn a_job_that_can_never_fit_is_an_error_that_says_why() {
     let server = Deskgrid::start_with_args(&["--cpus", "1", "--memory", "1g"]).await;
     for (requirements, words) in [
         (json!({"cpus": 2}), "more CPUs than this computer offers to jobs: 2 wanted, 1 offered"),
-        (
-            json!({"memory": "2g"}),
-            "more memory than this computer offers to jobs: 2048 MiB wanted, 1024 MiB offered",
-        ),
+        (json!({"memory": "2g"}), "more memory than this computer offers to jobs: 2 GB wanted, 1 GB offered"),
         (json!({"gpus": 1}), "more GPUs than this computer offers to jobs: 1 wanted, 0 offered"),
     ] {
         let finished = server.run(&endless(&requirements)).await;

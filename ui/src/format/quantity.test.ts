@@ -1,19 +1,26 @@
 import { describe, expect, test } from "vitest";
-import { ago, bytes, cpus, DAY, share, span, ticking } from "./quantity";
+import { ago, bytes, cpus, DAY, memory, share, span, ticking } from "./quantity";
 
 describe("sizes", () => {
   test.each([
     [0, "0 B"],
     [999, "999 B"],
-    [1000, "0.98 KB"],
-    [1024, "1 KB"],
+    [1000, "1 KB"],
     [1536, "1.5 KB"],
-    [12 * 1024, "12 KB"],
-    [340 * 1024 ** 2, "340 MB"],
-    [1.21 * 1024 ** 3, "1.2 GB"],
-    [12.34 * 1024 ** 3, "12.3 GB"],
-    [5000 * 1024 ** 4, "5000 TB"],
+    [12_000, "12 KB"],
+    [340e6, "340 MB"],
+    [999.6e6, "1 GB"],
+    [1.21e9, "1.2 GB"],
+    [12.34e9, "12.3 GB"],
+    [20e9, "20 GB"],
+    [5000e12, "5000 TB"],
   ])("%d bytes read as %s", (amount, words) => expect(bytes(amount)).toBe(words));
+
+  test.each([
+    [512 * 1024 ** 2, "512 MB"],
+    [2 * 1024 ** 3, "2 GB"],
+    [1000, "0.98 KB"],
+  ])("%d bytes of memory read as %s", (amount, words) => expect(memory(amount)).toBe(words));
 });
 
 describe("spans of time", () => {

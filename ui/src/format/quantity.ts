@@ -8,13 +8,22 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
-export const GIB = 1024 ** 3;
 
+/** Of files and disks, in thousands as disks are sold. */
 export function bytes(amount: number): string {
+  return sized(amount, 1000);
+}
+
+/** Of memory, in powers of 1024 as memory is sold: of a job that may take "2g" people want to read 2 GB. */
+export function memory(amount: number): string {
+  return sized(amount, 1024);
+}
+
+function sized(amount: number, step: number): string {
   let unit = 0;
   let rest = amount;
   while (rest >= 999.5 && unit < UNITS.length - 1) {
-    rest /= 1024;
+    rest /= step;
     unit += 1;
   }
   const digits = unit === 0 || rest >= 99.5 ? String(Math.round(rest)) : rest.toPrecision(rest < 9.95 ? 2 : 3);

@@ -31,7 +31,7 @@ export const cache = {
     thisDisk: "On this disk",
     inEngine: "Inside the engine",
     separate: "on a disk of the engine's own",
-    together: "on this disk, where the engine keeps it",
+    together: "also on this disk",
     usedOf: (used: string, limit: string) => `${used} of ${limit} used`,
     usedSoFar: (used: string) => `${used} used`,
     free: (free: string, total: string) => `${free} free of ${total}`,

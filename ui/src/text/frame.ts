@@ -44,6 +44,8 @@ export const frame = {
     openInBrowser: "Open in browser",
     cpu: "CPU",
     memory: "Memory",
+    /** Jobs that name no amount of memory take what they need of what is there. */
+    noMemoryAsked: "none reserved",
     gpus: "GPU",
     stopTitle: "Stop Deskgrid?",
     stopWords: (jobs: number) =>

@@ -47,7 +47,7 @@ export const settings = {
     } as Record<string, string>,
     hints: {
       login: "Deskgrid waits in the tray when you log in.",
-      notifications: "A site that asks is always shown, and an engine that goes or comes back.",
+      notifications: "Sites that ask and a lost engine are always told.",
       keep_awake: "It does not go to sleep while jobs run.",
       cpus: "How many CPUs all jobs together may use.",
       memory: "How much memory all jobs together may use.",

@@ -22,7 +22,7 @@ use fetch::reason;
 
 /// A server that sends nothing for this long has failed.
 const SILENCE: Duration = Duration::from_secs(60);
-/// No download takes longer, however much of it comes now and then: 4 GiB at 200 kB/s.
+/// No download takes longer, however much of it comes now and then: 4 GB at 200 KB/s.
 const LONGEST: Duration = Duration::from_secs(6 * 60 * 60);
 const CONNECT: Duration = Duration::from_secs(20);
 /// Where GitHub answers.

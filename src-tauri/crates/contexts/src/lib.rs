@@ -48,6 +48,6 @@ pub struct Limits {
 impl Default for Limits {
     /// Room for honest contexts with data in them, and an end for others.
     fn default() -> Self {
-        Self { download: 4 << 30, unpacked: 16 << 30, entries: 500_000 }
+        Self { download: 4_000_000_000, unpacked: 16_000_000_000, entries: 500_000 }
     }
 }

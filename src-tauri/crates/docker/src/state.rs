@@ -69,7 +69,11 @@ impl EngineState {
         match self {
             Self::Ready(engine) => {
                 let info = engine.info();
-                let limits = format!("{} CPUs and {} MiB of memory", info.cpus, info.memory >> 20);
+                let limits = format!(
+                    "{} CPUs and {} of memory",
+                    info.cpus,
+                    deskgrid_job::queue::memory_words(info.memory)
+                );
                 format!("The container engine {} at {} is ready, with {limits}.", info.version, info.address)
             }
             Self::NotInstalled(trouble) => {

@@ -12,7 +12,7 @@ use crate::bounds::is_stall;
 use crate::error::HttpError;
 
 /// The most JSON that is read at once, from a body or a socket, in bytes.
-pub(crate) const MOST_JSON: usize = 64 * 1024 * 1024;
+pub(crate) const MOST_JSON: usize = 64_000_000;
 
 /// A body of at most [`MOST_JSON`] bytes of UTF-8, whatever its content type.
 pub(crate) struct JsonText(pub(crate) String);
@@ -88,7 +88,7 @@ pub(crate) fn broken(error: &axum::Error) -> HttpError {
 
 fn too_large() -> HttpError {
     let words =
-        "A submission may have at most 64 MiB. Upload large files with PUT /f/<sha256> and refer to them.";
+        "A submission may have at most 64 MB. Upload large files with PUT /f/<sha256> and refer to them.";
     HttpError::refused(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", words)
 }
 

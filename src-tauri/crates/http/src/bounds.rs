@@ -44,7 +44,7 @@ pub(crate) const MOST_JOBS: usize = 100_000;
 /// Bytes of a definition that is written like a file.
 pub(crate) const LONG_DEFINITION: usize = 1024 * 1024;
 /// Bytes that pages of one origin may store by uploads while the server runs.
-pub(crate) const MOST_UPLOADED: u64 = 20 * 1024 * 1024 * 1024;
+pub(crate) const MOST_UPLOADED: u64 = 20_000_000_000;
 /// Files that strangers of one origin may ask for in vain within [`GUESSES_PER`].
 pub(crate) const MOST_GUESSES: u32 = 60;
 /// The same of strangers of all origins: a page can have as many sub-domains as it likes.

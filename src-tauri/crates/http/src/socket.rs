@@ -73,7 +73,7 @@ impl Goodbye {
         let (code, reason) = match self {
             Self::Gone => return None,
             Self::TooLarge => {
-                (CloseCode::Size, "A message may have at most 64 MiB; upload large files instead.")
+                (CloseCode::Size, "A message may have at most 64 MB; upload large files instead.")
             }
             Self::Garbled => (CloseCode::Protocol, "The message could not be read as WebSocket text."),
             Self::Uninvited => (CloseCode::Policy, "Pages of this site may no longer use this Deskgrid."),

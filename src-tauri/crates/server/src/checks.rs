@@ -16,9 +16,9 @@ use crate::settings::{Settings, SettingsError, SettingsSource};
 /// An engine that answers at all does so within this time.
 const ENGINE_TIMEOUT: Duration = Duration::from_secs(6);
 /// An image and its outputs rarely fit into less, in bytes.
-const LITTLE_SPACE: u64 = 10 << 30;
+const LITTLE_SPACE: u64 = 10_000_000_000;
 /// With less than this not even the job records are safe, in bytes.
-const NO_SPACE: u64 = 512 << 20;
+const NO_SPACE: u64 = 500_000_000;
 
 /// Checks everything, as the settings of `source` have it.
 pub async fn check(source: Result<SettingsSource, SettingsError>) -> Vec<Check> {
@@ -201,7 +201,7 @@ fn space(existing: &Path) -> Check {
 
 /// A number of bytes that matters for space.
 fn size(bytes: u64) -> String {
-    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+    format!("{:.1} GB", bytes as f64 / 1e9)
 }
 
 fn judge_space(bytes: u64) -> (Verdict, &'static str) {

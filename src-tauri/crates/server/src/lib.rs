@@ -74,6 +74,18 @@ pub enum StartError {
     /// The stored jobs cannot be read.
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    /// The desktop app cannot reach its own server.
+    #[error(
+        "The local door {} could not be opened: {problem}. Choose a data folder on another disk: some, such as USB \
+         sticks, allow no sockets.",
+        path.display()
+    )]
+    NoLocalDoor {
+        /// Where it was to be.
+        path: PathBuf,
+        /// The system's words.
+        problem: std::io::Error,
+    },
     /// A task of ours broke off.
     #[error("Deskgrid could not start: {0}. Please report this.")]
     Broken(#[from] tokio::task::JoinError),
@@ -88,6 +100,15 @@ impl StartError {
         }
     }
 
+    /// Whether it is the data folder with which something is wrong, and not that somebody else works in it.
+    pub fn is_of_the_folder(&self) -> bool {
+        match self {
+            Self::Store(error) => !matches!(error, StoreError::InUse { .. }),
+            Self::Worker(_) | Self::NoLocalDoor { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Stable across versions.
     pub fn code(&self) -> &'static str {
         match self {
@@ -96,6 +117,7 @@ impl StartError {
             Self::CannotListen { .. } | Self::CannotListenAlso { .. } => "cannot-listen",
             Self::Store(error) => error.code(),
             Self::Worker(error) => error.code(),
+            Self::NoLocalDoor { .. } => "no-local-door",
             Self::Broken(_) => "broken",
         }
     }
@@ -213,6 +235,7 @@ impl Server {
             premises: Arc::new(premises),
             shell,
         };
+        let needs_door = admission.shell.is_some();
         let info = SiteInfo { version: env!("CARGO_PKG_VERSION").to_owned() };
         let site = Site::new(running.worker().clone(), admission, info);
         let parts = reload::Parts {
@@ -226,7 +249,15 @@ impl Server {
         };
         let reload = AbortOnDropHandle::new(tokio::spawn(reload::follow(watch, parts)));
         let stop = CancellationToken::new();
-        let local_door = open_local_door(&settings.data_directory, site.clone(), stop.clone());
+        let local_door = match open_local_door(&settings.data_directory, site.clone(), stop.clone()) {
+            Ok(door) => Some(door),
+            // Tray and window have no other way in.
+            Err(error) if needs_door => return Err(error),
+            Err(error) => {
+                tracing::warn!("{error}");
+                None
+            }
+        };
         // The porter waits for it, and only for it.
         let _ = show.send(site.clone());
         let data_directory = settings.data_directory;
@@ -307,20 +338,16 @@ impl Server {
     }
 }
 
-/// Opens the way in for the person's own programs. Without it the port still is one.
+/// Opens the way in for the person's own programs. A server in a terminal can do without: the port is one, too.
 fn open_local_door(
     data_directory: &std::path::Path,
     site: Site,
     stop: CancellationToken,
-) -> Option<JoinHandle<()>> {
+) -> Result<JoinHandle<()>, StartError> {
     let door = LocalDoor::of(data_directory);
-    match door.open() {
-        Ok(open) => Some(tokio::spawn(open.serve(site, stop))),
-        Err(error) => {
-            tracing::warn!(path = %door.path().display(), "the local door could not be opened: {error}");
-            None
-        }
-    }
+    let open = door.open();
+    let open = open.map_err(|problem| StartError::NoLocalDoor { path: door.path().to_owned(), problem })?;
+    Ok(tokio::spawn(open.serve(site, stop)))
 }
 
 fn limits(settings: &Settings) -> Limits {

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::Server;
-use crate::settings::{Chosen, Key, SettingsSource};
+use crate::settings::{Chosen, Key, SettingsError, SettingsSource};
 
 /// Why the data folder stays where it is.
 #[derive(Debug, thiserror::Error)]
@@ -155,18 +155,42 @@ impl Relocation {
         Ok(())
     }
 
+    /// Has the settings name the old folder again, which is whole, and takes the copy away that could not be used.
+    /// Blocks on the disk.
+    ///
+    /// # Errors
+    /// The settings cannot be changed; they and the copy are as they were then.
+    pub fn go_back(&self, source: &SettingsSource) -> Result<(), SettingsError> {
+        // Where it is the usual one, the settings did not name it.
+        source.choose(&[(Key::DataDirectory, None)])?;
+        if source.load()?.data_directory != self.from {
+            source.choose(&[(Key::DataDirectory, Some(chosen(&self.from)))])?;
+        }
+        remove_folder(&self.to);
+        Ok(())
+    }
+
     /// Takes the old folder away, when the data are in use at the new place. What cannot be removed stays behind.
     /// Blocks on the disk.
     pub fn clear_old_place(&self) {
-        if let Err(error) = fs::remove_dir_all(&self.from) {
-            tracing::warn!(path = %self.from.display(), %error, "the old data folder could not be removed");
-        }
+        remove_folder(&self.from);
     }
+}
+
+fn remove_folder(folder: &Path) {
+    if let Err(error) = fs::remove_dir_all(folder) {
+        tracing::warn!(path = %folder.display(), %error, "a data folder that is not used any more could not be removed");
+    }
+}
+
+fn chosen(folder: &Path) -> Chosen {
+    Chosen::Text(folder.to_string_lossy().into_owned())
 }
 
 /// Stops `server` and carries out the move that was planned for it. Meanwhile its local door tells how far that is.
 /// When this returns, the settings of `source` name the place where the data are: the new one, or after an error
-/// still the old one. The server is to be opened again then, and after that the old place to be cleared.
+/// still the old one. The server is to be opened again then, and after that the old place to be cleared; where it
+/// cannot be opened at the new one, [`Relocation::go_back`] leads to the old one.
 ///
 /// # Errors
 /// Code and words; the data are where they were.
@@ -179,9 +203,8 @@ pub async fn relocate(server: Server, source: SettingsSource, plan: Relocation) 
     let moved = tokio::task::spawn_blocking(move || {
         plan.copy(|done| progress.send_modify(|moving| moving.done = done))
             .map_err(|error| (error.code(), error.to_string()))?;
-        let chosen = Chosen::Text(plan.to.to_string_lossy().into_owned());
         source
-            .choose(&[(Key::DataDirectory, Some(chosen))])
+            .choose(&[(Key::DataDirectory, Some(chosen(&plan.to)))])
             .map_err(|error| (error.code(), error.to_string()))
     });
     let moved = moved.await.unwrap_or_else(|error| Err(("broken", error.to_string())));
@@ -277,6 +300,21 @@ mod tests {
         assert_eq!(server.data_directory(), to);
         assert_eq!(fs::read_to_string(to.join("token")).unwrap(), token);
         assert!(!from.exists());
+    }
+
+    #[test]
+    fn a_copy_that_cannot_be_used_goes_and_the_settings_name_the_old_place_as_before() {
+        let parent = data();
+        let (from, to) = (parent.path().join("data"), parent.path().join("new"));
+        let settings = parent.path().join("settings.toml");
+        let plan = Relocation::plan(&from, &to).unwrap();
+        plan.copy(|_| {}).unwrap();
+        fs::write(&settings, format!("# mine\ndata_directory = {to:?}\n")).unwrap();
+        let source = SettingsSource::of_file(settings.clone(), crate::settings::Overrides::default());
+        plan.go_back(&source).unwrap();
+        assert_eq!(source.load().unwrap().data_directory, from);
+        assert!(from.join("blobs/ab/abc").exists() && !to.exists());
+        assert!(fs::read_to_string(&settings).unwrap().contains("# mine"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! [`crate::notices`]; here are the effects.
 
 mod leaving;
+mod presence;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -27,7 +28,7 @@ use crate::rooms::{Order, Rooms};
 use crate::text;
 use crate::tray::TrayPort;
 use crate::view::{Standing, view};
-use crate::window::{Manner, Told, Window, WindowError};
+use crate::window::{Told, Window};
 
 /// Times in the menu are that fresh, while jobs run.
 const TICK: Duration = Duration::from_secs(10);
@@ -231,7 +232,7 @@ impl App {
                 return self.course();
             }
             Happened::Brought(brought) => self.bring(brought),
-            Happened::Window(Told::Closed) => self.window_closed().await,
+            Happened::Window(Told::Closed(asked)) => self.window_closed(asked).await,
             Happened::Window(Told::Broke(error)) => return self.window_broke(&error).await,
             Happened::TrayChanged => self.tray_changed().await,
             Happened::TimeToLeave => return Course::Leave,
@@ -305,63 +306,6 @@ impl App {
 
     fn has_tray(&self) -> bool {
         self.tray.is_shown.borrow().unwrap_or(false)
-    }
-
-    async fn open_window(&mut self, link: Option<String>, minimised: bool) {
-        let keep = !self.has_tray();
-        let manner = Manner { door: self.rooms.door.clone(), link, keep, minimised };
-        if let Err(error) = self.window.open(manner).await {
-            self.tell_of_window(&error);
-        }
-    }
-
-    fn tell_of_window(&mut self, error: &WindowError) {
-        tracing::warn!(%error);
-        self.notifier.send(notices::no_window(&error.to_string()));
-    }
-
-    /// Where it is all there is, another one opens; not for ever, where each breaks at once.
-    async fn window_broke(&mut self, error: &WindowError) -> Course {
-        self.tell_of_window(error);
-        if matches!(error, WindowError::NoDisplay) && !self.has_tray() {
-            return Course::Hide;
-        }
-        let last = self.broke.replace(tokio::time::Instant::now());
-        let broke_again = last.is_some_and(|last| last.elapsed() < BREAKS_APART);
-        if !self.has_tray() && self.tray_gone.is_none() && !broke_again {
-            self.open_window(None, true).await;
-        }
-        Course::On
-    }
-
-    /// An app without an icon needs its window, unless the icon is still waited for.
-    async fn window_closed(&mut self) {
-        if !self.has_tray() && self.tray_gone.is_none() {
-            self.open_window(None, true).await;
-        }
-        if self.has_tray() && !self.remembered.told_of_tray {
-            self.notifier.send(notices::stays());
-            self.remember(Remembered { told_of_tray: true, ..self.remembered }).await;
-        }
-    }
-
-    /// An app without icon and window could not be reached any more.
-    async fn tray_changed(&mut self) {
-        if self.has_tray() {
-            self.tray_gone = None;
-            self.window.keep(false).await;
-            return;
-        }
-        let gone = *self.tray_gone.get_or_insert_with(tokio::time::Instant::now);
-        if gone.elapsed() >= TRAY_PATIENCE {
-            self.tray_gone = None;
-            tracing::info!("there is no icon any more, so the window stays");
-            if self.window.is_open() {
-                self.window.keep(true).await;
-            } else {
-                self.open_window(None, true).await;
-            }
-        }
     }
 
     async fn copy_address(&mut self) {

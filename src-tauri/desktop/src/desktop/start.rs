@@ -55,6 +55,17 @@ pub(crate) async fn run(mut tray: TrayPort, mut plan: Plan) -> ExitCode {
                 }
                 Err(error) => error.to_string(),
             },
+            Err(error) if error.is_of_the_folder() => {
+                let words = error.to_string();
+                match returned(moved.take(), &plan, words.clone()).await {
+                    Ok(back) => {
+                        moved = Some(back);
+                        continue;
+                    }
+                    Err(settled) => moved = settled,
+                }
+                words
+            }
             Err(error) => error.to_string(),
         };
         if !wants_another(&mut tray, &mut signals, &words).await {
@@ -80,11 +91,34 @@ async fn carry(moving: Moving, plan: &mut Plan) -> (TrayPort, LeaveSignals, Opti
     // It goes through a door that is not there any more.
     window.close().await;
     if let Some(words) = &problem {
-        let (mut notifier, _clicks) = Notifier::new();
-        notifier.send(notices::failed(words));
-        notifier.sent().await;
+        tell_failed(words).await;
     }
     (tray, signals, Some(Moved { way, problem }))
+}
+
+/// Goes back from a new place where the data folder cannot be used. Gives what there was to settle where there was no
+/// move, or no way back.
+async fn returned(moved: Option<Moved>, plan: &Plan, words: String) -> Result<Moved, Option<Moved>> {
+    let Some(Moved { way, problem: None }) = moved else { return Err(moved) };
+    let (source, back) = (plan.source.clone(), way.clone());
+    match tokio::task::spawn_blocking(move || back.go_back(&source)).await {
+        Ok(Ok(())) => {
+            let words = text::not_usable(way.to(), &words);
+            tell_failed(&words).await;
+            Ok(Moved { way, problem: Some(words) })
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the settings go on naming the new data folder");
+            Err(Some(Moved { way, problem: None }))
+        }
+        Err(_) => Err(Some(Moved { way, problem: None })),
+    }
+}
+
+async fn tell_failed(words: &str) {
+    let (mut notifier, _clicks) = Notifier::new();
+    notifier.send(notices::failed(words));
+    notifier.sent().await;
 }
 
 /// Removes the old folder, or has the window say why it still is the only one.

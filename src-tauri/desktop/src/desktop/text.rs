@@ -50,6 +50,11 @@ pub(crate) fn moving(to: &Path) -> String {
     status(&format!("Moving the data to {} …", to.display()))
 }
 
+/// Why the data folder is where it was, after all.
+pub(crate) fn not_usable(to: &Path, words: &str) -> String {
+    format!("The data could not be used in {}, so they are where they were. {words}", to.display())
+}
+
 /// `2 jobs`, `1 job`.
 fn jobs(count: usize) -> String {
     if count == 1 { "1 job".to_owned() } else { format!("{count} jobs") }

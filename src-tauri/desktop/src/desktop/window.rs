@@ -1,6 +1,7 @@
 //! The window, a program of its own: starts it, brings it forward, and notices when it closes. What it shows is its
 //! own business.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -35,10 +36,17 @@ pub(crate) enum WindowError {
 pub(crate) enum Told {
     /// The person has turned to it or to something else.
     Focus,
-    /// The person closed it.
-    Closed,
+    /// The person closed it; and then wanted to see this, before it was gone.
+    Closed(Option<Asked>),
     /// It ended by itself.
     Broke(WindowError),
+}
+
+/// What a window was last asked to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// A place in it, or whatever it shows.
+    pub(crate) link: Option<String>,
 }
 
 /// How a window is to be.
@@ -65,6 +73,8 @@ struct Open {
     orders: ChildStdin,
     told: Lines<BufReader<ChildStdout>>,
     has_focus: bool,
+    /// What it was asked to show and has not shown yet, the oldest first.
+    wanted: VecDeque<Asked>,
 }
 
 impl Window {
@@ -84,8 +94,11 @@ impl Window {
     /// When its program cannot be started.
     pub(crate) async fn open(&mut self, manner: Manner) -> Result<(), WindowError> {
         if let Some(open) = &mut self.open {
-            let order = manner.link.as_ref().map_or("focus\n".to_owned(), |link| format!("link {link}\n"));
+            let show = manner.link.as_ref().map_or("focus".to_owned(), |link| format!("link {link}"));
+            // Who sees it must not find that closing it does what it did before a tray came or went.
+            let order = format!("{}{show}\n", keep_order(manner.keep));
             if open.orders.write_all(order.as_bytes()).await.is_ok() {
+                open.wanted.push_back(Asked { link: manner.link });
                 return Ok(());
             }
             // It is just closing: its pipe is gone already.
@@ -98,9 +111,8 @@ impl Window {
     /// From now on closing it only minimises it, or really closes it, as a tray comes and goes.
     pub(crate) async fn keep(&mut self, keep: bool) {
         if let Some(open) = &mut self.open {
-            let order = if keep { "keep on\n" } else { "keep off\n" };
             // One that is just closing takes none, and its end is told.
-            let _ = open.orders.write_all(order.as_bytes()).await;
+            let _ = open.orders.write_all(keep_order(keep).as_bytes()).await;
         }
     }
 
@@ -113,12 +125,14 @@ impl Window {
                     open.has_focus = line == "focus";
                     return Told::Focus;
                 }
+                Ok(Some(line)) if line == "shown" => drop(open.wanted.pop_front()),
                 Ok(Some(_)) => {}
                 _ => {
                     // It is over or about to be; dropping it sees to that.
                     let end = tokio::time::timeout(CLOSE_TIMEOUT, open.child.wait()).await;
+                    let wanted = open.wanted.pop_back();
                     self.open = None;
-                    return end.ok().and_then(Result::ok).map_or(Told::Closed, told_by);
+                    return told_by(end.ok().and_then(Result::ok), wanted);
                 }
             }
         }
@@ -135,27 +149,31 @@ impl Window {
     }
 }
 
-fn told_by(end: ExitStatus) -> Told {
-    match end.code() {
-        Some(0) => Told::Closed,
-        Some(code) if code == i32::from(NO_DISPLAY_CODE) => Told::Broke(WindowError::NoDisplay),
-        _ => Told::Broke(WindowError::Broke(end)),
+fn keep_order(keep: bool) -> &'static str {
+    if keep { "keep on\n" } else { "keep off\n" }
+}
+
+fn told_by(end: Option<ExitStatus>, wanted: Option<Asked>) -> Told {
+    match end {
+        Some(end) if end.code() == Some(NO_DISPLAY_CODE.into()) => Told::Broke(WindowError::NoDisplay),
+        Some(end) if !end.success() => Told::Broke(WindowError::Broke(end)),
+        _ => Told::Closed(wanted),
     }
 }
 
 fn start(manner: &Manner) -> Result<Open, WindowError> {
     let program = program();
-    let failed = |problem| not_started(&program, problem);
-    let mut child = command(&program, manner)
-        .arg("--owned")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(failed)?;
+    let mut command = command(&program, manner);
+    command.arg("--owned");
+    owned(command).map_err(|problem| not_started(&program, problem))
+}
+
+/// Starts a program that takes our orders and tells us of itself.
+fn owned(mut command: Command) -> std::io::Result<Open> {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
     let pipes = child.stdin.take().zip(child.stdout.take());
-    let (orders, told) = pipes.ok_or_else(|| failed(std::io::ErrorKind::BrokenPipe.into()))?;
-    Ok(Open { child, orders, told: BufReader::new(told).lines(), has_focus: false })
+    let (orders, told) = pipes.ok_or(std::io::ErrorKind::BrokenPipe)?;
+    Ok(Open { child, orders, told: BufReader::new(told).lines(), has_focus: false, wanted: VecDeque::new() })
 }
 
 fn not_started(program: &Path, problem: std::io::Error) -> WindowError {
@@ -197,4 +215,50 @@ fn command(program: &Path, manner: &Manner) -> Command {
 fn program() -> PathBuf {
     let name = format!("deskgrid-window{}", std::env::consts::EXE_SUFFIX);
     std::env::current_exe().map_or_else(|_| PathBuf::from(&name), |program| program.with_file_name(&name))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    /// A program in place of the window, which says and does what `script` says.
+    fn played_by(script: &str) -> Window {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        Window { open: owned(command).ok() }
+    }
+
+    fn to(link: Option<&str>) -> Manner {
+        let link = link.map(str::to_owned);
+        Manner { door: PathBuf::new(), link, keep: false, minimised: false }
+    }
+
+    async fn end(window: &mut Window) -> Told {
+        loop {
+            match window.told().await {
+                Told::Focus => {}
+                end => return end,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_window_did_not_show_before_it_closed_is_told_with_its_end() {
+        let mut window =
+            played_by("read keep; read first; echo shown; read keep; read second; read keep; read third");
+        for link in [None, Some("#/queue"), Some("#/job/0f")] {
+            window.open(to(link)).await.unwrap();
+        }
+        let wanted = Asked { link: Some("#/job/0f".to_owned()) };
+        assert!(matches!(end(&mut window).await, Told::Closed(Some(link)) if link == wanted));
+        assert!(!window.is_open());
+    }
+
+    #[tokio::test]
+    async fn what_a_window_has_shown_is_not_wanted_any_more_when_it_closes() {
+        let mut window = played_by("read keep; read first; echo shown; echo blur");
+        window.open(to(None)).await.unwrap();
+        assert!(matches!(end(&mut window).await, Told::Closed(None)));
+        assert!(matches!(end(&mut played_by("exit 1")).await, Told::Broke(WindowError::Broke(_))));
+    }
 }

@@ -163,7 +163,9 @@ fn is_ours(url: &Url) -> bool {
 fn show_soon(window: WebviewWindow, minimised: bool) {
     tauri::async_runtime::spawn(async move {
         tokio::time::sleep(SHOW_TIMEOUT).await;
-        show(&window, minimised);
+        // On the thread of the windows: in between, whoever asks for the window would have it minimised again.
+        let shown = window.clone();
+        let _ = window.run_on_main_thread(move || show(&shown, minimised));
     });
 }
 
@@ -199,13 +201,15 @@ fn minimise_on_close(window: &WebviewWindow) {
     });
 }
 
-/// Brings the window before the person's eyes.
-fn bring_forward(app: &AppHandle) {
-    let Some(window) = app.get_webview_window(LABEL) else { return };
+/// Brings the window before the person's eyes, unless it is closing.
+fn bring_forward(app: &AppHandle) -> bool {
+    let Some(window) = app.get_webview_window(LABEL) else { return false };
     let brought = window.unminimize().and_then(|()| window.show()).and_then(|()| window.set_focus());
     if let Err(error) = brought {
         eprintln!("The window could not be brought forward: {error}");
     }
+    // One that is closing does nothing of this, and knows of itself no more.
+    window.is_visible().unwrap_or(false)
 }
 
 #[cfg(test)]

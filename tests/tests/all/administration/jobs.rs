@@ -86,10 +86,13 @@ async fn a_discarded_job_goes_by_itself_unless_that_is_taken_back_or_it_runs_aga
         ids.push(id);
     }
     let discard = async |id: &str| desk.done(&format!("/api/jobs/{id}/discard"), &json!({})).await;
+    let finished = async || desk.get("/api/desk").await["counts"]["finished"].clone();
     let undo = discard(&ids[0]).await["undo"].clone();
     assert_eq!(discard(&ids[0]).await["undo"], undo, "it is deleted once");
     assert_eq!(desk.row(&ids[0]).await, Value::Null, "it is hidden at once");
+    assert_eq!(finished().await, 2, "it is not counted any more");
     desk.done("/api/cache/undo", &json!({"undo": undo})).await;
+    assert_eq!(finished().await, 3, "it is counted again");
     discard(&ids[1]).await;
     desk.done(&format!("/api/jobs/{}/again", ids[1]), &json!({})).await;
     discard(&ids[2]).await;

@@ -71,3 +71,39 @@ async fn a_move_that_fails_is_told_and_leaves_all_as_it_was() {
     window.goes_to("settings").await;
     window.sees("data-move-failed").await;
 }
+
+/// A folder whose local door lies outside of it, for the length of its path, and in the way of that door a folder.
+fn with_blocked_door(session: &Session, beside: &std::path::Path) -> std::path::PathBuf {
+    let place = beside.join("x".repeat(120));
+    let digits = &deskgrid_tests::sha256(place.as_os_str().as_encoded_bytes())[..16];
+    let doors = session.home().with_file_name("run");
+    std::fs::create_dir(doors.join(format!("deskgrid-{digits}.sock"))).unwrap();
+    place
+}
+
+#[tokio::test]
+async fn data_that_cannot_be_used_at_their_new_place_are_used_where_they_were() {
+    let session = Session::start();
+    let mut notifications = Notifications::open(&session).await;
+    let mut tray = Tray::open(&session).await;
+    let app = Desktop::start_with_movable_data(&session);
+    let icon = tray.icon().await;
+    let door = app.door().await;
+    let job = json!({ "definition": shell(&format!("echo {}", unique())) });
+    let id = door.post("/q/local", &job).await["jobId"].as_str().unwrap().to_owned();
+    let result = format!("/j/{id}/result.json");
+    eventually("the job is over", async || !door.get(&result).await["data"].is_null()).await;
+    let to = with_blocked_door(&session, app.folder());
+    door.post("/api/desk/move", &json!({ "to": to })).await;
+    let told = notifications.until("That did not work").await;
+    assert!(told.body.contains("local door") && told.body.contains("where they were"), "{told:?}");
+    icon.until("it is idle again", is_idle).await;
+    let door = app.door().await;
+    let desk = door.get("/api/desk").await;
+    assert_eq!(desk["dataDirectory"], json!(app.data()), "{desk}");
+    assert!(desk["move"]["problem"].as_str().unwrap().contains("local door"), "{desk}");
+    assert!(!door.get(&result).await["data"].is_null(), "what it had is there");
+    assert!(!to.exists(), "the copy is gone");
+    let settings = std::fs::read_to_string(app.folder().join("settings.toml")).unwrap();
+    assert!(settings.contains(&app.data().display().to_string()), "{settings}");
+}

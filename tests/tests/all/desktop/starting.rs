@@ -15,16 +15,6 @@ async fn window_opens(session: &Session) {
     eventually("a window opens", async || session.windows().await.len() == 1).await;
 }
 
-async fn window_closes(session: &Session) {
-    eventually("the window is closed", async || session.windows().await.is_empty()).await;
-}
-
-/// Closes the window as a person does.
-async fn close_window(session: &Session) {
-    let window = session.windows().await.pop().unwrap();
-    session.xdotool(&["windowactivate", "--sync", &window, "key", "--clearmodifiers", "alt+F4"]).await;
-}
-
 #[tokio::test]
 async fn a_second_start_opens_the_window_of_the_first_and_ends() {
     let (session, tray, app, icon, _door) = started().await;
@@ -46,14 +36,12 @@ async fn the_first_start_opens_the_window_and_closing_it_leaves_the_tray() {
     let mut app = Desktop::start_with(&session, &[]);
     let icon = tray.icon().await;
     window_opens(&session).await;
-    close_window(&session).await;
-    window_closes(&session).await;
+    session.close_window().await;
     notifications.until("Deskgrid keeps running").await;
     icon.until("it is idle", is_idle).await;
     icon.click(&["Open window"]).await;
     window_opens(&session).await;
-    close_window(&session).await;
-    window_closes(&session).await;
+    session.close_window().await;
     icon.click(&["Quit"]).await;
     assert_eq!(app.ended().await, Some(0));
     // The second start goes to the tray, and what was said once is not said again.
@@ -80,7 +68,7 @@ async fn a_window_that_dies_takes_nothing_along() {
     let killed =
         Command::new("pkill").args(["-KILL", "-P", &app.pid().to_string(), "deskgrid-window"]).status().await;
     assert!(killed.unwrap().success());
-    window_closes(&session).await;
+    eventually("the window is closed", async || session.windows().await.is_empty()).await;
     assert_eq!(door.get("/api/desk").await["doors"], "open");
     icon.activate().await;
     window_opens(&session).await;
@@ -112,24 +100,63 @@ async fn without_a_tray_the_window_stays_and_closing_it_minimises_it() {
     let app = Desktop::start_with(&session, &[]);
     let door = app.door().await;
     window_opens(&session).await;
-    close_window(&session).await;
-    window_closes(&session).await;
+    session.close_window().await;
     assert_eq!(door.get("/api/desk").await["shell"]["tray"], false);
     // It is still there, and comes back when the app is started again.
     assert_eq!(app.start_second(&session, &[]).await.0, Some(0));
     window_opens(&session).await;
 }
 
+/// Whether the app's window is an entry in the task bar and nothing else.
+async fn is_minimised(session: &Session) -> bool {
+    let found = session.xdotool(&["search", "--name", "^Deskgrid$"]).await;
+    let Some(window) = found.lines().next() else { return false };
+    let mut command = Command::new("xprop");
+    command.envs(session.variables()).args(["-id", window, "WM_STATE"]);
+    let said = command.output().await.expect("x11-utils is installed");
+    String::from_utf8_lossy(&said.stdout).contains("Iconic")
+}
+
 #[tokio::test]
-async fn a_tray_that_comes_later_gets_the_icon() {
+async fn a_tray_that_comes_later_gets_the_icon_and_lets_the_window_close() {
     let session = Session::start().with_window_manager();
+    let mut notifications = Notifications::open(&session).await;
     let app = Desktop::start(&session);
     let door = app.door().await;
     assert_eq!(door.get("/api/desk").await["shell"]["tray"], false);
+    eventually("its window waits in the task bar", async || is_minimised(&session).await).await;
     let mut tray = Tray::open(&session).await;
     let icon = tray.icon().await;
     icon.until("it is idle", is_idle).await;
     eventually("the app knows", async || door.get("/api/desk").await["shell"]["tray"] == true).await;
+    // The window that was opened before the tray came, and then another one.
+    for _ in 0..2 {
+        icon.activate().await;
+        window_opens(&session).await;
+        session.close_window().await;
+        eventually("its process is over", async || !has_window(&app).await).await;
+        notifications.until("Deskgrid keeps running").await;
+    }
+    assert_eq!(notifications.count("keeps running"), 1);
+    icon.until("it is idle", is_idle).await;
+    assert_eq!(door.get("/api/desk").await["doors"], "open");
+}
+
+#[tokio::test]
+async fn a_window_that_is_asked_for_while_it_closes_opens_again() {
+    let session = Session::start().with_window_manager();
+    let mut tray = Tray::open(&session).await;
+    let _app = Desktop::start(&session);
+    let icon = tray.icon().await;
+    icon.until("it is idle", is_idle).await;
+    icon.activate().await;
+    for _ in 0..3 {
+        window_opens(&session).await;
+        session.close_window().await;
+        // Its process takes a moment longer to end than what is seen of it.
+        icon.activate().await;
+    }
+    window_opens(&session).await;
 }
 
 #[tokio::test]
@@ -142,8 +169,7 @@ async fn a_tray_that_goes_leaves_a_window_that_closing_only_minimises() {
     window_opens(&session).await;
     drop((icon, tray));
     eventually("the icon is given up", async || app.log().contains("the window stays")).await;
-    close_window(&session).await;
-    window_closes(&session).await;
+    session.close_window().await;
     eventually("there still is a window", async || has_window(&app).await).await;
     assert_eq!(app.start_second(&session, &[]).await.0, Some(0));
     window_opens(&session).await;
@@ -201,7 +227,7 @@ async fn beside_a_server_in_a_terminal_only_its_window_opens() {
     let mut command = desktop(&session, server.data().parent().unwrap(), &[]);
     let app = command.stdout(Stdio::piped()).spawn().unwrap();
     window_opens(&session).await;
-    close_window(&session).await;
+    session.close_window().await;
     let output = app.wait_with_output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("deskgrid serve"), "{said}");
@@ -262,8 +288,7 @@ async fn the_window_comes_back_where_it_was_and_as_large() {
     let chosen = place(&session).await;
     assert!(chosen.contains(&"WIDTH=800".to_owned()), "{chosen:?}");
     for _ in 0..2 {
-        close_window(&session).await;
-        window_closes(&session).await;
+        session.close_window().await;
         icon.activate().await;
         window_opens(&session).await;
         eventually("it is where it was", async || place(&session).await == chosen).await;

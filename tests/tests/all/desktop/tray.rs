@@ -1,5 +1,6 @@
 //! The icon, its menu and the notifications.
 
+use deskgrid_tests::browser::Browser;
 use deskgrid_tests::desktop::Desktop;
 use deskgrid_tests::notifications::Notifications;
 use deskgrid_tests::session::Session;
@@ -250,6 +251,18 @@ async fn an_engine_that_goes_and_comes_back_is_told() {
     engine.start().await;
     notifications.until("The container engine is back").await;
     icon.until("it is idle again", is_idle).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dashboard_opens_in_the_browser_and_is_signed_in() {
+    let (session, _tray, _app, icon, door) = started().await;
+    session.notes_what_is_opened();
+    icon.until("it is idle", is_idle).await;
+    icon.click(&["Open in browser"]).await;
+    let opened = session.opened().await;
+    assert!(opened.starts_with(&address(&door).await), "{opened}");
+    let mut page = Browser::open(&opened).await;
+    page.until("document.querySelector('[data-testid=\"sidebar\"]') !== null").await;
 }
 
 #[tokio::test]

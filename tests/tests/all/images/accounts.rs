@@ -64,7 +64,7 @@ async fn deleting_results_tells_the_bytes_of_the_image_that_goes_with_the_last_o
     desk.done("/api/cache/undo", &json!({"undo": hidden["undo"]})).await;
     assert_eq!(bytes(&delete(&[&ids[0]], "atOnce").await), 0);
     let said = cache(&server, &["delete", "result", &ids[1], "--dry-run"]).await;
-    assert!(said.stdout.contains("about 2.9 MiB inside the engine"), "{said:?}");
+    assert!(said.stdout.contains("about 3.0 MB inside the engine"), "{said:?}");
     let layers =
         async || engine.client().get("/system/df?type=image").await["LayersSize"].as_u64().expect("bytes");
     let before = layers().await;

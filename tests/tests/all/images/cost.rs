@@ -91,7 +91,7 @@ async fn a_dry_run_says_what_would_go_and_a_prune_removes_that_and_nothing_of_th
     assert_eq!(dry["freed"], json!({"disk": dry["freed"]["disk"], "engine": MEGABYTE, "certainty": "exact"}));
     assert!(dry["freed"]["disk"].as_u64().unwrap() > 3000);
     let said = cache(&server, &["prune", "--dry-run"]).await;
-    assert!(said.stdout.contains(&plain) && said.stdout.contains("976.6 KiB inside the engine"), "{said:?}");
+    assert!(said.stdout.contains(&plain) && said.stdout.contains("1.0 MB inside the engine"), "{said:?}");
     assert!(said.stdout.contains("would go. It would free"), "{said:?}");
     assert!(is_here(&server, &plain).await && is_here(&server, &tagged).await, "a dry run removes nothing");
     let young = cache(&server, &["prune", "--older-than", "1d"]).await;
@@ -99,7 +99,7 @@ async fn a_dry_run_says_what_would_go_and_a_prune_removes_that_and_nothing_of_th
     assert!(is_here(&server, &plain).await);
 
     let said = cache(&server, &["prune"]).await;
-    assert!(said.stdout.contains("976.6 KiB inside the engine"), "{said:?}");
+    assert!(said.stdout.contains("1.0 MB inside the engine"), "{said:?}");
     assert!(!is_here(&server, &plain).await && !is_here(&server, &tagged).await);
     assert!(is_here(&server, &format!("mine:{mine}")).await, "the person's name for it stays");
     assert!(is_here(&server, &in_container).await && is_here(&server, BUSYBOX).await);
@@ -185,7 +185,7 @@ async fn a_result_goes_by_the_beginning_of_its_id_and_says_what_the_disk_gets_ba
     server.finished(&id).await;
     let said = cache(&server, &["delete", "result", &id[..10], "--dry-run"]).await;
     // The log of the job goes too.
-    assert!(said.stdout.contains(" KiB on this disk, 0 B inside the engine"), "{said:?}");
+    assert!(said.stdout.contains(" KB on this disk, 0 B inside the engine"), "{said:?}");
     assert_eq!(server.get_json(&format!("/j/{id}/result.json")).await["data"]["finishedReason"], "Success");
     let said = cache(&server, &["delete", "result", &id[..10]]).await;
     assert!(said.stdout.contains("1 thing went."), "{said:?}");
@@ -218,7 +218,7 @@ async fn the_job_cache_of_a_site_is_listed_with_its_jobs_and_goes_by_name_only()
     let pruned = desk.done("/api/cache/prune", &json!({"olderThan": null, "dryRun": true})).await;
     assert_eq!(find(&pruned["list"], "jobcache", &volume), None);
     let said = cache(&server, &["delete", "jobcache", &volume]).await;
-    assert!(said.stdout.contains("3.9 KiB inside the engine"), "{said:?}");
+    assert!(said.stdout.contains("4.0 KB inside the engine"), "{said:?}");
     assert_eq!(find(&desk.get("/api/cache").await["items"], "jobcache", &volume), None);
 }
 

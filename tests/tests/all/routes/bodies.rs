@@ -72,7 +72,7 @@ async fn a_body_of_65_mebibytes_is_refused_and_the_client_gets_to_read_why() {
     let text = "x".repeat(65 * MEBIBYTE);
     let body = json!({"definition": {"image": "a", "inputs": {"x": {"value": text}}}});
     let words = refused(&server, "/q/local", body.to_string().into_bytes(), 413).await;
-    assert!(words.contains("64 MiB"), "{words}");
+    assert!(words.contains("64 MB"), "{words}");
     assert!(is_empty(&server).await);
 }
 
@@ -84,7 +84,7 @@ async fn a_body_without_a_length_is_cut_off_at_the_same_size() {
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status(), 413);
     let json: Value = answer.json().await.unwrap();
-    assert!(json["error"].as_str().unwrap().contains("64 MiB"), "{json}");
+    assert!(json["error"].as_str().unwrap().contains("64 MB"), "{json}");
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ async fn a_container_that_ran_out_of_memory_says_so_and_what_its_limit_was() {
         .await;
     assert_eq!(finished["finished"]["result"]["StatusCode"], 137, "{finished}");
     let log = log_text(&finished);
-    assert!(log.contains("ran out of memory") && log.contains("its limit was 32 MiB"), "{log}");
+    assert!(log.contains("ran out of memory") && log.contains("its limit was 32 MB"), "{log}");
     assert!(log.contains("requirements.memory"), "{log}");
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { CacheItem, Certainty } from "../../api/types";
-import { arrange, freedWords, goingAt, limitAt, stepOf, STEPS } from "./things";
+import type { Cache, CacheItem, Certainty } from "../../api/types";
+import { arrange, freedWords, goingAt, limitAt, named, stepOf, STEPS } from "./things";
 import { treemap } from "./treemap";
 
 const item = (given: Partial<CacheItem>): CacheItem => ({
@@ -16,6 +16,11 @@ const item = (given: Partial<CacheItem>): CacheItem => ({
   isDeletable: true,
   why: null,
   ...given,
+});
+
+test("what jobs left is named as in the queue", () => {
+  const cache = { items: [item({ name: "sh -c 'make all'" }), item({ name: "lab/fit:2" })] } as Cache;
+  expect(named(cache).items.map(({ name }) => name)).toEqual(["make all", "lab/fit:2"]);
 });
 
 test("what becomes free is told for each place where something does", () => {
@@ -52,10 +57,10 @@ describe("the table", () => {
 });
 
 describe("the slider of the limit", () => {
-  const most = 400 * 1024 ** 3;
+  const most = 400 * 1e9;
 
   test("begins at a gigabyte and ends at the most", () => {
-    expect([limitAt(0, most), limitAt(STEPS, most)]).toEqual([1024 ** 3, most]);
+    expect([limitAt(0, most), limitAt(STEPS, most)]).toEqual([1e9, most]);
   });
 
   test("stands where a limit was set with it", () => {
@@ -63,7 +68,7 @@ describe("the slider of the limit", () => {
   });
 
   test("does not break on a disk that is nearly full", () => {
-    expect(limitAt(50, 1000)).toBe(1024 ** 3);
+    expect(limitAt(50, 1000)).toBe(1e9);
     expect(stepOf(5, 1000)).toBe(STEPS);
   });
 });

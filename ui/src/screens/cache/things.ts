@@ -1,6 +1,7 @@
 // The table of the cache: filter and order. Pure.
 
 import type { Cache, CacheItem, CacheKind, Freed } from "../../api/types";
+import { withoutShell } from "../../format/command";
 import { text } from "../../text";
 import { NUMBERS } from "../../text/locale";
 
@@ -10,6 +11,11 @@ export type Column = "name" | "kind" | "bytes" | "lastUsed";
 export type Order = { column: Column; isDown: boolean };
 
 export const thingKey = ({ kind, id }: Pick<CacheItem, "kind" | "id">) => `${kind}/${id}`;
+
+/** What a job left has its command for a name, which people read as they do in the queue. */
+export function named(cache: Cache): Cache {
+  return { ...cache, items: cache.items.map((item) => ({ ...item, name: withoutShell(item.name) })) };
+}
 
 export function arrange(items: readonly CacheItem[], words: string, kind: CacheKind | null, order: Order): CacheItem[] {
   const wanted = words.trim().toLowerCase();
@@ -47,7 +53,7 @@ export function otherBytes({ disk }: Cache): number {
 
 /** Values of the slider: equal steps for the eye, which judges sizes by their ratio. */
 export const STEPS = 100;
-const LEAST = 1024 ** 3;
+const LEAST = 1e9;
 
 export function limitAt(step: number, most: number): number {
   const bytes = LEAST * (Math.max(most, LEAST) / LEAST) ** (step / STEPS);

@@ -4,11 +4,16 @@ import type { Row } from "../../api/types";
 import { outcome } from "../../state/filter";
 import { text } from "../../text";
 
-export type Failure = { title: string; advice: string | null };
+/** The title is one sentence; what else there is to say of it follows as words. */
+export type Failure = { title: string; words: string | null; advice: string | null };
+
+const SENTENCES = /^(.+?[.!?])\s+(?=\p{Lu})(.+)$/su;
 
 export function failureOf(row: Row): Failure | null {
   if (outcome(row) !== "failure") return null;
-  return { title: row.failure?.message ?? titleOf(row), advice: adviceOf(row) };
+  const message = row.failure?.message ?? titleOf(row);
+  const [, title, words] = SENTENCES.exec(message) ?? [];
+  return { title: title ?? message, words: words ?? null, advice: adviceOf(row) };
 }
 
 function titleOf({ reason, exitCode }: Row): string {

@@ -35,8 +35,17 @@ describe("a failure in words", () => {
     const failure = { code: "disk-failed", message: "The disk is full." };
     expect(failureOf(row({ reason: "Error", exitCode: null, failure }))).toEqual({
       title: "The disk is full.",
+      words: null,
       advice: "Make room: delete what you no longer need on the screen Cache.",
     });
+  });
+
+  test("its first sentence is its title", () => {
+    const said = (message: string) => failureOf(row({ reason: "Error", exitCode: null, failure: { code: "x", message } }));
+    const image = 'The image "lab/fit:2.1" could not be fetched: its registry is away. Check the network. It said: no route';
+    expect(said(image)?.title).toBe('The image "lab/fit:2.1" could not be fetched: its registry is away.');
+    expect(said(image)?.words).toBe("Check the network. It said: no route");
+    expect(said("no sentence at all")).toMatchObject({ title: "no sentence at all", words: null });
   });
 
   test("an exit code that means something is explained", () => {

@@ -5,9 +5,9 @@ import type { IconName } from "../../parts/icons";
 
 export type View = "text" | "table" | "json" | "image" | "html" | "none";
 
-export const MOST_TEXT = 512 * 1024;
-export const MOST_TABLE = 2 * 1024 * 1024;
-export const MOST_IMAGE = 24 * 1024 * 1024;
+export const MOST_TEXT = 500_000;
+export const MOST_TABLE = 2_000_000;
+export const MOST_IMAGE = 24_000_000;
 export const MOST_ROWS = 5000;
 
 const BY_ENDING: Record<string, View> = {

@@ -1,7 +1,7 @@
 // A job in a few words and a picture, the same in the queue and on its own page. Pure.
 
 import type { Amount, Live, Row } from "../../api/types";
-import { bytes, share } from "../../format/quantity";
+import { bytes, memory as memoryWords, share } from "../../format/quantity";
 import type { IconName } from "../../parts/icons";
 import { outcome } from "../../state/filter";
 import { text } from "../../text";
@@ -38,7 +38,7 @@ export function siteWords(site: string): string {
 export function needsWords({ cpuMillis, memory, gpus }: Amount): string {
   return [
     cpuMillis > 0 ? text.job.needsCpus(cpuMillis) : "",
-    memory > 0 ? text.job.needsMemory(bytes(memory)) : "",
+    memory > 0 ? text.job.needsMemory(memoryWords(memory)) : "",
     gpus > 0 ? text.job.needsGpus(gpus) : "",
   ]
     .filter(Boolean)

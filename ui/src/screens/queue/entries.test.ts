@@ -41,7 +41,7 @@ test("an image that is pulled tells its bytes and its layers, as far as they are
   expect(told({})).toBe("Pulling");
   expect(told({ layers: { done: 0, total: 0 } })).toBe("Pulling");
   expect(told({ layers: { done: 3, total: 12 } })).toBe("3 of 12 layers");
-  expect(told({ done: 1024, total: 2048, layers: { done: 1, total: 1 } })).toBe("1 KB of 2 KB, 1 of 1 layer");
+  expect(told({ done: 1000, total: 2000, layers: { done: 1, total: 1 } })).toBe("1 KB of 2 KB, 1 of 1 layer");
 });
 
 test("what a job does not claim is not said", () => {

@@ -40,7 +40,7 @@ test("what is left to Deskgrid says what came of it", () => {
   expect([words("cpus"), words("memory")]).toEqual(["Automatic: 1 CPU", "Automatic: 3 GB"]);
   expect(words("id")).toBe("Automatic");
   expect(inForce(setting({}), { ...desk, capacity: { ...desk.capacity, memory: null } })).toBe("Automatic");
-  expect(inForce(setting({ key: "context_size", value: 16 * 1024 ** 3 }), desk)).toBe("Default: 16 GB");
+  expect(inForce(setting({ key: "context_size", value: 16e9 }), desk)).toBe("Default: 16 GB");
   expect(inForce(setting({ key: "context_files", value: 500_000 }), desk)).toBe("Default: 500,000");
   expect(inForce(setting({ key: "max_job_duration", value: "1h" }), desk)).toBe("Default: 1h");
   expect([boundOf("cpus", desk), boundOf("memory", desk), boundOf("port", desk)]).toEqual([

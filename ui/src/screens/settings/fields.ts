@@ -1,7 +1,7 @@
 // Which settings there are, in which groups, and how each is typed in and sent. Pure.
 
 import type { Desk, Setting } from "../../api/types";
-import { bytes, count } from "../../format/quantity";
+import { bytes, count, memory as memoryWords } from "../../format/quantity";
 import { text } from "../../text";
 
 export type Kind = "switch" | "choice" | "number" | "text" | "list" | "lines";
@@ -55,6 +55,7 @@ export const isFolded = (group: Group): boolean => group === "advanced";
 
 /** Whether its value is a number of bytes. */
 const isSize = (key: string): boolean => key === "memory" || key === "disk_reserve" || isContextSize(key);
+const sizeWords = (key: string, amount: number) => (key === "memory" ? memoryWords(amount) : bytes(amount));
 const isContextSize = (key: string): boolean => key === "context_download" || key === "context_size";
 
 /** What stands in the field: what the person chose, else what holds by a flag or variable, else nothing. */
@@ -62,7 +63,7 @@ export function typed({ kind }: Field, setting: Setting): string {
   const value = setting.isFixed ? setting.value : setting.chosen;
   if (value === null || value === undefined) return "";
   if (Array.isArray(value)) return value.join(kind === "list" ? ", " : "\n");
-  return isSize(setting.key) && typeof value === "number" ? bytes(value) : String(value);
+  return isSize(setting.key) && typeof value === "number" ? sizeWords(setting.key, value) : String(value);
 }
 
 /** What is in force, as the field says it while nothing is chosen. */
@@ -72,7 +73,7 @@ export function inForce({ key, value }: Setting, desk: Known | null): string {
   if (Array.isArray(value)) return value.length === 0 ? text.settings.none : value.join(", ");
   if (value === null || value === undefined || value === "") return text.settings.automatic(automatic(key, desk));
   if (isContextSize(key) && typeof value === "number") return text.settings.byDefault(bytes(value));
-  if (isSize(key) && typeof value === "number") return text.settings.automatic(bytes(value));
+  if (isSize(key) && typeof value === "number") return text.settings.automatic(sizeWords(key, value));
   if (key === "context_files") return text.settings.byDefault(count(Number(value)));
   return key === "cpus" ? text.settings.automatic(text.job.needsCpus(Number(value) * 1000)) : text.settings.byDefault(String(value));
 }
@@ -83,14 +84,14 @@ function automatic(key: string, desk: Known | null): string | null {
   if (desk === null) return null;
   const { capacity } = desk;
   if (key === "cpus") return text.job.needsCpus(capacity.cpuMillis);
-  return key === "memory" && capacity.memory !== null ? bytes(capacity.memory) : null;
+  return key === "memory" && capacity.memory !== null ? memoryWords(capacity.memory) : null;
 }
 
 /** How much there is to choose from, beside the words of a setting. */
 export function boundOf(key: string, desk: Known | null): string | null {
   const { cpus, memory } = desk?.engine ?? { cpus: null, memory: null };
   if (key === "cpus" && cpus !== null) return text.settings.engineHas(text.job.needsCpus(cpus * 1000));
-  return key === "memory" && memory !== null ? text.settings.engineHas(bytes(memory)) : null;
+  return key === "memory" && memory !== null ? text.settings.engineHas(memoryWords(memory)) : null;
 }
 
 /** What is sent; `null` asks for the default. Whether it is any good is the server's to say. */

@@ -194,7 +194,10 @@ pub(super) fn state(site: &Site) -> Value {
     let premises = site.premises();
     let (doors, problem) = told(&premises.doors());
     let (jobs, asking) = (site.worker().everything(), site.invitations().read(|sites| sites.pending().len()));
-    let count = |phase: fn(Phase) -> bool| jobs.iter().filter(|job| phase(job.phase)).count();
+    let hidden = site.removals().hidden_jobs();
+    let is_finished = |job: &&std::sync::Arc<Job>| matches!(job.phase, Phase::Finished(_));
+    let is_shown = |job: &&std::sync::Arc<Job>| hidden.get(&job.id) != Some(&job.queued_at);
+    let count = |phase| jobs.iter().filter(|job| job.phase == phase).count();
     let capacity = site.worker().offer().borrow().capacity.clone();
     json!({
         "version": site.version(),
@@ -213,10 +216,10 @@ pub(super) fn state(site: &Site) -> Value {
         },
         "taken": taken(&jobs),
         "counts": {
-            "running": count(|phase| phase == Phase::Running),
-            "waiting": count(|phase| phase == Phase::Queued),
+            "running": count(Phase::Running),
+            "waiting": count(Phase::Queued),
             "asking": asking,
-            "finished": count(|phase| matches!(phase, Phase::Finished(_))),
+            "finished": jobs.iter().filter(is_finished).filter(is_shown).count(),
         },
         "dataDirectory": premises.data_directory(),
         "settingsFile": premises.settings_file(),

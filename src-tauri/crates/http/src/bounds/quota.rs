@@ -72,9 +72,9 @@ fn check(caller: &Caller, bytes: u64) -> Result<(), HttpError> {
         return Ok(());
     }
     let words = format!(
-        "Pages of {origin} may upload {} GiB while Deskgrid runs, and this file would be beyond that. Restart \
+        "Pages of {origin} may upload {} GB while Deskgrid runs, and this file would be beyond that. Restart \
          Deskgrid if you trust that page, or upload the file with `deskgrid run --input`.",
-        MOST_UPLOADED >> 30
+        MOST_UPLOADED / 1_000_000_000
     );
     Err(HttpError::refused(StatusCode::INSUFFICIENT_STORAGE, "upload-quota", words))
 }

@@ -82,8 +82,8 @@ fn lines(excerpt: Excerpt, address: &str) -> Vec<LogLine> {
     let mut lines = excerpt.head;
     if let Some(Cut { lines: count, bytes }) = excerpt.cut {
         let time = lines.last().or(excerpt.tail.first()).map_or(Time(0), |line| line.time);
-        let size = bytes.div_ceil(1 << 20);
-        let text = format!("… {count} lines ({size} MiB) are left out here; the whole log is at {address}\n");
+        let size = bytes.div_ceil(1_000_000);
+        let text = format!("… {count} lines ({size} MB) are left out here; the whole log is at {address}\n");
         lines.push(LogLine { text, time, is_stderr: true });
     }
     lines.extend(excerpt.tail);
@@ -100,10 +100,10 @@ mod tests {
 
     #[test]
     fn a_cut_log_says_how_much_is_missing_and_where_all_of_it_is() {
-        let cut = Some(Cut { lines: 7, bytes: 3 << 20 });
+        let cut = Some(Cut { lines: 7, bytes: 2_500_000 });
         let lines = lines(Excerpt { head: vec![line("a\n")], cut, tail: vec![line("z\n")] }, "http://h/x");
         let texts: Vec<_> = lines.iter().map(|line| line.text.as_str()).collect();
-        let note = "… 7 lines (3 MiB) are left out here; the whole log is at http://h/x\n";
+        let note = "… 7 lines (3 MB) are left out here; the whole log is at http://h/x\n";
         assert_eq!(texts, ["a\n", note, "z\n"]);
     }
 

@@ -30,7 +30,7 @@ impl Capacity {
         let (what, wanted, offered) = if needs.cpu_millis > self.cpu_millis {
             ("CPUs", cpus(needs.cpu_millis), cpus(self.cpu_millis))
         } else if needs.memory > self.memory {
-            ("memory", mebibytes(needs.memory), mebibytes(self.memory))
+            ("memory", memory_words(needs.memory), memory_words(self.memory))
         } else if needs.gpus as usize > self.gpus.len() {
             ("GPUs", needs.gpus.to_string(), self.gpus.len().to_string())
         } else {
@@ -43,12 +43,20 @@ impl Capacity {
     }
 }
 
-fn cpus(millis: u32) -> String {
-    format!("{}", f64::from(millis) / 1000.0)
+/// Bytes of memory as people say them, in powers of 1024: of a job that asked for `2g` they want to read 2 GB.
+pub fn memory_words(bytes: u64) -> String {
+    const GB: f64 = 1_073_741_824.0;
+    const MB: f64 = 1_048_576.0;
+    let bytes = bytes as f64;
+    if bytes >= GB {
+        format!("{} GB", (bytes / GB * 10.0).round() / 10.0)
+    } else {
+        format!("{} MB", (bytes / MB).round())
+    }
 }
 
-fn mebibytes(bytes: u64) -> String {
-    format!("{} MiB", bytes / (1 << 20))
+fn cpus(millis: u32) -> String {
+    format!("{}", f64::from(millis) / 1000.0)
 }
 
 /// What is taken at the moment.

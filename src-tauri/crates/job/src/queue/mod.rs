@@ -16,7 +16,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-pub use capacity::{Allotment, Capacity};
+pub use capacity::{Allotment, Capacity, memory_words};
 pub use event::{Again, Effect, Event, Lack, Objection, Release, Released, RunEnd, Submission};
 pub use situation::Situation;
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use super::{Capacity, Lack, Queue, schedule::MOST_OVERTAKINGS};
+use super::{Capacity, Lack, Queue, memory_words, schedule::MOST_OVERTAKINGS};
 use crate::{Job, JobId, Needs, Phase};
 
 /// What a queue's owner tells of it, apart from its jobs.
@@ -89,7 +89,11 @@ impl Situation {
             return Some(format!("Waits for {wanted}; {}", free(f64::from(cpus) / 1000.0)));
         }
         if needs.memory > memory {
-            return Some(format!("Waits for {} of memory; {} is free", size(needs.memory), size(memory)));
+            return Some(format!(
+                "Waits for {} of memory; {} is free",
+                memory_words(needs.memory),
+                memory_words(memory)
+            ));
         }
         (needs.gpus > gpus).then(|| {
             format!("Waits for {}; {}", counted(f64::from(needs.gpus), "GPU"), free(f64::from(gpus)))
@@ -127,19 +131,6 @@ fn free(count: f64) -> String {
         none if none <= 0.0 => "none is free".to_owned(),
         some if some > 1.0 => format!("{some} are free"),
         one => format!("{one} is free"),
-    }
-}
-
-/// Bytes in the unit that people know memory by.
-fn size(bytes: u64) -> String {
-    const GIB: f64 = 1_073_741_824.0;
-    const MIB: f64 = 1_048_576.0;
-    let bytes = bytes as f64;
-    if bytes >= GIB {
-        let tenths = (bytes / GIB * 10.0).round() / 10.0;
-        format!("{tenths} GB")
-    } else {
-        format!("{} MB", (bytes / MIB).round())
     }
 }
 

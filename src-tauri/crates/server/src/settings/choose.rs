@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use toml_edit::{Array, DocumentMut, Item, Value};
+use toml_edit::{Array, Decor, DocumentMut, Item, Value};
 
 use super::error::Written;
 use super::file::{folder_of, parse};
@@ -50,7 +50,7 @@ fn changed(path: &Path, text: &str, values: &[(Key, Option<Chosen>)]) -> Result<
     for (key, chosen) in values {
         match chosen {
             Some(chosen) => set(&mut document, key.in_file(), chosen.to_toml()),
-            None => drop(document.remove(key.in_file())),
+            None => remove(&mut document, key.in_file()),
         }
     }
     if let Some(comments) = comments {
@@ -65,6 +65,38 @@ fn changed(path: &Path, text: &str, values: &[(Key, Option<Chosen>)]) -> Result<
     // What cannot be read again must not get there.
     parse(path, &text)?;
     Ok(text)
+}
+
+/// Takes a setting out. The lines above it are the person's own: they go to what follows, or to the end.
+fn remove(document: &mut DocumentMut, key: &str) {
+    let prefix = document.key(key).and_then(|key| key.leaf_decor().prefix()).and_then(|raw| raw.as_str());
+    let above = prefix.unwrap_or_default().to_owned();
+    let next = document.iter().map(|(name, _)| name.to_owned()).skip_while(|name| name != key).nth(1);
+    document.remove(key);
+    if above.trim().is_empty() {
+        return;
+    }
+    let put = |decor: &mut Decor| {
+        let own = decor.prefix().and_then(|raw| raw.as_str()).unwrap_or_default();
+        decor.set_prefix(format!("{above}{own}"));
+    };
+    let Some(next) = next else {
+        let end = document.trailing().as_str().unwrap_or_default();
+        return document.set_trailing(format!("{above}{end}"));
+    };
+    match document.get_mut(&next) {
+        Some(Item::Table(table)) => put(table.decor_mut()),
+        Some(Item::ArrayOfTables(tables)) => {
+            if let Some(table) = tables.get_mut(0) {
+                put(table.decor_mut());
+            }
+        }
+        _ => {
+            if let Some(mut key) = document.key_mut(&next) {
+                put(key.leaf_decor_mut());
+            }
+        }
+    }
 }
 
 impl Chosen {
@@ -127,6 +159,16 @@ mod tests {
     fn a_file_of_comments_keeps_them_at_its_top() {
         assert_eq!(after("# mine\n", &[(Key::Memory, Some(text("8g")))]), "# mine\nmemory = \"8g\"\n");
         assert_eq!(after("# mine\n", &[(Key::Memory, None)]), "# mine\n");
+    }
+
+    #[test]
+    fn a_value_that_goes_leaves_the_comments_above_it() {
+        let chosen = after("# mine\n", &[(Key::Memory, Some(text("8g")))]);
+        assert_eq!(after(&chosen, &[(Key::Memory, None)]), "# mine\n");
+        let new = after(OLD, &[(Key::Port, None)]);
+        assert!(new.starts_with("# mine\n") && new.contains("[[sites]]") && !new.contains("8123"), "{new}");
+        let two = after("# one\nport = 1\n# two\nmemory = '8g'\n", &[(Key::Port, None)]);
+        assert_eq!(two, "# one\n# two\nmemory = '8g'\n");
     }
 
     #[test]

@@ -47,9 +47,18 @@ pub(super) fn cpu_millis(text: &str) -> Read<u32> {
     Ok(millis as u32)
 }
 
-/// Bytes.
+/// Bytes of memory.
 pub(super) fn memory(text: &str) -> Read<u64> {
-    let bytes = deskgrid_wire::size::parse(text).ok_or("is not a size")?;
+    enough(deskgrid_wire::size::parse(text))
+}
+
+/// Bytes on a disk.
+pub(super) fn on_disk(text: &str) -> Read<u64> {
+    enough(deskgrid_wire::size::parse_on_disk(text))
+}
+
+fn enough(bytes: Option<u64>) -> Read<u64> {
+    let bytes = bytes.ok_or("is not a size")?;
     if bytes < LEAST_MEMORY {
         return Err(format!("is only {bytes} bytes"));
     }
@@ -125,8 +134,8 @@ pub(super) fn notifications(text: &str) -> Read<Notifications> {
 
 /// Bytes on the disk. Less than this would not even hold one image's worth of results.
 pub(super) fn cache_limit(text: &str) -> Read<u64> {
-    const LEAST: u64 = 100 << 20;
-    match memory(text)? {
+    const LEAST: u64 = 100_000_000;
+    match on_disk(text)? {
         bytes if bytes < LEAST => Err("is too little".into()),
         bytes => Ok(bytes),
     }
@@ -134,7 +143,7 @@ pub(super) fn cache_limit(text: &str) -> Read<u64> {
 
 /// Bytes of the disk that stay free; none may be wanted.
 pub(super) fn disk_reserve(text: &str) -> Read<u64> {
-    if text.trim() == "0" { Ok(0) } else { memory(text) }
+    if text.trim() == "0" { Ok(0) } else { on_disk(text) }
 }
 
 /// Files of a build; without any there is nothing to build.
@@ -181,6 +190,7 @@ mod tests {
     #[test]
     fn memory_and_times_without_a_unit_are_refused() {
         assert_eq!(memory("8g"), Ok(8 << 30));
+        assert_eq!(cache_limit("20 GB"), Ok(20_000_000_000));
         assert_eq!(duration("20m"), Ok(Duration::from_secs(1200)));
         for bad in ["8", "lots", "", "-8g"] {
             assert!(memory(bad).is_err(), "{bad:?}");

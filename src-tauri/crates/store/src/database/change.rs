@@ -137,7 +137,8 @@ impl Change {
                 synopsis_row::describe(to, id, image.as_deref(), command.as_deref())
             }
             Self::Course { id, course } => {
-                const SQL: &str = "INSERT INTO course (job, json) VALUES (?1, ?2)
+                // It may come after the end of its job, which may be erased by then.
+                const SQL: &str = "INSERT INTO course (job, json) SELECT id, ?2 FROM job WHERE id = ?1
                                    ON CONFLICT DO UPDATE SET json = excluded.json";
                 run(to, SQL, params![id.as_str(), course_row::encode(course)?])
             }

@@ -58,6 +58,7 @@ impl Owner {
         if decided.has_ended_runs {
             self.kit.cache.changed();
         }
+        decided.noted.iter().for_each(|id| self.kit.lists.note(id));
         for reply in decided.replies {
             // Whoever asked may have gone away meanwhile.
             match reply {

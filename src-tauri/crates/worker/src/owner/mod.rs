@@ -335,6 +335,10 @@ impl Owner {
             if !inputs.is_empty() {
                 decided.changes.push(Change::Inputs { id, files: inputs });
             }
+        } else if self.queue.job(&id).is_none() {
+            // It was over when somebody cancelled it, and how it went until then is known only now.
+            decided.changes.push(Change::Course { id: id.clone(), course: Arc::new(course) });
+            decided.noted.push(id);
         }
         decided.note(effects, &self.queue);
     }
@@ -355,6 +359,8 @@ struct Decided {
     calls: Vec<PendingCall>,
     replies: Vec<Reply>,
     has_ended_runs: bool,
+    /// Jobs of which more is known than what their state says.
+    noted: Vec<JobId>,
     /// Runs that wait until their end is on the disk.
     ends: Vec<oneshot::Sender<()>>,
 }

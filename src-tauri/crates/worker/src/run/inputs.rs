@@ -21,7 +21,7 @@ use crate::disk;
 use crate::fetch::Fetcher;
 
 /// Files up to this size are copied and may be written to by the job.
-const COPIED_UP_TO: u64 = 1 << 20;
+const COPIED_UP_TO: u64 = 1_000_000;
 /// Downloads of one job at a time.
 const DOWNLOADS: usize = 4;
 /// Where inputs are in the container.

@@ -23,7 +23,7 @@ const MOST_PENDING_LINES: usize = 8192;
 const LOOKED_AT: usize = 3;
 
 /// The log of one run keeps this many bytes of text; the disk belongs to all jobs.
-const LONGEST: u64 = 4 << 30;
+const LONGEST: u64 = 4_000_000_000;
 
 /// Empties the logs of an earlier run, so that a run that writes nothing does not show them as its own.
 pub(super) async fn clear(run: &Run) -> Result<(), Interruption> {
@@ -168,9 +168,9 @@ impl<'a> Journal<'a> {
     pub(super) fn cut(&self) -> Option<String> {
         self.room.is_cut.then(|| {
             format!(
-                "Deskgrid kept the first {} GiB of what the job wrote and left out the rest. Let jobs write long \
+                "Deskgrid kept the first {} GB of what the job wrote and left out the rest. Let jobs write long \
                  outputs to files in /outputs.",
-                LONGEST >> 30
+                LONGEST / 1_000_000_000
             )
         })
     }

@@ -56,7 +56,7 @@ impl Course<'_> {
             let asked = Some(self.run.allotment.needs.memory).filter(|bytes| *bytes > 0);
             let limit = match asked.or(self.memory) {
                 None => "this computer had no more to give".to_owned(),
-                Some(bytes) => format!("its limit was {} MiB", bytes / (1 << 20)),
+                Some(bytes) => format!("its limit was {}", deskgrid_job::queue::memory_words(bytes)),
             };
             let words = format!(
                 "The container ran out of memory and was killed (exit code 137): {limit}. \
