@@ -95,8 +95,8 @@ impl SmallDisk {
         as_root(&["mount", "-o", &options, &self.path.to_string_lossy()]);
     }
 
-    /// Lets nobody open a file for writing, as long as the result lives. Files that are open for that stay so: while
-    /// there is one, no system makes a disk read-only.
+    /// Lets nobody open a file for writing, as long as the result lives. Files that are open for that stay so, other than
+    /// on a disk that a system makes read-only because it fails: nothing here can have that.
     pub fn read_only_for_now(&self) -> ReadOnly<'_> {
         let aside = tempfile::tempdir().expect("a temporary folder");
         let (path, beside) = (self.path.to_string_lossy(), aside.path().to_string_lossy());

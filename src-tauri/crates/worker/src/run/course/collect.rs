@@ -16,8 +16,7 @@ use crate::run::counter::Counter;
 use crate::run::{Interruption, disk, follow, outputs};
 
 impl Course<'_> {
-    /// Stores what is in `/outputs`. An engine that goes away meanwhile is waited for, and a disk that may only be read:
-    /// the files stay where they are.
+    /// Stores what is in `/outputs`.
     pub(super) async fn collect(
         &self,
         mut engine: Engine,
@@ -29,12 +28,26 @@ impl Course<'_> {
                 _ => self.collect_archive(&engine, container).await,
             };
             match collected {
-                Err(Interruption::EngineLost) => engine = follow::engine_again(self.run).await?,
-                Err(Interruption::Failed(failure)) if failure.code == FailureCode::DiskReadOnly => {
-                    self.run.until_writable().await?;
-                }
-                collected => return collected,
+                Ok(outputs) => return Ok(outputs),
+                Err(interruption) => engine = self.until_possible(engine, interruption).await?,
             }
+        }
+    }
+
+    /// Waits until what a container left can be kept, where only an engine that went away is in the way, or a disk that
+    /// may only be read: all of it stays where it is.
+    pub(super) async fn until_possible(
+        &self,
+        engine: Engine,
+        interruption: Interruption,
+    ) -> Result<Engine, Interruption> {
+        match interruption {
+            Interruption::EngineLost => follow::engine_again(self.run).await,
+            Interruption::Failed(failure) if failure.code == FailureCode::DiskReadOnly => {
+                self.run.until_writable().await?;
+                Ok(engine)
+            }
+            other => Err(other),
         }
     }
 
