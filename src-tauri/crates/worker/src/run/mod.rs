@@ -212,7 +212,10 @@ impl Run {
             Beginning::NothingLeft => course.look_back().await,
         };
         let outcome = outcome.map_err(|interruption| course.explain(interruption));
-        let outcome = outcome.map_err(|interruption| self.put_off(interruption, course.has_begun()));
+        let outcome = match outcome {
+            Err(interruption) => Err(self.put_off(interruption, course.has_begun()).await),
+            done => done,
+        };
         if matches!(outcome, Err(Interruption::EngineLost | Interruption::TakenDown))
             && let Ok(engine) = self.engine()
         {
@@ -252,12 +255,20 @@ impl Run {
         point(Point::RunCleared);
     }
 
-    /// A disk that may only be read is no job's end: one that has not begun waits in the queue.
-    fn put_off(&self, interruption: Interruption, has_begun: bool) -> Interruption {
+    /// A disk that may only be read is no job's end: one that has not begun waits in the queue. Where files can be written
+    /// all the same, only a folder is on such a disk: the job would come back from the queue at once, again and again.
+    async fn put_off(&self, interruption: Interruption, has_begun: bool) -> Interruption {
         match interruption {
             Interruption::Failed(failure) if failure.code == FailureCode::DiskReadOnly && !has_begun => {
-                self.kit.store.note_read_only();
-                Interruption::NotBegun
+                let store = &self.kit.store;
+                // If it was known, it may be over since this run met it.
+                let was_known = store.is_known_read_only();
+                store.note_read_only();
+                if was_known || store.is_read_only().await {
+                    Interruption::NotBegun
+                } else {
+                    Interruption::Failed(failure)
+                }
             }
             other => other,
         }
@@ -295,6 +306,8 @@ impl Run {
         let store = &self.kit.store;
         store.note_read_only();
         let written = async {
+            // A folder of it may be on a disk of its own that is so still, where the next try fails at once.
+            tokio::time::sleep(DISK_PAUSE).await;
             while store.is_read_only().await {
                 tokio::time::sleep(DISK_PAUSE).await;
             }
