@@ -270,9 +270,9 @@ impl Owner {
                     decided.replies.push(Reply::Released(reply, known));
                 }
                 Input::Report(report) => self.report(*report, &mut decided),
-                Input::Sweep(Sweep::Found(containers, strays)) => {
+                Input::Sweep(Sweep::Found(engine, containers, strays)) => {
                     // A sweep that ended meanwhile leaves them to the next one.
-                    let _ = strays.send(self.adopt(containers));
+                    let _ = strays.send(self.adopt(&engine, containers));
                 }
                 Input::Sweep(Sweep::Done(engine)) => self.engine_swept(engine, &mut decided),
                 Input::EngineChanged => self.engine_changed(&mut decided),

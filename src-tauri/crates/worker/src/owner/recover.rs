@@ -25,8 +25,8 @@ const AT_ONCE: usize = 8;
 
 /// What a sweep tells the owner.
 pub(super) enum Sweep {
-    /// The containers of this worker that the engine has. Those that belong to no run are asked back.
-    Found(Vec<OurContainer>, oneshot::Sender<Vec<OurContainer>>),
+    /// The containers of this worker that this engine has. Those that belong to no run are asked back.
+    Found(Engine, Vec<OurContainer>, oneshot::Sender<Vec<OurContainer>>),
     /// Those are removed.
     Done(Engine),
 }
@@ -41,7 +41,7 @@ impl Owner {
                 tokio::time::sleep(pause).await;
                 let Some(containers) = look(&engine, &worker).await else { return };
                 let (reply, strays) = oneshot::channel();
-                if owner.send(Sweep::Found(containers, reply)).await.is_err() {
+                if owner.send(Sweep::Found(engine.clone(), containers, reply)).await.is_err() {
                     return;
                 }
                 let Ok(strays) = strays.await else { return };
@@ -62,8 +62,8 @@ impl Owner {
         }
     }
 
-    /// Takes over the containers of running jobs, and returns those that belong to no run.
-    pub(super) fn adopt(&mut self, containers: Vec<OurContainer>) -> Vec<OurContainer> {
+    /// Takes over the containers of running jobs that `engine` told of, and returns those that belong to no run.
+    pub(super) fn adopt(&mut self, engine: &Engine, containers: Vec<OurContainer>) -> Vec<OurContainer> {
         let mut by_run: HashMap<(JobId, u32), OurContainer> = HashMap::new();
         let mut strays = Vec::new();
         for container in containers {
@@ -77,7 +77,7 @@ impl Owner {
         let waiting: HashSet<_> = std::mem::take(&mut self.orphans);
         for (id, run) in waiting {
             let beginning = match by_run.remove(&(id.clone(), run)) {
-                Some(container) => Beginning::TakeOver(Box::new(container)),
+                Some(container) => Beginning::TakeOver(engine.clone(), Box::new(container)),
                 None => Beginning::NothingLeft,
             };
             self.begin(&id, run, beginning);

@@ -117,8 +117,12 @@ impl<'a> Course<'a> {
         self.finish(engine, &container, end, time.read()).await
     }
 
-    /// From a container that an earlier life of this program made.
-    pub(super) async fn take_over(&mut self, found: OurContainer) -> Result<RunResult, Interruption> {
+    /// From a container that an earlier life of this program made, and that `teller` told of.
+    pub(super) async fn take_over(
+        &mut self,
+        teller: &Engine,
+        found: OurContainer,
+    ) -> Result<RunResult, Interruption> {
         let run = self.run;
         let container = found.id.clone();
         self.container = Some(container.clone());
@@ -127,10 +131,15 @@ impl<'a> Course<'a> {
         self.scratch = Some(self.scratch_of_earlier_life().await?);
         // The engine may have gone since it told of the container, and may have taken it down.
         let seen = match follow::look(run, &container).await {
-            // It does not let us look at this one: what its list said has to do.
+            // It does not let us look at this one: what its list said has to do. In another life that says nothing.
             Err(Interruption::EngineLost | Interruption::Failed(_)) => {
-                Found { engine: follow::engine_again(run).await?, container: found, began: None }
+                let engine = follow::engine_again(run).await?;
+                if engine != *teller {
+                    return Err(Interruption::EngineLost);
+                }
+                Found { engine, container: found, began: None }
             }
+            Err(Interruption::ContainerLost) if found.started_at.is_none() => return self.look_back().await,
             seen => seen?,
         };
         let Found { mut engine, container: found, began } = seen;

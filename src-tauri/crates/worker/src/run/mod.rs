@@ -108,8 +108,8 @@ pub(crate) struct Report {
 pub(crate) enum Beginning {
     /// From the start.
     Fresh,
-    /// With a container of an earlier life of this program.
-    TakeOver(Box<OurContainer>),
+    /// With a container of an earlier life of this program, of which this engine told.
+    TakeOver(Engine, Box<OurContainer>),
     /// An earlier life left no container behind, or it is gone.
     NothingLeft,
 }
@@ -208,7 +208,7 @@ impl Run {
         let mut course = course::Course::new(&self);
         let outcome = match beginning {
             Beginning::Fresh => course.start_afresh().await,
-            Beginning::TakeOver(container) => course.take_over(*container).await,
+            Beginning::TakeOver(engine, container) => course.take_over(&engine, *container).await,
             Beginning::NothingLeft => course.look_back().await,
         };
         let outcome = outcome.map_err(|interruption| course.explain(interruption));
