@@ -190,9 +190,7 @@ impl Blobs {
     /// As [`Blobs::open_sound`], on a thread that may block.
     pub fn open_sound_blocking(&self, hash: BlobHash) -> Result<Option<BlobFile>, StoreError> {
         let folder = &self.shared.folder;
-        let Some(blob) = self.open_blocking(hash)? else {
-            return folder.damage(hash).map_or(Ok(None), Err);
-        };
+        let Some(blob) = self.open_or_tell(hash)? else { return Ok(None) };
         let facts = blob.file.metadata().map_err(failed("look at", &blob.path))?;
         if folder.proofs.holds(hash, &facts) {
             return Ok(Some(blob));
@@ -204,7 +202,16 @@ impl Blobs {
             return Ok(Some(blob));
         }
         self.verify_blocking(hash)?;
-        self.open_blocking(hash)
+        // Another may have set it aside.
+        self.open_or_tell(hash)
+    }
+
+    /// Opens a blob; one that is not there because it was found damaged is an error.
+    fn open_or_tell(&self, hash: BlobHash) -> Result<Option<BlobFile>, StoreError> {
+        match self.open_blocking(hash)? {
+            None => self.shared.folder.damage(hash).map_or(Ok(None), Err),
+            found => Ok(found),
+        }
     }
 
     /// Hashes a blob, whatever is known of it. False when it is not stored. On a thread that may block.
@@ -228,9 +235,7 @@ impl Blobs {
     pub async fn read_sound(&self, hash: BlobHash) -> Result<Option<Vec<u8>>, StoreError> {
         let blobs = self.clone();
         blocking(move || {
-            let Some(BlobFile { mut file, path, .. }) = blobs.open_blocking(hash)? else {
-                return blobs.shared.folder.damage(hash).map_or(Ok(None), Err);
-            };
+            let Some(BlobFile { mut file, path, .. }) = blobs.open_or_tell(hash)? else { return Ok(None) };
             let mut bytes = Vec::new();
             match file.read_to_end(&mut bytes) {
                 Err(error) if !is_damage(&error) => return Err(failed("read", &path)(error)),
@@ -430,6 +435,22 @@ mod tests {
         drop(turn);
         assert!(proofs.turn(one).try_lock().is_ok());
         assert_eq!(proofs.hashing.lock().unwrap().len(), 1, "what is over is forgotten");
+    }
+
+    #[test]
+    fn whoever_waited_while_a_file_was_found_damaged_hears_of_that() {
+        let case = case(b"bytes");
+        case.damage(1);
+        let turn = case.blobs.shared.folder.proofs.turn(case.hash);
+        let held = turn.lock().unwrap();
+        let (blobs, hash) = (case.blobs.clone(), case.hash);
+        let waits = std::thread::spawn(move || blobs.open_sound_blocking(hash).unwrap_err().code());
+        while Arc::strong_count(&turn) == 1 {
+            std::thread::yield_now();
+        }
+        assert_eq!(case.blobs.verify_blocking(case.hash).unwrap_err().code(), "file-damaged");
+        drop(held);
+        assert_eq!(waits.join().unwrap(), "file-damaged");
     }
 
     #[tokio::test]
