@@ -14,7 +14,7 @@ use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 use super::commit_number::{self, CommitNumber};
-use super::record_file::Record;
+use super::record_file::{JobTables, Record};
 use super::{Rebuilt, job_ids, job_row, record_keeper, schema, subject};
 use crate::error::{StoreError, failed};
 use crate::folder::Folder;
@@ -133,6 +133,11 @@ fn fill(folder: &Folder) -> Result<u64, StoreError> {
     let (unfinished, fresh) = (folder.unfinished_database(), folder.rebuilt_database());
     let mut copies = Copies::of(folder);
     let salvage = Salvage::open(folder);
+    if let Some(salvage) = &salvage {
+        for subject in copies.doubtful.clone().iter().filter(|subject| salvage.is_whole(subject)) {
+            copies.give_up(folder, subject);
+        }
+    }
     loop {
         remove(&unfinished)?;
         let connection = create(&unfinished)?;
@@ -206,6 +211,8 @@ struct Copies {
     by_form: BTreeMap<u32, Vec<(String, PathBuf)>>,
     /// What they are of, and what was erased: what other rows say of these is out of date.
     subjects: HashSet<String>,
+    /// Those of which a copy says something else than it was made with.
+    doubtful: Vec<String>,
     /// The latest commit that they know of.
     newest: CommitNumber,
 }
@@ -225,6 +232,9 @@ impl Copies {
             copies.newest = copies.newest.max(record.commit);
             if !record.is_erased() {
                 copies.by_form.entry(record.form).or_default().push((record.subject.clone(), path));
+            }
+            if record.is_damaged() {
+                copies.doubtful.push(record.subject.clone());
             }
             copies.subjects.insert(record.subject);
         }
@@ -288,6 +298,17 @@ impl Salvage {
             statement.query_map([], |row| row.get(0)).ok()?.filter_map(Result::ok).collect()
         };
         Some(Self { from, form, tables })
+    }
+
+    /// Whether its rows of a subject are those that were written, as far as can be told.
+    fn is_whole(&self, subject: &str) -> bool {
+        let look = || {
+            let record = JobTables::of(&self.from)?.read(&self.from, subject, 0)?;
+            let is_as_noted =
+                subject::is_loose(subject) || record_keeper::noted_sum(&self.from, subject)? == record.sum();
+            Ok::<_, StoreError>(is_as_noted && !record.is_erased())
+        };
+        look().unwrap_or(false)
     }
 
     /// Copies every row that reads, but those of subjects that are `known` otherwise.

@@ -173,6 +173,11 @@ impl Record {
         self.sum.as_ref().is_some_and(|sum| *sum == self.come_to())
     }
 
+    /// Whether they are known to be others.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.sum.as_ref().is_some_and(|sum| *sum != self.come_to())
+    }
+
     /// Whether the rows are the same, whenever they were read.
     pub(super) fn says_the_same(&self, other: &Self) -> bool {
         (self.form, &self.tables) == (other.form, &other.tables)

@@ -206,7 +206,7 @@ impl RecordKeeper {
     }
 
     /// Writes the copy of a subject anew where it says something else than the rows: it trails. But rows that are not
-    /// those any more that were written are damaged, and get back what a sound copy says.
+    /// those any more that were written are damaged, and get back what was written, if that is what the copy says.
     fn bring_into_step(
         &mut self,
         database: &Connection,
@@ -219,13 +219,19 @@ impl RecordKeeper {
         let is_same = copy.as_ref().is_some_and(|copy| copy.says_the_same(&record));
         if !subject::is_loose(subject) {
             let noted = noted_sum(database, subject)?;
-            let is_damaged = !is_same && noted.is_some() && noted != record.sum();
-            if is_damaged && let Some(copy) = copy.filter(|copy| copy.form == record.form && copy.is_sound())
-            {
-                tracing::error!(job = subject, "a damaged record was restored from its second copy");
-                return self.tables.replace(database, &copy);
-            }
             if noted != record.sum() {
+                // Of tables of another form nothing can be told.
+                let copy = copy.filter(|copy| !is_same && copy.form == record.form && copy.is_sound());
+                if let Some(copy) = copy.filter(|_| noted.is_some()) {
+                    if copy.sum() == noted {
+                        tracing::error!(job = subject, "a damaged record was restored from its second copy");
+                        return self.tables.replace(database, &copy);
+                    }
+                    tracing::error!(
+                        job = subject,
+                        "a record is damaged, and its second copy is older: it stays"
+                    );
+                }
                 record.note_sum(database)?;
             }
         }
@@ -248,7 +254,8 @@ impl RecordKeeper {
     }
 }
 
-fn noted_sum(database: &Connection, job: &str) -> Result<Option<Vec<u8>>, StoreError> {
+/// What the rows of a job came to when they were written.
+pub(super) fn noted_sum(database: &Connection, job: &str) -> Result<Option<Vec<u8>>, StoreError> {
     let mut statement = database.prepare_cached("SELECT sum FROM record_sum WHERE job = ?1")?;
     Ok(statement.query_row([job], |row| row.get(0)).optional()?)
 }

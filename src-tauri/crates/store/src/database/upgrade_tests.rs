@@ -445,6 +445,33 @@ async fn rows_that_are_not_those_any_more_that_were_written_get_back_what_their_
 }
 
 #[tokio::test]
+async fn of_damaged_rows_and_a_copy_that_trails_the_rows_count() {
+    let case = Case::newest().with_copies().await;
+    let (copy, store) = (case.copy_of("waiting"), case.open());
+    let before = fs::read(&copy).unwrap();
+    store.commit(vec![Change::Define { id: id("waiting"), text: "{\"later\": 1}".into() }]).await.unwrap();
+    drop(store);
+    // Killed before the copy of it was written.
+    fs::write(&copy, before).unwrap();
+    flip(&case, "UPDATE hold SET caller = 'nobody' WHERE job = 'waiting'");
+    let store = case.open();
+    assert!(store.definition(&id("waiting")).await.unwrap().unwrap().contains("later"));
+    assert!(store.verify(std::sync::Arc::default()).await.unwrap().records.is_empty());
+}
+
+#[tokio::test]
+async fn rows_that_are_as_they_were_written_count_more_than_a_damaged_copy() {
+    let case = Case::newest().with_copies().await;
+    damage_names(&case).await;
+    let copy = case.copy_of("waiting");
+    fs::write(&copy, fs::read_to_string(&copy).unwrap().replace("sleep 1", "sleep 3")).unwrap();
+    let store = case.open();
+    assert_eq!(store.rebuilt().unwrap().jobs, 4);
+    assert!(store.definition(&id("waiting")).await.unwrap().unwrap().contains("sleep 1"));
+    assert!(case.damaged().iter().any(|path| path.file_name() == copy.file_name()));
+}
+
+#[tokio::test]
 async fn of_rows_and_a_copy_that_are_both_damaged_the_rows_count() {
     let case = Case::newest().with_copies().await;
     let copy = case.copy_of("waiting");
