@@ -108,7 +108,9 @@ pub enum StoreError {
         why: String,
     },
     /// The job records could not be read or written.
-    #[error("the job records on disk could not be read or written: {0}")]
+    #[error(
+        "the job records on disk could not be read or written: {0}. See to it that the disk of the data folder is sound"
+    )]
     Database(#[source] rusqlite::Error),
     /// Something stored does not read back.
     #[error("{what} on disk is damaged and cannot be read")]
@@ -151,6 +153,13 @@ impl StoreError {
             Self::Damaged { .. } => "record-damaged",
             Self::Stopped => "store-stopped",
         }
+    }
+
+    /// The database program says no more than that writing failed where a disk has become read-only under it.
+    pub(crate) fn may_be_read_only(&self) -> bool {
+        use rusqlite::ErrorCode::{CannotOpen, ReadOnly, SystemIoFailure};
+        let Self::Database(error) = self else { return false };
+        matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly | SystemIoFailure))
     }
 
     pub(crate) fn damaged(what: impl Into<String>) -> Self {

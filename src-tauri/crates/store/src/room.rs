@@ -2,7 +2,7 @@
 //! other programs go on, whatever jobs and uploads bring.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -103,15 +103,28 @@ impl Folder {
         if !self.is_read_only.load(Ordering::Relaxed) {
             return false;
         }
-        let probe = self.fresh();
-        let tried = platform::private_file().write(true).create_new(true).open(&probe);
-        let is_read_only = tried.is_err_and(|error| error.kind() == ErrorKind::ReadOnlyFilesystem);
+        let is_read_only = self.takes_nothing().is_some();
         if !is_read_only {
-            // What is left of it is swept at the next start.
-            let _ = fs::remove_file(&probe);
             self.is_read_only.store(false, Ordering::Relaxed);
         }
         is_read_only
+    }
+
+    /// Tries to write, and returns what the system says of a disk that may only be read.
+    fn takes_nothing(&self) -> Option<io::Error> {
+        let probe = self.fresh();
+        let tried = platform::private_file().write(true).create_new(true).open(&probe);
+        let refusal = tried.err().filter(|error| error.kind() == ErrorKind::ReadOnlyFilesystem);
+        if refusal.is_none() {
+            // What is left of it is swept at the next start.
+            let _ = fs::remove_file(&probe);
+        }
+        refusal
+    }
+
+    /// Why the records could not be written: that the disk may only be read the database program does not always say.
+    pub(crate) fn explain(&self, error: StoreError) -> StoreError {
+        explained(error, || self.takes_nothing(), &self.database())
     }
 
     /// Makes sure that the reserve is left when `bytes` more are written.
@@ -125,6 +138,16 @@ impl Folder {
             free: room.free,
             reserve: room.floor(purpose),
         })
+    }
+}
+
+fn explained(error: StoreError, refusal: impl FnOnce() -> Option<io::Error>, database: &Path) -> StoreError {
+    if let StoreError::DiskFull { .. } = error {
+        return StoreError::DiskFull { path: database.to_owned() };
+    }
+    match error.may_be_read_only().then(refusal).flatten() {
+        Some(source) => StoreError::NotWritable { doing: "write", path: database.to_owned(), source },
+        None => error,
     }
 }
 
@@ -216,6 +239,24 @@ mod tests {
         assert!(room.holds(100, Purpose::Outputs) && !room.holds(101, Purpose::Outputs));
         assert!(!room.holds(u64::MAX, Purpose::Incoming));
         assert!(!room.is_low() && Room { free: 99, ..room }.is_low());
+    }
+
+    #[test]
+    fn that_a_disk_may_only_be_read_is_told_whatever_the_database_program_says_of_it() {
+        // `SQLITE_IOERR_WRITE`, which is all that is left of `EROFS`.
+        let failed =
+            || StoreError::from(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(778), None));
+        let database = Path::new("/data/deskgrid.sqlite3");
+        let refused = explained(failed(), || Some(ErrorKind::ReadOnlyFilesystem.into()), database);
+        assert!(
+            refused.is_read_only() && refused.to_string().contains("/data/deskgrid.sqlite3"),
+            "{refused}"
+        );
+        let other = explained(failed(), || None, database);
+        assert!(!other.is_read_only(), "{other}");
+        let full = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(13), None);
+        let full = explained(full.into(), || unreachable!("it is not asked"), database);
+        assert!(full.to_string().contains("/data/"), "{full}");
     }
 
     #[tokio::test]

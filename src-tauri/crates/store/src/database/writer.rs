@@ -152,7 +152,7 @@ impl Desk {
     fn write<C: Borrow<[Change]>>(&mut self, group: &[C]) -> Result<(), StoreError> {
         let folder = &self.folder;
         match &mut self.book {
-            Some(book) => book.write(folder, group),
+            Some(book) => book.write(folder, group).map_err(|error| folder.explain(error)),
             None => self.folder.check_records().and(Err(StoreError::Stopped)),
         }
     }
