@@ -237,7 +237,7 @@ impl Owner {
     async fn next_input(&mut self) -> Option<Input> {
         let now = Time::now();
         let next_tick = self.queue.next_tick().map(|time| time.since(now) + Duration::from_millis(1));
-        let next_look = (self.room.has_to_wait() && self.queue.has_waiting()).then_some(room::PAUSE);
+        let next_look = self.has_to_look_at_room().then_some(room::PAUSE);
         let next_tick = next_tick.into_iter().chain(next_look).min();
         tokio::select! {
             Some(report) = self.reports.recv() => Some(Input::Report(Box::new(report))),

@@ -1,5 +1,5 @@
 //! Jobs wait while less of the disk is free than shall stay so, and while it may only be read. This is looked at while
-//! a job waits, and never else.
+//! a job waits, and while it is known that the disk may only be read, and never else.
 
 use std::time::Duration;
 
@@ -24,6 +24,12 @@ impl RoomKnown {
 }
 
 impl Owner {
+    /// Whether the disk has to be looked at again: a job waits for it, or the person is told that it may only be read.
+    pub(super) fn has_to_look_at_room(&self) -> bool {
+        let waits = self.room.has_to_wait() && self.queue.has_waiting();
+        waits || self.kit.store.is_known_read_only()
+    }
+
     /// Looks how much room there is, if a job may be about to start.
     pub(super) async fn look_at_room(&mut self, inputs: &[Input], decided: &mut Decided) {
         let brings_a_job = |input: &Input| {
@@ -35,7 +41,7 @@ impl Owner {
             )
         };
         // Once a batch, which costs nothing beside bringing it onto the disk.
-        if !(self.queue.has_waiting() || inputs.iter().any(brings_a_job)) {
+        if !(self.queue.has_waiting() || self.has_to_look_at_room() || inputs.iter().any(brings_a_job)) {
             return;
         }
         // A disk that cannot be asked shows its trouble elsewhere.
