@@ -1,8 +1,9 @@
 //! How the owner has its decisions written: again and again until they are on the disk.
 
+use std::path::Path;
 use std::time::Duration;
 
-use deskgrid_store::Change;
+use deskgrid_store::{Change, StoreError};
 
 use super::Owner;
 
@@ -30,12 +31,37 @@ impl Owner {
             if tries.is_multiple_of(TRIES_PER_WORD) {
                 tracing::error!(%error, "could not write the database; trying again until it can be written");
             }
-            self.situation.send_modify(|situation| situation.unwritten = Some(error.to_string()));
+            let why = Some(told(&error, self.kit.store.place()));
+            self.situation.send_if_modified(|situation| {
+                let is_news = situation.unwritten != why;
+                situation.unwritten = why;
+                is_news
+            });
             tries += 1;
             tokio::time::sleep(DISK_PAUSE).await;
         }
         if tries > 0 {
             self.situation.send_modify(|situation| situation.unwritten = None);
         }
+    }
+}
+
+/// What is wrong, and where.
+fn told(error: &StoreError, folder: &Path) -> String {
+    let (words, folder) = (error.to_string(), folder.display().to_string());
+    if words.contains(&folder) { words } else { format!("{words} (data folder {folder})") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_data_folder_is_named_once_whatever_is_wrong() {
+        let folder = Path::new("/data");
+        let damaged = told(&StoreError::RecordsDamaged { why: "torn".into() }, folder);
+        assert!(damaged.ends_with(" (data folder /data)"), "{damaged}");
+        let full = told(&StoreError::DiskFull { path: "/data/deskgrid.sqlite3".into() }, folder);
+        assert_eq!(full.matches("/data").count(), 1, "{full}");
     }
 }
