@@ -9,13 +9,14 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::time::Duration;
 
 use deskgrid_fault::{Point, point};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::commit_number::{self, CommitNumber};
 use super::record_file::{CopyHead, JobTables, Record};
-use super::subject;
+use super::{schema, subject};
 use crate::error::{StoreError, failed};
 use crate::folder::Folder;
 use crate::holdings::files_below;
@@ -23,6 +24,9 @@ use crate::platform;
 
 /// Copies that are owed and are tried again with one commit, which waits for them.
 const OWED_AT_ONCE: usize = 100;
+
+/// Copies that say that something was erased; with so many of them they are removed.
+const MOST_ERASED: usize = if cfg!(test) { 8 } else { 1000 };
 
 /// Records that are compared with their copies in one go, for which writers wait.
 const COMPARED_AT_ONCE: usize = 100;
@@ -115,6 +119,7 @@ impl RecordKeeper {
             }
             self.owed.remove(&subject);
         }
+        self.drop_many_erased(database, folder);
     }
 
     fn copy(&mut self, folder: &Folder, record: &Record) -> Result<(), StoreError> {
@@ -142,18 +147,12 @@ impl RecordKeeper {
     }
 
     /// Notes that all copies are in step, if they are. Nothing is committed any more.
-    pub(super) fn end(self, database: &Connection, folder: &Folder) {
+    pub(super) fn end(mut self, database: &Connection, folder: &Folder) {
         // What was erased must not come back from the log.
         if !self.is_in_step() || !is_settled(database) {
             return;
         }
-        for subject in &self.erased {
-            let path = folder.record(subject);
-            // It may have come again.
-            if Record::load(&path).is_some_and(|record| record.is_erased()) {
-                remove(&path);
-            }
-        }
+        self.drop_erased(folder);
         if let Err(error) = fs::write(folder.records_in_step(), "") {
             tracing::warn!(%error, "the next start compares all records with their second copies");
         }
@@ -196,7 +195,8 @@ impl RecordKeeper {
         platform::create_private_folder(&folder.records()).map_err(failed("create", &folder.records()))?;
         let known: HashSet<&str> = subjects.iter().map(String::as_str).collect();
         let erased = copies.into_iter().map(|copy| copy.subject);
-        self.forget_erased(database, folder, erased.filter(|copy| !known.contains(copy.as_str())).collect());
+        let erased = erased.filter(|copy| !known.contains(copy.as_str())).collect();
+        self.forget_erased(database, folder, number, erased)?;
         let transaction = database.unchecked_transaction()?;
         for subject in &subjects {
             self.bring_into_step(&transaction, folder, number, subject)?;
@@ -242,14 +242,51 @@ impl RecordKeeper {
         Ok(())
     }
 
-    /// Removes the copies of what is known no more. What was erased must not come back from the log of the database.
-    fn forget_erased(&mut self, database: &Connection, folder: &Folder, erased: Vec<String>) {
-        if erased.is_empty() || is_settled(database) {
-            for subject in erased {
+    /// Removes the copies of what is known no more. What was erased must not come back from the log of the database: as
+    /// long as it might, they say that it was, also those that a kill kept from saying so.
+    fn forget_erased(
+        &mut self,
+        database: &Connection,
+        folder: &Folder,
+        number: CommitNumber,
+        erased: Vec<String>,
+    ) -> Result<(), StoreError> {
+        let is_settled = erased.is_empty() || is_settled(database);
+        for subject in erased {
+            if is_settled {
                 remove(&folder.record(&subject));
+            } else {
+                let record = self.tables.read(database, &subject, number)?;
+                let copied = self.copy(folder, &record);
+                self.note(subject, copied);
             }
-        } else {
-            self.erased.extend(erased);
+        }
+        Ok(())
+    }
+
+    /// Removes copies that say that something was erased, where there are many: webhooks leave one each.
+    fn drop_many_erased(&mut self, database: &Connection, folder: &Folder) {
+        if self.erased.len() < MOST_ERASED || !self.is_in_step() {
+            return;
+        }
+        // Nobody who writes waits here for one who reads: a later commit tries again.
+        let is_settled = database.busy_timeout(Duration::ZERO).is_ok() && is_settled(database);
+        if let Err(error) = database.busy_timeout(schema::PATIENCE) {
+            tracing::warn!(%error, "the database waits for nobody any more");
+        }
+        if is_settled {
+            self.drop_erased(folder);
+        }
+    }
+
+    /// Removes copies that say that something was erased. The log of the database has nothing of it any more.
+    fn drop_erased(&mut self, folder: &Folder) {
+        for subject in self.erased.drain(..) {
+            let path = folder.record(&subject);
+            // It may have come again.
+            if Record::load(&path).is_some_and(|record| record.is_erased()) {
+                remove(&path);
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
+use std::time::Duration;
 
 use deskgrid_fault::{Point, point};
 use rusqlite::config::DbConfig;
@@ -57,6 +58,9 @@ pub(super) fn look_at(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// So long a connection waits for another one.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Opens the database for writing, in its present form.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     look_at(path)?;
@@ -71,10 +75,10 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     connection.execute_batch(
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
-         PRAGMA busy_timeout = 10000;
          PRAGMA cache_size = -1024;
          PRAGMA journal_size_limit = 8388608;",
     )?;
+    connection.busy_timeout(PATIENCE)?;
     keep_statements(&connection)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     migrate(&mut connection, done)?;
@@ -100,7 +104,8 @@ fn keep_statements(connection: &Connection) -> Result<(), StoreError> {
 pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.execute_batch("PRAGMA busy_timeout = 10000; PRAGMA cache_size = -256;")?;
+    connection.execute_batch("PRAGMA cache_size = -256;")?;
+    connection.busy_timeout(PATIENCE)?;
     keep_statements(&connection)?;
     Ok(connection)
 }

@@ -281,6 +281,47 @@ async fn an_erased_job_does_not_come_back() {
     assert_eq!(store.job(&id("done")).await.unwrap(), None);
 }
 
+#[tokio::test]
+async fn an_erased_job_whose_copy_a_kill_left_does_not_come_back_where_the_log_stays() {
+    let case = Case::newest().with_copies().await;
+    let (copy, store) = (case.copy_of("done"), case.open());
+    let before = fs::read(&copy).unwrap();
+    store.commit(vec![Change::Erase(id("done"))]).await.unwrap();
+    let killed = case.killed();
+    let place = killed.dir.path().join(copy.strip_prefix(case.dir.path()).unwrap());
+    fs::write(&place, before).unwrap();
+    // As long as somebody reads, the log of the database stays.
+    let reader = Connection::open(killed.database()).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM job;").unwrap();
+    let store = killed.open();
+    assert_eq!(record_of(&place)["tables"], serde_json::json!({}));
+    drop(reader);
+    drop(store);
+    assert!(!place.exists());
+}
+
+fn record_of(copy: &Path) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(copy).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn copies_of_what_was_erased_do_not_pile_up() {
+    let case = Case::newest().with_copies().await;
+    let store = case.open();
+    let call = store.pending_calls().await.unwrap().remove(0);
+    let copies = || crate::holdings::files_below(&case.dir.path().join("records")).count();
+    let before = copies();
+    for id in 100..150 {
+        store.commit(vec![Change::Call(crate::PendingCall { id, ..call.clone() })]).await.unwrap();
+        store.commit(vec![Change::Called(id)]).await.unwrap();
+    }
+    assert!(copies() < before + 10, "{} more", copies() - before);
+    overwrite(&case.database());
+    drop(store);
+    let store = case.open();
+    assert_eq!(store.pending_calls().await.unwrap().len(), 1);
+}
+
 /// A job that waits, with all that a submission writes.
 async fn submit(store: &Store, name: &str) {
     let mut job = store.job(&id("waiting")).await.unwrap().unwrap();
