@@ -22,6 +22,19 @@ async fn jobs_wait_with_the_reason_while_the_data_folder_may_only_be_read_and_ru
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_notice_of_a_data_folder_that_may_only_be_read_goes_also_when_no_job_waits_any_more() {
+    let on = OnSmallDisk::start(&[]).await;
+    let desk = Desk::of(&on.server);
+    let read_only = on.disk.read_only_for_now();
+    let id = on.server.submit(&shell(&format!("echo {}", unique()))).await;
+    eventually("it is known", async || desk.get("/api/desk").await["notices"][0]["code"] == "disk-read-only")
+        .await;
+    on.server.post(&format!("/q/local/j/{id}/cancel"), &serde_json::json!(null)).await;
+    drop(read_only);
+    eventually("it is over", async || desk.get("/api/desk").await["notices"] == serde_json::json!([])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn log_and_outputs_of_a_job_that_ends_while_the_data_folder_may_only_be_read_are_kept_afterwards() {
     let on = OnSmallDisk::start(&["--cpus", "1"]).await;
     let (other, mark) = (Deskgrid::start().await, unique());
