@@ -17,6 +17,12 @@ pub trait Ui {
         self.value(&format!("location.hash = '#/{place}'; 0")).await;
     }
 
+    /// Loads the page again and waits for the new one: the old one answers until then.
+    async fn reloads(&mut self) {
+        self.value("window.isOld = true; location.reload(); 0").await;
+        self.until("window.isOld === undefined").await;
+    }
+
     /// Waits until a part of the page is there.
     async fn sees(&mut self, part: &str) {
         self.until(&format!("document.querySelector('[data-testid=\"{part}\"]') !== null")).await;

@@ -27,7 +27,7 @@ async fn a_browser_without_a_key_is_told_how_to_get_in_and_one_with_a_ticket_sta
     assert!(stranger.text().await.contains("deskgrid dashboard"));
     let mut dashboard = Dashboard::over(server).await;
     dashboard.page.until("!location.href.includes('ticket')").await;
-    dashboard.page.run("location.reload()").await;
+    dashboard.reloads().await;
     dashboard.sees("screen-queue").await;
 }
 

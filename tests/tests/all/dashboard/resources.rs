@@ -35,7 +35,7 @@ async fn cpu_and_memory_are_drawn_while_a_job_runs_and_stay_when_it_is_cancelled
     let trace = dashboard.door.get(&format!("/api/jobs/{id}")).await["trace"].take();
     let count = |kind: &str| trace[kind].as_array().map_or(0, Vec::len);
     assert!(count("cpu") > 2 && count("cpu") == count("memory"), "{trace}");
-    dashboard.value("location.reload()").await;
+    dashboard.reloads().await;
     dashboard.clicks("job-tab-resources").await;
     dashboard.until(&are_drawn(5)).await;
 }
