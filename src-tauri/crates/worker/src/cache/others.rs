@@ -14,8 +14,9 @@ use super::Trouble;
 use super::ownership::{self, is_in};
 use crate::run::Kit;
 
-/// Listening to an engine that does not let us, or that broke off, is tried again so often.
-const AGAIN: Duration = Duration::from_secs(60);
+/// Listening to an engine that does not let us, or that broke off, is tried again so often: before the engine forgets
+/// what it told nobody, and while our own pulls are still known from those of others.
+const AGAIN: Duration = Duration::from_secs(5);
 /// Much that happens at once is looked at once.
 const AT_ONCE: usize = 1000;
 
@@ -68,11 +69,12 @@ async fn note(kit: &Kit, changes: Vec<Change>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether this is not ours any more: others pulled it or gave it its name. Our builds stay ours.
+/// Whether this is not ours any more: others pulled it, loaded it or gave it its name. Our builds stay ours.
 fn is_claimed(record: &ImageRecord, news: &[ImageNews]) -> bool {
     record.origin == Origin::Pulled
         && news.iter().any(|one| match one {
             ImageNews::Named(name) => *name == full_name(&record.name),
+            ImageNews::Loaded(id) => Some(id) == record.id.as_ref(),
             ImageNews::Removed => false,
         })
 }
@@ -84,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_others_pulled_or_named_is_claimed_and_our_builds_are_not() {
+    fn what_others_pulled_named_or_loaded_is_claimed_and_our_builds_are_not() {
         let record = |name: &str, id: &str, origin| ImageRecord {
             engine: "e".to_owned(),
             name: name.to_owned(),
@@ -96,13 +98,14 @@ mod tests {
         let records = [
             record("python", "1", Origin::Pulled),
             record("other:1", "2", Origin::Pulled),
+            record("loaded:1", "3", Origin::Pulled),
             record("deskgrid/build:a", "3", Origin::Built),
         ];
         let named = ["python:latest", "deskgrid/build:a"].map(|name| ImageNews::Named(name.to_owned()));
         let mut news = named.to_vec();
-        news.push(ImageNews::Removed);
+        news.extend([ImageNews::Loaded("3".to_owned()), ImageNews::Removed]);
         let claimed = records.iter().filter(|record| is_claimed(record, &news));
         let claimed: Vec<_> = claimed.map(|record| record.name.as_str()).collect();
-        assert_eq!(claimed, ["python"]);
+        assert_eq!(claimed, ["python", "loaded:1"]);
     }
 }
