@@ -121,9 +121,11 @@ async fn what_is_deleted_from_the_cache_is_gone_for_good_when_nobody_undoes_it()
     window.clicks("cache-delete").await;
     let job = format!("/api/jobs/{id}");
     eventually("the job is gone", async || door.ask("GET", &job, &Value::Null).await.0 == 404).await;
-    let cache = door.get("/api/cache").await;
     let is_left = |item: &Value| item["bytes"] == json!(100_123);
-    assert!(!cache["items"].as_array().unwrap().iter().any(is_left), "no file of it is shown: {cache}");
+    eventually("no file of it is left", async || {
+        !door.get("/api/cache").await["items"].as_array().unwrap().iter().any(is_left)
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use deskgrid_job::{Job, Outlook};
 use deskgrid_wire::answer;
 use deskgrid_worker::{Feed, Listing, WorkerError};
+use tokio::sync::Semaphore;
 
 use super::view;
 use crate::Site;
@@ -17,8 +18,18 @@ use crate::error::HttpError;
 const LONG: usize = 500;
 
 /// The last long list that was written; a cheap handle.
-#[derive(Clone, Default)]
-pub(crate) struct LongList(Arc<Mutex<Option<Kept>>>);
+#[derive(Clone)]
+pub(crate) struct LongList {
+    kept: Arc<Mutex<Option<Kept>>>,
+    /// One list is written at a time: of hundreds of scripts that ask at the same moment all but one find it written.
+    turn: Arc<Semaphore>,
+}
+
+impl Default for LongList {
+    fn default() -> Self {
+        Self { kept: Arc::default(), turn: Arc::new(Semaphore::new(1)) }
+    }
+}
 
 struct Kept {
     outlook: Outlook,
@@ -29,7 +40,7 @@ struct Kept {
 
 impl LongList {
     fn lock(&self) -> MutexGuard<'_, Option<Kept>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The text, when it is of this list and still true.
@@ -50,6 +61,11 @@ pub(super) async fn text(site: &Site, outlook: Outlook) -> Result<Bytes, HttpErr
     let jobs = site.worker().list(&outlook);
     if jobs.len() < LONG {
         return Ok(write(site, &outlook, &jobs));
+    }
+    // Nobody closes it.
+    let _turn = site.long_list().turn.acquire().await.ok();
+    if let Some(text) = site.long_list().find(&outlook) {
+        return Ok(text);
     }
     let mut feed = site.worker().feed(&outlook);
     let (Listing::Whole { jobs, .. } | Listing::Changes(jobs)) = feed.next().await;

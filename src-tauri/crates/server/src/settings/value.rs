@@ -15,6 +15,8 @@ use super::Notifications;
 
 /// The least memory that the engine accepts as a limit, in bytes.
 const LEAST_MEMORY: u64 = 6 << 20;
+/// The least that a size on a disk may be, in bytes: a smaller one is a mistake.
+const LEAST_ON_DISK: u64 = 6_000_000;
 
 type Read<T> = Result<T, String>;
 
@@ -49,17 +51,17 @@ pub(super) fn cpu_millis(text: &str) -> Read<u32> {
 
 /// Bytes of memory.
 pub(super) fn memory(text: &str) -> Read<u64> {
-    enough(deskgrid_wire::size::parse(text))
+    at_least(LEAST_MEMORY, deskgrid_wire::size::parse(text))
 }
 
 /// Bytes on a disk.
 pub(super) fn on_disk(text: &str) -> Read<u64> {
-    enough(deskgrid_wire::size::parse_on_disk(text))
+    at_least(LEAST_ON_DISK, deskgrid_wire::size::parse_on_disk(text))
 }
 
-fn enough(bytes: Option<u64>) -> Read<u64> {
+fn at_least(least: u64, bytes: Option<u64>) -> Read<u64> {
     let bytes = bytes.ok_or("is not a size")?;
-    if bytes < LEAST_MEMORY {
+    if bytes < least {
         return Err(format!("is only {bytes} bytes"));
     }
     Ok(bytes)
@@ -191,6 +193,8 @@ mod tests {
     fn memory_and_times_without_a_unit_are_refused() {
         assert_eq!(memory("8g"), Ok(8 << 30));
         assert_eq!(cache_limit("20 GB"), Ok(20_000_000_000));
+        assert_eq!((memory("6m"), disk_reserve("6m")), (Ok(6 << 20), Ok(6_000_000)), "the least that is told");
+        assert!(memory("5.9m").is_err() && disk_reserve("5.9m").is_err());
         assert_eq!(duration("20m"), Ok(Duration::from_secs(1200)));
         for bad in ["8", "lots", "", "-8g"] {
             assert!(memory(bad).is_err(), "{bad:?}");
