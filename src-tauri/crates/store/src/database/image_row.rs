@@ -337,7 +337,7 @@ mod tests {
         let (coming, came) = (image("e", "x", None), image("e", "x", Some("1")));
         commit(Change::ImageBrought(coming.clone())).await;
         commit(Change::ImageCame(came.clone())).await;
-        assert_eq!(images(&store).await, [came.clone()]);
+        assert_eq!(images(&store).await, std::slice::from_ref(&came));
         // Whoever gave it up had read of it before it was here.
         commit(Change::ImageGivenUp(coming)).await;
         commit(Change::ImageCame(came.clone())).await;
