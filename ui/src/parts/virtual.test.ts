@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { offsetsOf, rangeOf } from "./virtual";
+import { Numbered, offsetsOf, rangeOf } from "./virtual";
 
 const offsets = offsetsOf([10, 20, 30, 40], (height) => height);
 
@@ -25,4 +25,25 @@ test("a few more than in view are drawn, within the list", () => {
 test("two hundred thousand rows are measured and found at once", () => {
   const many = offsetsOf(Array.from({ length: 200_000 }, (_, at) => at), () => 20);
   expect(rangeOf(many, 2_000_000, 2_000_400, 0)).toEqual([100_000, 100_021]);
+});
+
+test("a row keeps its number while it is drawn, whatever leaves or comes above it", () => {
+  const numbered = new Numbered<string>();
+  const [, b, c] = numbered.of(["a", "b", "c"], true);
+  expect(numbered.of(["b", "c", "d"], true).slice(0, 2)).toEqual([b, c]);
+  expect(numbered.of(["new", "b", "c"], true).slice(1)).toEqual([b, c]);
+});
+
+test("rows that are scrolled to are drawn with the elements of those that left", () => {
+  const numbered = new Numbered<string>();
+  const first = numbered.of(["a", "b", "c"], true);
+  expect(numbered.of(["d", "e", "f"], true)).toEqual(first);
+  expect(numbered.of(["c", "d", "e"], true)).toEqual([2, 0, 1]);
+});
+
+test("a row that comes into the list itself never has the elements of one that left", () => {
+  const numbered = new Numbered<string>();
+  const first = numbered.of(["a", "b", "c"], true);
+  const [, , came] = numbered.of(["b", "c", "d"], false);
+  expect(first).not.toContain(came);
 });

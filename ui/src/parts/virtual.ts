@@ -31,3 +31,19 @@ function search(offsets: Float64Array, position: number): number {
   }
   return low;
 }
+
+/** Numbers for the rows that are drawn. A row keeps its number, and with it its elements, as long as it is drawn:
+ *  what a person presses or has open in it stays that row's own, whatever comes and goes above it. */
+export class Numbered<K> {
+  private numbers = new Map<K, number>();
+  private next = 0;
+
+  /** The numbers of the rows `keys`, which are all different. With `reuses`, those that come get the numbers of those
+   *  that left, and so are drawn with elements that are there already. */
+  of(keys: readonly K[], reuses: boolean): number[] {
+    const stays = new Set(keys);
+    const free = reuses ? [...this.numbers].filter(([key]) => !stays.has(key)).map(([, number]) => number) : [];
+    this.numbers = new Map(keys.map((key) => [key, this.numbers.get(key) ?? free.shift() ?? this.next++]));
+    return [...this.numbers.values()];
+  }
+}

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::Server;
-use crate::settings::{Chosen, Key, SettingsError, SettingsSource};
+use crate::settings::{Chosen, Key, Overrides, Settings, SettingsError, SettingsSource};
 
 /// Why the data folder stays where it is.
 #[derive(Debug, thiserror::Error)]
@@ -161,19 +161,32 @@ impl Relocation {
     /// # Errors
     /// The settings cannot be changed; they and the copy are as they were then.
     pub fn go_back(&self, source: &SettingsSource) -> Result<(), SettingsError> {
-        // Where it is the usual one, the settings did not name it.
-        source.choose(&[(Key::DataDirectory, None)])?;
-        if source.load()?.data_directory != self.from {
-            source.choose(&[(Key::DataDirectory, Some(chosen(&self.from)))])?;
+        let names_copy = source.load().is_ok_and(|settings| settings.data_directory == self.to);
+        // In one write: settings that name another folder in between would have that one opened.
+        source.choose(&[(Key::DataDirectory, self.named_from())])?;
+        // Where the person has chosen another folder by hand, it was not the copy that could not be used.
+        if names_copy {
+            remove_folder(&self.to);
         }
-        remove_folder(&self.to);
         Ok(())
     }
 
-    /// Takes the old folder away, when the data are in use at the new place. What cannot be removed stays behind.
-    /// Blocks on the disk.
-    pub fn clear_old_place(&self) {
-        remove_folder(&self.from);
+    /// How the settings name the old folder. Where it is the usual one, they did not.
+    fn named_from(&self) -> Option<Chosen> {
+        let usual = Settings::from_overrides(Overrides::default()).ok();
+        let is_usual = usual.is_some_and(|usual| usual.data_directory == self.from);
+        (!is_usual).then(|| chosen(&self.from))
+    }
+
+    /// Takes the old folder away, when the data are `in_use` at the new place. Where a person has chosen another folder
+    /// meanwhile, maybe the old one, nothing goes. What cannot be removed stays behind. Blocks on the disk.
+    pub fn clear_old_place(&self, in_use: &Path) {
+        if in_use == self.to {
+            remove_folder(&self.from);
+        } else {
+            let (from, to) = (self.from.display(), self.to.display());
+            tracing::warn!(%from, %to, in_use = %in_use.display(), "both folders of a move of the data folder are kept");
+        }
     }
 }
 
@@ -296,7 +309,7 @@ mod tests {
         let plan = Relocation::plan(&from, &to).unwrap();
         relocate(server, source.clone(), plan.clone()).await.unwrap();
         let server = Server::open(source, None).await.unwrap();
-        plan.clear_old_place();
+        plan.clear_old_place(server.data_directory());
         assert_eq!(server.data_directory(), to);
         assert_eq!(fs::read_to_string(to.join("token")).unwrap(), token);
         assert!(!from.exists());
@@ -328,8 +341,34 @@ mod tests {
         assert_eq!(fs::read_to_string(to.join("blobs/ab/abc")).unwrap(), "bytes");
         assert!(!to.join("runs").exists() && !to.join("deskgrid.lock").exists());
         assert!(from.join("token").exists());
-        plan.clear_old_place();
+        plan.clear_old_place(&to);
         assert!(!from.exists());
+    }
+
+    #[test]
+    fn a_copy_that_the_settings_do_not_name_any_more_stays() {
+        let parent = data();
+        let (from, to) = (parent.path().join("data"), parent.path().join("new"));
+        let settings = parent.path().join("settings.toml");
+        let plan = Relocation::plan(&from, &to).unwrap();
+        plan.copy(|_| {}).unwrap();
+        fs::write(&settings, format!("data_directory = {from:?}\n")).unwrap();
+        let source = SettingsSource::of_file(settings, crate::settings::Overrides::default());
+        plan.go_back(&source).unwrap();
+        assert_eq!(source.load().unwrap().data_directory, from);
+        assert!(from.join("token").exists() && to.join("token").exists());
+    }
+
+    #[test]
+    fn an_old_folder_that_is_in_use_again_is_not_cleared() {
+        let parent = data();
+        let (from, to) = (parent.path().join("data"), parent.path().join("new"));
+        let plan = Relocation::plan(&from, &to).unwrap();
+        plan.copy(|_| {}).unwrap();
+        for in_use in [&from, &parent.path().join("a third one")] {
+            plan.clear_old_place(in_use);
+            assert!(from.join("blobs/ab/abc").exists() && to.join("blobs/ab/abc").exists());
+        }
     }
 
     #[test]

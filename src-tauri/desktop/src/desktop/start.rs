@@ -121,12 +121,13 @@ async fn tell_failed(words: &str) {
     notifier.sent().await;
 }
 
-/// Removes the old folder, or has the window say why it still is the only one.
+/// Removes the old folder, where the rooms are open at the new one, or has the window say why it still is the only one.
 async fn settle(moved: Option<Moved>, rooms: &Rooms) {
     match moved {
         // What it cannot remove stays, and it says so.
         Some(Moved { way, problem: None }) => {
-            let _ = tokio::task::spawn_blocking(move || way.clear_old_place()).await;
+            let in_use = rooms.data_directory().to_owned();
+            let _ = tokio::task::spawn_blocking(move || way.clear_old_place(&in_use)).await;
         }
         Some(Moved { way, problem: Some(words) }) => rooms.tell_failed_move(&way, words),
         None => {}

@@ -18,15 +18,42 @@ pub(crate) const MOST_READ: usize = 64 << 20;
 /// What belongs to the page.
 pub(crate) struct Page {
     pub(crate) door: Door,
-    /// Where to go first, until the page has asked for it.
-    link: Mutex<Option<String>>,
+    first: Mutex<First>,
     /// The task that follows events for the page. A page that is loaded again has a new one.
     following: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// Where the page goes first.
+enum First {
+    /// The page has not asked yet.
+    Kept(Option<String>),
+    /// From now on it hears of links.
+    Asked,
+}
+
 impl Page {
     pub(crate) fn new(door: Door, link: Option<String>) -> Self {
-        Self { door, link: Mutex::new(link), following: Mutex::new(None) }
+        Self { door, first: Mutex::new(First::Kept(link)), following: Mutex::new(None) }
+    }
+
+    /// Keeps a link for a page that is only coming, and hears of nothing before it has asked where to go first. Gives
+    /// the link back for a page that is there.
+    pub(crate) fn keep(&self, link: String) -> Option<String> {
+        match &mut *self.first.lock().unwrap_or_else(PoisonError::into_inner) {
+            First::Kept(first) => {
+                *first = Some(link);
+                None
+            }
+            First::Asked => Some(link),
+        }
+    }
+
+    fn take_first(&self) -> Option<String> {
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *first, First::Asked) {
+            First::Kept(link) => link,
+            First::Asked => None,
+        }
     }
 }
 
@@ -98,7 +125,7 @@ pub(crate) fn open_external(url: &str) -> Result<(), String> {
 #[tauri::command]
 #[allow(clippy::needless_pass_by_value, reason = "the page's calls bring it so")]
 pub(crate) fn initial_link(page: State<'_, Page>) -> Option<String> {
-    page.link.lock().unwrap_or_else(PoisonError::into_inner).take()
+    page.take_first()
 }
 
 /// Without what stands behind `#`: that may be a key.
@@ -129,6 +156,15 @@ mod tests {
         for bad in ["file:///etc/passwd", "javascript:alert(1)", "deskgrid://job/1", "/bin/sh", ""] {
             assert!(browsable(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_last_link_that_comes_before_the_page_asks_is_where_it_goes_first() {
+        let page = Page::new(Door::at(std::path::Path::new("door")).unwrap(), Some("#/queue".to_owned()));
+        assert_eq!(page.keep("#/job/0f".to_owned()), None);
+        assert_eq!(page.take_first().as_deref(), Some("#/job/0f"));
+        assert_eq!(page.keep("#/cache".to_owned()).as_deref(), Some("#/cache"), "it is told from now on");
+        assert_eq!(page.take_first(), None);
     }
 
     #[test]

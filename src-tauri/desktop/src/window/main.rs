@@ -208,8 +208,9 @@ fn bring_forward(app: &AppHandle) -> bool {
     if let Err(error) = brought {
         eprintln!("The window could not be brought forward: {error}");
     }
-    // One that is closing does nothing of this, and knows of itself no more.
-    window.is_visible().unwrap_or(false)
+    // One that is closing does nothing of this, and knows of itself no more. One that is only starting may not be
+    // visible yet, and will be.
+    window.is_visible().is_ok()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::io::{BufRead, Write};
 use deskgrid_desktop::link;
 use tauri::{AppHandle, Emitter, Manager, WebviewWindow, WindowEvent};
 
+use crate::commands::Page;
 use crate::{Kept, LABEL, bring_forward};
 
 /// The event that tells the page of a link.
@@ -42,7 +43,7 @@ fn show(app: &AppHandle, place: Option<String>) {
     let window = app.clone();
     let _ = app.run_on_main_thread(move || {
         if bring_forward(&window) {
-            if let Some(place) = place {
+            if let Some(place) = place.and_then(|place| window.state::<Page>().keep(place)) {
                 let _ = window.emit_to(LABEL, LINK_EVENT, place);
             }
             tell(SHOWN);

@@ -2,7 +2,7 @@
 
 use deskgrid_tests::dashboard::Dashboard;
 use deskgrid_tests::ui::Ui;
-use deskgrid_tests::{eventually, shell, unique};
+use deskgrid_tests::{Deskgrid, eventually, long_queue, shell, unique};
 use serde_json::Value;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,4 +64,51 @@ async fn a_job_is_kept_always_and_run_again_from_its_page() {
     eventually("it runs again", async || ![&before, &Value::Null].contains(&&started().await)).await;
     let second = dashboard.server.finished(&id).await;
     assert_ne!(dashboard.server.output(&first, "when").await, dashboard.server.output(&second, "when").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_the_keyboard_or_is_open_in_a_row_stays_that_jobs_while_others_leave_the_list() {
+    let server = Deskgrid::start_without_engine().await;
+    long_queue::fill(&server, 200).await;
+    let mut dashboard = Dashboard::over(server).await;
+    let list = dashboard.door.get("/api/jobs").await;
+    let mut jobs: Vec<&Value> = list["jobs"].as_array().expect("a list").iter().collect();
+    jobs.sort_by_key(|job| job["waiting"]["place"].as_u64());
+    let id = |at: usize| jobs[at]["id"].as_str().expect("an id");
+    let waits = |at: usize| format!("document.getElementById('row-{}')?.dataset.phase === 'queued'", id(at));
+    let part = |part: &str| format!("document.querySelector('#row-{} [data-testid=\"{part}\"]')", id(3));
+    dashboard.until(&waits(3)).await;
+
+    dashboard.value(&format!("(window.pressed = {}).focus()", part("job-cancel"))).await;
+    let door = dashboard.door.clone();
+    let leaves = async |at: usize| door.post(&format!("/api/jobs/{}/cancel", id(at)), &Value::Null).await;
+    leaves(0).await;
+    dashboard.until(&format!("!({})", waits(0))).await;
+    let pressed = "document.activeElement === pressed && pressed.closest('[data-job]')?.dataset.job";
+    assert_eq!(dashboard.value(pressed).await, id(3));
+
+    dashboard.value(&format!("{}.click()", part("job-menu"))).await;
+    let menu = "document.querySelector(':popover-open')?.closest('[data-job]')?.dataset.job ?? null";
+    dashboard.until(&format!("({menu}) === '{}'", id(3))).await;
+    leaves(1).await;
+    dashboard.until(&format!("!({})", waits(1))).await;
+    assert_eq!(dashboard.value(menu).await, id(3));
+
+    // Far from the chosen job, its key opens the menu of no other one.
+    dashboard.value("document.querySelector(':popover-open').hidePopover()").await;
+    let view = "document.querySelector('[data-testid=\"job-list\"]')";
+    dashboard.value(&format!("{view}.scrollTop = {view}.scrollHeight")).await;
+    dashboard.until(&format!("!({})", waits(3))).await;
+    dashboard.value(&format!("{view}.focus()")).await;
+    dashboard.page.presses("m").await;
+    assert_eq!(dashboard.value(menu).await, Value::Null);
+
+    dashboard.value(&format!("{view}.scrollTop = 0")).await;
+    dashboard.until(&waits(3)).await;
+    dashboard
+        .value(&format!("{{ const cancel = {}; cancel.focus(); cancel.click(); }}", part("job-cancel")))
+        .await;
+    dashboard.until(&format!("!({})", waits(3))).await;
+    let pressed = "document.activeElement?.closest('[data-job]')?.dataset.job ?? null";
+    assert_eq!(dashboard.value(pressed).await, Value::Null);
 }

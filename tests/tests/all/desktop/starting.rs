@@ -160,6 +160,22 @@ async fn a_window_that_is_asked_for_while_it_closes_opens_again() {
 }
 
 #[tokio::test]
+async fn a_window_that_is_asked_for_again_while_it_starts_stays_closed_when_the_person_closes_it() {
+    let session = Session::start().with_window_manager();
+    let mut notifications = Notifications::open(&session).await;
+    let mut tray = Tray::open(&session).await;
+    let app = Desktop::start(&session);
+    let icon = tray.icon().await;
+    icon.until("it is idle", is_idle).await;
+    icon.activate().await;
+    icon.activate().await;
+    window_opens(&session).await;
+    session.close_window().await;
+    notifications.until("Deskgrid keeps running").await;
+    eventually("its process is over", async || !has_window(&app).await).await;
+}
+
+#[tokio::test]
 async fn a_tray_that_goes_leaves_a_window_that_closing_only_minimises() {
     let session = Session::start().with_window_manager();
     let mut tray = Tray::open(&session).await;

@@ -193,7 +193,11 @@ mod tests {
     fn memory_and_times_without_a_unit_are_refused() {
         assert_eq!(memory("8g"), Ok(8 << 30));
         assert_eq!(cache_limit("20 GB"), Ok(20_000_000_000));
-        assert_eq!((memory("6m"), disk_reserve("6m")), (Ok(6 << 20), Ok(6_000_000)), "the least that is told");
+        assert_eq!(
+            (memory("6m"), disk_reserve("6m")),
+            (Ok(6 << 20), Ok(6_000_000)),
+            "the least that is told"
+        );
         assert!(memory("5.9m").is_err() && disk_reserve("5.9m").is_err());
         assert_eq!(duration("20m"), Ok(Duration::from_secs(1200)));
         for bad in ["8", "lots", "", "-8g"] {
