@@ -125,6 +125,15 @@ impl EngineClient {
         answer.bytes().await.expect("it is pulled");
     }
 
+    /// Loads an image from a file as the person does: the very one of this name, which is there already.
+    pub async fn load(&self, name: &str) {
+        let saved = self.http.get(format!("{}/images/{name}/get", self.base)).timeout(PATIENCE).send().await;
+        let saved = saved.expect("the engine answers").bytes().await.expect("it is saved");
+        let request = self.http.post(format!("{}/images/load", self.base)).body(saved);
+        let answer = request.timeout(PATIENCE).send().await.expect("the engine answers");
+        answer.bytes().await.expect("it is loaded");
+    }
+
     /// Removes a volume.
     pub async fn remove_volume(&self, name: &str) {
         let request = self.http.delete(format!("{}/volumes/{name}", self.base));

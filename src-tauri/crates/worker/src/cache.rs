@@ -4,6 +4,7 @@
 //! is looked at once more right before, so that a job that came meanwhile keeps what it needs.
 
 mod built;
+mod coming;
 mod keeper;
 mod others;
 mod ownership;
@@ -17,12 +18,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use deskgrid_docker::Certainty;
-use deskgrid_docker::{EngineError, HeldImage};
+use deskgrid_docker::{Engine, EngineError, HeldImage};
 use deskgrid_job::{BlobHash, JobId, Time};
 use deskgrid_store::{ImageRecord, StoreError};
 use tokio::sync::{Notify, Semaphore, watch};
 
 pub(crate) use built::{images_of, remove_if_deleted, remove_unused};
+use coming::{Coming, OnItsWay};
 pub(crate) use keeper::keep;
 pub(crate) use others::watch as watch_others;
 pub(crate) use ownership::record;
@@ -247,6 +249,8 @@ pub(crate) struct Control {
     left: Mutex<HashSet<BlobHash>>,
     /// Whether images are to go that could not be removed at once.
     owes_images: watch::Sender<bool>,
+    /// The images that runs have on their way, until that is noted of each as one that is here.
+    coming: Coming,
     /// One at a time decides what goes: another would count on what the first is about to remove.
     turn: Semaphore,
 }
@@ -260,6 +264,7 @@ impl Control {
             uses: uses::Uses::default(),
             left: Mutex::default(),
             owes_images: watch::Sender::new(false),
+            coming: Coming::default(),
             turn: Semaphore::new(1),
         }
     }
@@ -275,6 +280,15 @@ impl Control {
 
     fn owe_images(&self, owed: bool) {
         self.owes_images.send_if_modified(|old| std::mem::replace(old, owed) != owed);
+    }
+
+    /// While it lasts, what is noted of this image as one on its way stays, although it is not there.
+    pub(crate) fn on_its_way(&self, image: &str) -> OnItsWay<'_> {
+        self.coming.begin(image)
+    }
+
+    fn is_coming(&self, engine: &Engine, image: &str) -> bool {
+        self.coming.has(image) || engine.is_bringing(image)
     }
 
     fn left(&self) -> MutexGuard<'_, HashSet<BlobHash>> {

@@ -79,6 +79,18 @@ async fn an_image_that_the_person_pulls_too_is_theirs_from_then_on() {
 }
 
 #[tokio::test]
+async fn an_image_that_the_person_loads_from_a_file_too_is_theirs_from_then_on() {
+    let (registry, server) = (Registry::open(), Deskgrid::start().await);
+    let (image, _) = pulled(&server, &registry).await;
+    let (other, _) = pulled(&server, &registry).await;
+    server.engine().load(&image).await;
+    eventually("it is the person's", async || noted(&server) == 1).await;
+    prune(&Desk::of(&server)).await;
+    assert!(is_here(&server, &image).await && !is_here(&server, &other).await);
+    forget(&server, &image).await;
+}
+
+#[tokio::test]
 async fn an_image_that_the_person_removed_and_brought_back_is_theirs_although_nobody_looked_in_between() {
     let (registry, server) = (Registry::open(), Deskgrid::start().await);
     let (image, _) = pulled(&server, &registry).await;

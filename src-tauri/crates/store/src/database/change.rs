@@ -71,6 +71,9 @@ pub enum Change {
     },
     /// We brought an image into an engine, or are about to where it has no id yet.
     ImageBrought(ImageRecord),
+    /// What was on its way is here. Nothing changes where its name is not on record any more: somebody else has given
+    /// it away meanwhile.
+    ImageCame(ImageRecord),
     /// An image was used at this time; nothing changes for one that we did not bring.
     ImageUsed(UsedImage, Time),
     /// An image of this name is to go as soon as it can; nothing changes for one that we did not bring.
@@ -82,6 +85,8 @@ pub enum Change {
     },
     /// What this record speaks of is no longer there. A newer record of the name stays.
     ImageGone(ImageRecord),
+    /// What has this record's name in its engine is somebody else's, whatever is on record of it by now.
+    ImageGivenUp(ImageRecord),
     /// The job's latest run has this image, whoever brought it.
     JobImage {
         /// The job.
@@ -168,9 +173,11 @@ impl Change {
                 run(to, "DELETE FROM pin WHERE kind = ?1 AND id = ?2", [kind, id])
             }
             Self::ImageBrought(image) => image_row::brought(to, image),
+            Self::ImageCame(image) => image_row::came(to, image),
             Self::ImageUsed(image, at) => image_row::used(to, image, *at),
             Self::ImageUnwanted { name, engine } => image_row::unwanted(to, name, engine.as_deref()),
             Self::ImageGone(image) => image_row::gone(to, image),
+            Self::ImageGivenUp(image) => image_row::given_up(to, image),
             Self::JobImage { id, image } => image_row::of_job(to, id, image),
             Self::Context(context) => image_row::save_context(to, context),
             Self::ContextUsed(key, at) => image_row::context_used(to, key, *at),

@@ -99,6 +99,12 @@ pub(super) fn brought(to: &Connection, image: &ImageRecord) -> Result<(), StoreE
     )
 }
 
+pub(super) fn came(to: &Connection, image: &ImageRecord) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE image SET id = ?3, used_at = ?4, unwanted = ?5 WHERE engine = ?1 AND name = ?2";
+    let ImageRecord { engine, name, id, used_at, is_unwanted, .. } = image;
+    run(to, SQL, params![engine, name, id, signed(used_at.0), is_unwanted])
+}
+
 pub(super) fn used(to: &Connection, image: &UsedImage, at: Time) -> Result<(), StoreError> {
     const SQL: &str = "UPDATE image SET used_at = ?1, unwanted = 0
                        WHERE (engine = ?2 AND id = ?3) OR (engine IN (?2, '') AND id IS NULL AND name = ?4)";
@@ -114,6 +120,10 @@ pub(super) fn unwanted(to: &Connection, image: &str, engine: Option<&str>) -> Re
 pub(super) fn gone(to: &Connection, image: &ImageRecord) -> Result<(), StoreError> {
     const SQL: &str = "DELETE FROM image WHERE engine = ?1 AND name = ?2 AND id IS ?3";
     run(to, SQL, params![image.engine, image.name, image.id])
+}
+
+pub(super) fn given_up(to: &Connection, image: &ImageRecord) -> Result<(), StoreError> {
+    run(to, "DELETE FROM image WHERE engine = ?1 AND name = ?2", [&image.engine, &image.name])
 }
 
 pub(super) fn of_job(to: &Connection, id: &JobId, image: &str) -> Result<(), StoreError> {
@@ -317,6 +327,26 @@ mod tests {
         commit(vec![Change::ImageBrought(came.clone())]).await;
         commit(vec![Change::ImageGone(coming), Change::ImageGone(here)]).await;
         assert_eq!(images(&store).await, [there, came]);
+    }
+
+    #[tokio::test]
+    async fn what_somebody_else_made_theirs_while_it_was_on_its_way_does_not_become_ours_when_it_is_here() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let commit = async |change| store.commit(vec![change]).await.unwrap();
+        let (coming, came) = (image("e", "x", None), image("e", "x", Some("1")));
+        commit(Change::ImageBrought(coming.clone())).await;
+        commit(Change::ImageCame(came.clone())).await;
+        assert_eq!(images(&store).await, std::slice::from_ref(&came));
+        // Whoever gave it up had read of it before it was here.
+        commit(Change::ImageGivenUp(coming)).await;
+        commit(Change::ImageCame(came.clone())).await;
+        assert_eq!(images(&store).await, []);
+        // Another one in the place of what was not known to be gone.
+        commit(Change::ImageBrought(came)).await;
+        commit(Change::ImageBrought(image("e", "x", None))).await;
+        commit(Change::ImageCame(image("e", "x", Some("2")))).await;
+        assert_eq!(images(&store).await, [image("e", "x", Some("2"))]);
     }
 
     #[tokio::test]

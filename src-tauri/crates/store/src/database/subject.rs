@@ -87,9 +87,11 @@ pub(super) fn changed_by(change: &Change, from: &Connection) -> Result<Vec<Strin
         Change::Call(call) => vec![loose("call", &[&call.id.to_string()])],
         Change::Called(id) => vec![loose("call", &[&id.to_string()])],
         Change::ImageBrought(_)
+        | Change::ImageCame(_)
         | Change::ImageUsed(..)
         | Change::ImageUnwanted { .. }
         | Change::ImageGone(_)
+        | Change::ImageGivenUp(_)
         | Change::Context(_)
         | Change::ContextUsed(..)
         | Change::ContextGone(_) => Vec::new(),

@@ -164,7 +164,7 @@ async fn remove(worker: &Worker, going: Vec<Item>) -> Result<u64, WorkerError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
     use std::time::UNIX_EPOCH;
 
@@ -188,7 +188,7 @@ mod tests {
     }
 
     /// A job that ended in 1970 with this one output.
-    fn job(name: &str, ended_at: u64, hash: BlobHash) -> Vec<Change> {
+    pub(in crate::cache) fn job(name: &str, ended_at: u64, hash: BlobHash) -> Vec<Change> {
         let id = JobId::new(name).unwrap();
         let hold = Hold {
             queue: QueueName::new("local").unwrap(),
@@ -214,7 +214,7 @@ mod tests {
         vec![Change::Save(job), Change::Finish { id, result: Arc::new(result) }]
     }
 
-    fn setup(store: Store, engine: &EngineWatch) -> Setup {
+    pub(in crate::cache) fn setup(store: Store, engine: &EngineWatch) -> Setup {
         let max_duration = Duration::from_secs(60);
         let contexts = crate::ContextLimits::default();
         let limits =

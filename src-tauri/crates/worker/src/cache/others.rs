@@ -3,20 +3,20 @@
 //!
 //! What they did while we were not there is not known here, see `ownership`.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use deskgrid_docker::{Engine, ImageNews, full_name};
-use deskgrid_store::{Change, ImageRecord, Origin};
+use deskgrid_store::{Change, ImageRecord, Origin, StoreError};
 use futures_util::StreamExt as _;
 
 use super::Trouble;
 use super::ownership::{self, is_in};
 use crate::run::Kit;
 
-/// Listening to an engine that does not let us, or that broke off, is tried again so often.
-const AGAIN: Duration = Duration::from_secs(60);
+/// Listening to an engine that does not let us, or that broke off, is tried again so often: before the engine forgets
+/// what it told nobody, and while our own pulls are still known from those of others.
+const AGAIN: Duration = Duration::from_secs(5);
 /// Much that happens at once is looked at once.
 const AT_ONCE: usize = 1000;
 
@@ -49,17 +49,19 @@ async fn take_note(kit: &Kit, engine: &Engine, news: Vec<ImageNews>) -> Result<(
     let id = &engine.info().id;
     let mut records = kit.store.images().await?;
     records.retain(|record| is_in(record, id));
-    let is_removal = news.contains(&ImageNews::Removed);
-    let claimed = news.into_iter().filter_map(|one| match one {
-        ImageNews::Named(name) => Some(name),
-        ImageNews::Removed => None,
-    });
-    let mut changes = given_up(&records, &claimed.collect());
-    if is_removal && !records.is_empty() {
+    let theirs = records.extract_if(.., |record| is_claimed(record, &news));
+    // At once: it is told no second time should the engine not answer below.
+    note(kit, theirs.map(Change::ImageGivenUp).collect()).await?;
+    if news.contains(&ImageNews::Removed) && !records.is_empty() {
         let names: Vec<_> = records.iter().map(|record| record.name.clone()).collect();
         let held = engine.held_images(&names, kit.worker.as_str()).await?;
-        changes.extend(ownership::compare(id, &records, &held, |name| engine.is_bringing(name)).changes);
+        let is_coming = |name: &str| kit.cache.is_coming(engine, name);
+        note(kit, ownership::compare(id, &records, &held, is_coming).changes).await?;
     }
+    Ok(())
+}
+
+async fn note(kit: &Kit, changes: Vec<Change>) -> Result<(), StoreError> {
     if !changes.is_empty() {
         kit.store.commit(changes).await?;
         kit.cache.changed();
@@ -67,11 +69,14 @@ async fn take_note(kit: &Kit, engine: &Engine, news: Vec<ImageNews>) -> Result<(
     Ok(())
 }
 
-/// What is not ours any more, as others pulled or gave these names. Nobody gives the names of our builds away.
-fn given_up(records: &[ImageRecord], named: &BTreeSet<String>) -> Vec<Change> {
-    let is_theirs =
-        |record: &&ImageRecord| record.origin == Origin::Pulled && named.contains(&full_name(&record.name));
-    records.iter().filter(is_theirs).cloned().map(Change::ImageGone).collect()
+/// Whether this is not ours any more: others pulled it, loaded it or gave it its name. Our builds stay ours.
+fn is_claimed(record: &ImageRecord, news: &[ImageNews]) -> bool {
+    record.origin == Origin::Pulled
+        && news.iter().any(|one| match one {
+            ImageNews::Named(name) => *name == full_name(&record.name),
+            ImageNews::Loaded(id) => Some(id) == record.id.as_ref(),
+            ImageNews::Removed => false,
+        })
 }
 
 #[cfg(test)]
@@ -81,22 +86,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_others_pulled_or_named_is_given_up_and_our_builds_are_not() {
-        let record = |name: &str, origin| ImageRecord {
+    fn what_others_pulled_named_or_loaded_is_claimed_and_our_builds_are_not() {
+        let record = |name: &str, id: &str, origin| ImageRecord {
             engine: "e".to_owned(),
             name: name.to_owned(),
-            id: Some("1".to_owned()),
+            id: Some(id.to_owned()),
             origin,
             used_at: Time(1),
             is_unwanted: false,
         };
         let records = [
-            record("python", Origin::Pulled),
-            record("other:1", Origin::Pulled),
-            record("deskgrid/build:a", Origin::Built),
+            record("python", "1", Origin::Pulled),
+            record("other:1", "2", Origin::Pulled),
+            record("loaded:1", "3", Origin::Pulled),
+            record("deskgrid/build:a", "3", Origin::Built),
         ];
-        let named = BTreeSet::from(["python:latest".to_owned(), "deskgrid/build:a".to_owned()]);
-        let given_up: Vec<_> = given_up(&records, &named).iter().map(|one| format!("{one:?}")).collect();
-        assert!(given_up.len() == 1 && given_up[0].contains("\"python\""), "{given_up:?}");
+        let named = ["python:latest", "deskgrid/build:a"].map(|name| ImageNews::Named(name.to_owned()));
+        let mut news = named.to_vec();
+        news.extend([ImageNews::Loaded("3".to_owned()), ImageNews::Removed]);
+        let claimed = records.iter().filter(|record| is_claimed(record, &news));
+        let claimed: Vec<_> = claimed.map(|record| record.name.as_str()).collect();
+        assert_eq!(claimed, ["python", "loaded:1"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use deskgrid_docker::{Certainty, Disposal, Engine, HeldImage, freed_by};
+use deskgrid_docker::{Certainty, Disposal, Engine, HeldImage, freed_by, full_name};
 use deskgrid_job::phase::Withdrawal;
 use deskgrid_job::queue::Released;
 use deskgrid_job::{BlobHash, Caller, JobId, Outlook, QueueName, Time};
@@ -126,8 +126,9 @@ async fn remove_from_engine(
         return Ok((0, Certainty::Exact));
     }
     let Some(engine) = kit.engine.borrow().ready().cloned() else {
-        let images = wanted.iter().filter(|(kind, _)| *kind == Kind::Image);
-        unwant(worker, images.map(|(_, name)| name.as_str()), None).await?;
+        let kept = unwanted::kept(kit).await?;
+        let images = wanted.iter().filter(|(kind, _)| *kind == Kind::Image).map(|(_, name)| name.as_str());
+        unwant(worker, images.filter(|name| !kept.contains(&full_name(name))), None).await?;
         return Ok((0, Certainty::Exact));
     };
     // Only what a look finds to be ours: nobody can name anything else.
@@ -190,4 +191,50 @@ async fn unwant(
         worker.0.kit.cache.owe_images(true);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use deskgrid_docker::EngineWatch;
+    use deskgrid_store::{ImageRecord, Origin, Store};
+
+    use super::super::keeper::tests::{job, setup};
+    use super::*;
+    use crate::Running;
+
+    /// A finished job with an image that was built for it.
+    fn built(name: &str) -> Vec<Change> {
+        let image = ImageRecord {
+            engine: "e".to_owned(),
+            name: format!("{name}:1"),
+            id: Some(name.to_owned()),
+            origin: Origin::Built,
+            used_at: Time(1),
+            is_unwanted: false,
+        };
+        let mut changes = job(name, 1, BlobHash([1; 32]));
+        changes.push(Change::JobImage { id: JobId::new(name).unwrap(), image: image.name.clone() });
+        changes.push(Change::ImageBrought(image));
+        changes
+    }
+
+    #[tokio::test]
+    async fn what_is_to_go_when_the_engine_is_back_is_what_the_person_does_not_keep() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let mut changes = [built("kept"), built("spare")].concat();
+        changes.push(Change::Pin {
+            kind: Kind::Image.as_str().to_owned(),
+            id: "kept:1".to_owned(),
+            is_on: true,
+        });
+        store.commit(changes).await.unwrap();
+        let engine = EngineWatch::start(Some("unix:///nonexistent/engine.sock".to_owned()));
+        let running = Running::start(setup(store.clone(), &engine)).await.unwrap();
+        let mut items = ["kept", "spare"].map(|job| (Kind::Result, job.to_owned())).to_vec();
+        items.push((Kind::Image, "kept:1".to_owned()));
+        running.worker().remove_from_cache(&items).await.unwrap();
+        let going = store.images().await.unwrap().into_iter().filter(|image| image.is_unwanted);
+        assert_eq!(going.map(|image| image.name).collect::<Vec<_>>(), ["spare:1"]);
+    }
 }

@@ -264,7 +264,8 @@ async fn look_into(engine: &Engine, kit: &Kit, records: &CacheRecords) -> Result
     let of_engine = records.images.iter().filter(|record| ownership::is_in(record, id));
     let names: Vec<String> = of_engine.map(|record| record.name.clone()).collect();
     let held = engine.holdings(&names, kit.worker.as_str()).await?;
-    let owned = ownership::compare(id, &records.images, &held.images, |name| engine.is_bringing(name));
+    let owned =
+        ownership::compare(id, &records.images, &held.images, |name| kit.cache.is_coming(engine, name));
     let users = Users::of(records, kit.read_definition);
     let images = owned.images.iter().map(|(image, record)| users.image(records, image, record));
     let volumes = held.volumes.iter().map(|volume| volume_item(records, volume));

@@ -100,7 +100,7 @@ async fn try_remove(kit: &Kit) -> Result<bool, StoreError> {
 }
 
 /// The images that jobs need or that the person keeps, by their full names.
-async fn kept(kit: &Kit) -> Result<HashSet<String>, StoreError> {
+pub(super) async fn kept(kit: &Kit) -> Result<HashSet<String>, StoreError> {
     let (records, read) = (kit.store.cache_records().await?, kit.read_definition);
     let kept = move || {
         let pinned = records.pinned.iter().filter(|(kind, _)| kind == Kind::Image.as_str());

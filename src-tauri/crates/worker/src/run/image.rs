@@ -30,6 +30,7 @@ async fn pulled(run: &Run, engine: &Engine, reference: &str) -> Result<Image, In
             return Ok(image);
         }
     };
+    let _on_its_way = run.kit.cache.on_its_way(reference);
     // Should we die before it is on record as one that is here, the person still hears of it.
     let coming = cache::record(engine, reference, None, Origin::Pulled);
     note(run, Change::ImageBrought(coming.clone())).await?;
@@ -41,7 +42,7 @@ async fn pulled(run: &Run, engine: &Engine, reference: &str) -> Result<Image, In
         }
     };
     let here = ImageRecord { id: Some(image.id.clone()), ..coming };
-    note(run, Change::ImageBrought(here)).await?;
+    note(run, Change::ImageCame(here)).await?;
     Ok(image)
 }
 
