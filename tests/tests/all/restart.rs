@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use deskgrid_tests::{Deskgrid, Door, Events, Options, Page, Raw, log_text, shell, unique};
+use deskgrid_tests::{Deskgrid, Door, Events, Options, Page, Raw, eventually, log_text, shell, unique};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -206,8 +206,10 @@ async fn an_upload_that_is_under_way_when_the_server_is_told_to_stop_comes_to_it
     let address = server.address.trim_start_matches("http://").to_owned();
     let half = Raw::new("PUT", "/f/half").header("Content-Length", 4).bare_body("on");
     let mut upload = half.send_and_stay(&server).await;
-    // An answered request that came later means that the first one has been taken up.
-    server.get("/health").await;
+    eventually("the upload is taken up", async || {
+        String::from_utf8_lossy(&server.get("/metrics").await.1).contains("\ndeskgrid_uploads_under_way 1\n")
+    })
+    .await;
     let rest = async {
         while TcpStream::connect(&address).await.is_ok() {}
         upload.write_all(b"ce").await.expect("the connection stays open");
