@@ -10,15 +10,31 @@ use serde_json::json;
 use super::engine::{serve, writes};
 use crate::restart::{go_on, in_two_halves};
 
+/// A server that reaches its engine through a relay, a page that watches it, and a job that has written some lines.
+struct Behind {
+    relay: Relay,
+    server: Deskgrid,
+    page: Page,
+    id: String,
+    text: String,
+}
+
+impl Behind {
+    async fn writing() -> Self {
+        let mut relay = Relay::to(&test_engine().expect("the set-up names an engine"));
+        relay.open();
+        let server = serve(relay.host(), &["--cpus", "1"]).await;
+        let page = Page::open(&server, "local").await;
+        let (definition, text) = writes(50);
+        let id = server.submit(&definition).await;
+        server.until_said(&id, "line 10").await;
+        Self { relay, server, page, id, text }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_goes_on_without_loss_or_repetition_when_its_engine_was_out_of_reach() {
-    let mut relay = Relay::to(&test_engine().expect("the set-up names an engine"));
-    relay.open();
-    let server = serve(relay.host(), &["--cpus", "1"]).await;
-    let mut page = Page::open(&server, "local").await;
-    let (definition, text) = writes(50);
-    let id = server.submit(&definition).await;
-    server.until_said(&id, "line 10").await;
+    let Behind { mut relay, server, mut page, id, text } = Behind::writing().await;
     relay.close().await;
     until_workers(&mut page, 0).await;
     relay.open();
@@ -47,13 +63,7 @@ async fn goes_on_as_if_nothing_was(server: &Deskgrid, mut page: Page, id: &str, 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_goes_on_when_its_engine_is_out_of_reach_again_right_when_it_is_asked_about_it() {
-    let mut relay = Relay::to(&test_engine().expect("the set-up names an engine"));
-    relay.open();
-    let server = serve(relay.host(), &["--cpus", "1"]).await;
-    let mut page = Page::open(&server, "local").await;
-    let (definition, text) = writes(50);
-    let id = server.submit(&definition).await;
-    server.until_said(&id, "line 10").await;
+    let Behind { mut relay, server, mut page, id, text } = Behind::writing().await;
     let container = server.engine().container_of(&id).await["Id"].as_str().unwrap().to_owned();
     relay.close().await;
     until_workers(&mut page, 0).await;

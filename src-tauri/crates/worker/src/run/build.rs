@@ -1,7 +1,7 @@
 //! Builds the image of a `build` block, unless it is in the engine (protocol section 7). Runs that want the same block
 //! share one build, context and all, which ends when none of them wants it any more.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use deskgrid_docker::joint::{Heard, Joint, Message, Next, Said, Share};
@@ -220,25 +220,29 @@ async fn note_bases(
     engine: &Engine,
     mut told_of: mpsc::UnboundedReceiver<Base>,
 ) -> Result<(), Interruption> {
-    let mut coming = BTreeSet::new();
+    let mut coming = BTreeMap::new();
     let note = async |change| kit.store.commit(vec![change]).await.map_err(disk);
     while let Some(base) = told_of.recv().await {
         match base {
             Base::Coming(name) => {
+                let on_its_way = kit.cache.on_its_way(&name);
                 note(Change::ImageBrought(cache::record(engine, &name, None, Origin::Pulled))).await?;
-                coming.insert(name);
+                coming.insert(name, on_its_way);
             }
             Base::Here(name) => {
                 // One that cannot be found any more is nobody's.
                 if let Ok(Some(image)) = engine.image(&name).await {
                     let here = cache::record(engine, &name, Some(&image.id), Origin::Pulled);
-                    note(Change::ImageBrought(here)).await?;
+                    // Where it was noted, the person may have claimed it meanwhile.
+                    let was_noted = coming.contains_key(&name);
+                    let change = if was_noted { Change::ImageCame(here) } else { Change::ImageBrought(here) };
+                    note(change).await?;
                     coming.remove(&name);
                 }
             }
         }
     }
-    for name in coming {
+    for name in coming.into_keys() {
         note(Change::ImageGone(cache::record(engine, &name, None, Origin::Pulled))).await?;
     }
     Ok(())
