@@ -1,4 +1,8 @@
-use deskgrid_tests::{Deskgrid, OnSmallDisk, deskgrid, eventually, log_text, shell, unique};
+use deskgrid_tests::relay::Relay;
+use deskgrid_tests::server::test_engine;
+use deskgrid_tests::{
+    Deskgrid, EngineClient, OnSmallDisk, Options, deskgrid, eventually, log_text, shell, unique,
+};
 
 use crate::administration::Desk;
 
@@ -27,8 +31,7 @@ async fn the_notice_of_a_data_folder_that_may_only_be_read_goes_also_when_no_job
     let desk = Desk::of(&on.server);
     let read_only = on.disk.read_only_for_now();
     let id = on.server.submit(&shell(&format!("echo {}", unique()))).await;
-    eventually("it is known", async || desk.get("/api/desk").await["notices"][0]["code"] == "disk-read-only")
-        .await;
+    until_noticed(&on).await;
     on.server.post(&format!("/q/local/j/{id}/cancel"), &serde_json::json!(null)).await;
     drop(read_only);
     eventually("it is over", async || desk.get("/api/desk").await["notices"] == serde_json::json!([])).await;
@@ -47,14 +50,47 @@ async fn log_and_outputs_of_a_job_that_ends_while_the_data_folder_may_only_be_re
     let read_only = on.disk.read_only_for_now();
     crate::restart::go_on(&other, &mark).await;
     events.until("die", &id).await;
-    let desk = Desk::of(&on.server);
-    eventually("it is known", async || desk.get("/api/desk").await["notices"][0]["code"] == "disk-read-only")
-        .await;
+    until_noticed(&on).await;
     drop(read_only);
     let finished = on.server.finished(&id).await;
     assert_eq!(finished["finished"]["result"]["StatusCode"], 4, "{finished}");
     assert_eq!(log_text(&finished), "words\n");
     assert_eq!(on.server.output(&finished, "file").await, b"kept\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_taken_over_and_runs_once_though_the_data_folder_may_only_be_read_in_the_middle_of_it() {
+    let host = test_engine().expect("the set-up names an engine");
+    let mut relay = Relay::to(&host);
+    relay.open();
+    let options = Options { docker_host: Some(relay.host()), ..Options::default() };
+    let mut on = OnSmallDisk::start_with(200, options).await;
+    let mut events = EngineClient::new(&host).events(&on.server).await;
+    let script = format!("echo begun; sleep 1; echo over; echo kept > /outputs/file; : {}; exit 4", unique());
+    let id = on.server.submit(&shell(&script)).await;
+    on.server.until_said(&id, "begun").await;
+    on.server.kill().await;
+    events.until("die", &id).await;
+    // What comes before this question needs the disk, and what comes after it.
+    relay.keep_answers_to(Some("/networks/bridge HTTP"));
+    on.server.start_again().await;
+    relay.until_answered(1).await;
+    let read_only = on.disk.read_only_for_now();
+    relay.close().await;
+    relay.keep_answers_to(None);
+    relay.open();
+    until_noticed(&on).await;
+    drop(read_only);
+    let finished = on.server.finished(&id).await;
+    assert_eq!(finished["finished"]["result"]["StatusCode"], 4, "{finished}");
+    assert_eq!(log_text(&finished), "begun\nover\n", "it ran once");
+    assert_eq!(on.server.output(&finished, "file").await, b"kept\n");
+}
+
+async fn until_noticed(on: &OnSmallDisk) {
+    let desk = Desk::of(&on.server);
+    eventually("it is known", async || desk.get("/api/desk").await["notices"][0]["code"] == "disk-read-only")
+        .await;
 }
 
 #[tokio::test]

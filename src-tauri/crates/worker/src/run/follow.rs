@@ -36,7 +36,7 @@ pub(super) async fn follow<'a>(
 ) -> Result<(Over, Journal<'a>), Interruption> {
     let mut journal = match &attached {
         Some(_) => Journal::new(run, Step::Run),
-        None => Journal::resume(run, Step::Run).await?,
+        None => resume(run).await?,
     };
     loop {
         let output = attached.take();
@@ -55,18 +55,21 @@ pub(super) async fn follow<'a>(
             },
             // What its log lacks is read from the engine again. The time limit holds as soon as the log goes on.
             Err(Interruption::Failed(failure)) if failure.code == FailureCode::DiskReadOnly => {
-                journal = resume_when_writable(run).await?;
+                run.until_writable().await?;
+                journal = resume(run).await?;
             }
             outcome => return outcome.map(|over| (over, journal)),
         }
     }
 }
 
-async fn resume_when_writable(run: &Run) -> Result<Journal<'_>, Interruption> {
+/// The journal of this run as it was left, as soon as the disk lets it go on.
+async fn resume(run: &Run) -> Result<Journal<'_>, Interruption> {
     loop {
-        run.until_writable().await?;
         match Journal::resume(run, Step::Run).await {
-            Err(Interruption::Failed(failure)) if failure.code == FailureCode::DiskReadOnly => {}
+            Err(Interruption::Failed(failure)) if failure.code == FailureCode::DiskReadOnly => {
+                run.until_writable().await?;
+            }
             resumed => return resumed,
         }
     }
