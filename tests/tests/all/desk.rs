@@ -158,8 +158,10 @@ async fn another_port_in_the_settings_is_listened_on_at_once() {
 
 #[tokio::test]
 async fn engines_and_checks_are_told() {
-    let (_server, door) = started().await;
+    let (server, door) = started().await;
     let checks = door.get("/api/doctor").await;
+    let of_port = checks["checks"].as_array().unwrap().iter().find(|check| check["name"] == "port").unwrap();
+    assert_eq!(of_port["message"], json!(format!("Deskgrid listens on port {}.", server.port())));
     let names: Vec<_> = checks["checks"].as_array().unwrap().iter().map(|check| &check["name"]).collect();
     assert!(names.contains(&&json!("engine")) && names.contains(&&json!("port")), "{names:?}");
     assert!(door.get("/api/engines").await["engines"].is_array());

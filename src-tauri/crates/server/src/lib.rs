@@ -50,7 +50,9 @@ pub enum StartError {
         holder: Box<Holder>,
     },
     /// The system does not let us listen.
-    #[error("Deskgrid may not listen on port {port}: {problem}. Choose another port with --port.")]
+    #[error(
+        "Deskgrid may not listen on port {port}: {problem}. Choose another port in the settings or with --port."
+    )]
     CannotListen {
         /// The port.
         port: u16,
@@ -100,10 +102,15 @@ impl StartError {
         }
     }
 
+    /// Whether somebody else works in the data folder.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::Store(StoreError::InUse { .. }))
+    }
+
     /// Whether it is the data folder with which something is wrong, and not that somebody else works in it.
     pub fn is_of_the_folder(&self) -> bool {
         match self {
-            Self::Store(error) => !matches!(error, StoreError::InUse { .. }),
+            Self::Store(_) => !self.is_in_use(),
             Self::Worker(_) | Self::NoLocalDoor { .. } => true,
             _ => false,
         }
@@ -226,7 +233,8 @@ impl Server {
         let books = Arc::new(Books::new(source.clone(), watch.subscribe(), site_rule_sender.clone()));
         let (moves, failed_move) = (watch::Sender::new(None), watch::Sender::new(None));
         let folder = settings.data_directory.clone();
-        let premises = Premises::new(porter.clone(), source, folder, moves.clone(), failed_move.clone());
+        let (moved, failed) = (moves.clone(), failed_move.clone());
+        let premises = Premises::new(porter.clone(), access.clone(), source, folder, moved, failed);
         let admission = Admission {
             rules: access.clone(),
             invitations: invitations.clone(),
