@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use deskgrid_tests::{Deskgrid, Door, Options, Raw, shell, unique};
+use deskgrid_tests::{Deskgrid, Door, Options, Raw, eventually, shell, unique};
 use serde_json::{Value, json};
 
 async fn started() -> (Deskgrid, Door) {
@@ -17,7 +17,7 @@ async fn through_the_local_door_the_person_needs_no_token() {
     let desk = door.get("/api/desk").await;
     assert_eq!((&desk["doors"], &desk["problem"]), (&json!("open"), &Value::Null));
     assert_eq!(desk["address"], json!(server.address));
-    assert_eq!(desk["engine"]["ready"], json!(true), "{desk}");
+    eventually("the engine is found", async || door.get("/api/desk").await["engine"]["ready"] == true).await;
     assert_eq!(desk["shell"], Value::Null);
     let socket = server.data().join("deskgrid.sock");
     assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
@@ -64,6 +64,24 @@ async fn whoever_stops_it_through_the_port_still_reads_the_answer() {
     let answer = stop.body(json!({"running": "finish"}).to_string()).send(&server).await;
     assert_eq!((answer.status, &answer.json()["doors"]), (200, &json!("closed")));
     assert_eq!(door.post("/api/desk/start", &Value::Null).await["doors"], json!("open"));
+}
+
+#[tokio::test]
+async fn whoever_stopped_a_server_in_a_terminal_gets_back_in_with_deskgrid_dashboard() {
+    let (server, door) = started().await;
+    let (settings, data) = (server.settings(), server.data());
+    let args =
+        ["dashboard", "--config", settings.to_str().unwrap(), "--data-directory", data.to_str().unwrap()];
+    door.post("/api/desk/stop", &json!({"running": "finish"})).await;
+    let back = deskgrid_tests::deskgrid(&args).await;
+    assert_eq!((back.code, back.stdout.lines().count()), (0, 1), "{back:?}");
+    assert!(back.stderr.contains("open again"), "{back:?}");
+    assert!(back.stdout.starts_with(&server.url("/dashboard/#ticket=")), "{back:?}");
+    let page = reqwest::get(server.url("/dashboard/")).await.unwrap();
+    assert!(page.status().is_success());
+    // One that is open is left as it is, without a word.
+    let again = deskgrid_tests::deskgrid(&args).await;
+    assert_eq!((again.code, again.stderr.as_str()), (0, ""), "{again:?}");
 }
 
 #[tokio::test]
