@@ -36,6 +36,7 @@ use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
 use app::Plan;
+use first::Over;
 
 /// How long threads may finish what they are at when everything else is over.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(200);
@@ -109,10 +110,14 @@ fn main() -> ExitCode {
 }
 
 fn run(runtime: &Runtime, plan: Plan) -> ExitCode {
-    if let Some(code) = runtime.block_on(first::hand_over(&plan)) {
-        return code;
+    let over = match runtime.block_on(first::hand_over(&plan)) {
+        Some(over) => over,
+        None => tray::run(runtime, |port| start::run(port, plan)),
+    };
+    match over {
+        Over::Ended(code) => code,
+        Over::Window(manner) => runtime.block_on(first::window_onto_server(&manner)),
     }
-    tray::run(runtime, |port| start::run(port, plan))
 }
 
 fn runtime() -> std::io::Result<Runtime> {

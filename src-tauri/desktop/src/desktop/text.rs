@@ -10,6 +10,8 @@ pub(crate) const STARTING: &str = "Starting …";
 pub(crate) const STOPPED: &str = "Stopped – web pages cannot run jobs";
 pub(crate) const LEAVING: &str = "Quitting …";
 
+pub(crate) const IS_LEAVING: &str = "Deskgrid is just quitting. Start it again in a moment.";
+
 pub(crate) const START: &str = "Start";
 pub(crate) const STOP: &str = "Stop";
 pub(crate) const LET_FINISH: &str = "Let running jobs finish";
