@@ -12,7 +12,7 @@
 //! ├── worker-id            names this worker on its containers
 //! ├── token                opens the administration, 0600
 //! ├── records/ab/<job>.json  second copies of the job records, from which a damaged database is rebuilt
-//! ├── records/in-step      says that all of them are as the database has it; not there while a program runs
+//! ├── records/all-in-step  says that all of them are as the database has it; not there while a program runs
 //! ├── blobs/ab/<64 hex>    bytes by their SHA-256, 0444, complete and on the disk before they have this name
 //! ├── damaged/             what was found damaged: stored files by their name, databases by the day
 //! ├── incoming/<n>         blobs on their way in; swept at the next start
@@ -28,6 +28,7 @@
 //! `incoming/` and `runs/` carry a `CACHEDIR.TAG`, so that backups leave them out.
 
 mod blobs;
+mod copied;
 mod database;
 mod error;
 mod folder;
@@ -48,6 +49,7 @@ use std::sync::Arc;
 use deskgrid_job::{BlobHash, Course, FilePath, Hold, Job, JobId, RunResult, Time, WorkerId};
 
 pub use blobs::{Batch, BlobFile, Blobs, CheckedReader, Incoming, Stored};
+pub use copied::{AtRest, is_true_copy};
 pub use database::{
     CacheRecords, Change, ContextRecord, ImageRecord, KeptFile, KeptResult, Origin, PendingCall, Rebuilt,
     Synopsis, Usage, UsedImage,
