@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use deskgrid_desktop::door::{Door, DoorError};
+use deskgrid_desktop::text;
 use deskgrid_server::LocalDoor;
 use reqwest::Method;
 use serde::de::IgnoredAny;
@@ -39,7 +40,7 @@ pub(crate) async fn hand_over(plan: &Plan) -> Option<Over> {
     };
     match asked {
         Ok(_) => {
-            println!("Deskgrid is running already; here is its window.");
+            println!("{}", text::RUNS_ALREADY);
             Some(Over::Ended(ExitCode::SUCCESS))
         }
         Err(DoorError::Silent(_)) => None,
@@ -49,7 +50,7 @@ pub(crate) async fn hand_over(plan: &Plan) -> Option<Over> {
             Some(Over::Window(Manner { door: path, link, keep: false, minimised: plan.hidden }))
         }
         Err(error) => {
-            eprintln!("Deskgrid is running already, but its window does not open: {error}");
+            eprintln!("{}", text::runs_without_window(&error.to_string()));
             Some(Over::Ended(ExitCode::FAILURE))
         }
     }
@@ -57,7 +58,7 @@ pub(crate) async fn hand_over(plan: &Plan) -> Option<Over> {
 
 /// Opens the window of a server in a terminal, and waits for its end.
 pub(crate) async fn window_onto_server(manner: &Manner) -> ExitCode {
-    println!("Deskgrid is running already, without an icon (deskgrid serve); here is its window.");
+    println!("{}", text::RUNS_WITHOUT_ICON);
     match window::run_alone(manner).await {
         Ok(end) => ExitCode::from(end.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILURE)),
         Err(error) => {

@@ -19,7 +19,6 @@ mod notify;
 mod remembered;
 mod rooms;
 mod start;
-mod text;
 mod tray;
 mod view;
 mod window;
@@ -30,7 +29,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use deskgrid_desktop::{display, link};
+use deskgrid_desktop::{display, link, text};
 use deskgrid_server::settings::{Key, Overrides, SettingsError, SettingsSource};
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
@@ -93,7 +92,7 @@ fn main() -> ExitCode {
     let flags = Flags::parse();
     start_logs();
     if !display::is_there() {
-        eprintln!("{}", display::NO_DISPLAY);
+        eprintln!("{}", text::NO_DISPLAY);
         return ExitCode::from(display::NO_DISPLAY_CODE);
     }
     let started = flags.plan().and_then(|plan| Ok((plan, runtime()?)));

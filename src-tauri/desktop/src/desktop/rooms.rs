@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use deskgrid_desktop::text;
 use deskgrid_server::settings::SettingsSource;
 use deskgrid_server::{JobsAtQuit, LocalDoor, Relocation, Server, Shell, StartError, relocate};
 use tokio::sync::{mpsc, watch};
 
 use crate::click::AtQuit;
-use crate::{login, text};
+use crate::login;
 
 /// Stopping takes less than this, even where containers of jobs that are over have yet to be removed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);

@@ -17,10 +17,10 @@ use crate::leave::LeaveSignals;
 use crate::notices;
 use crate::notify::Notifier;
 use crate::rooms::{AppShell, Rooms};
-use crate::text;
 use crate::tray::TrayPort;
 use crate::view::{Standing, view};
 use crate::window;
+use deskgrid_desktop::text;
 
 /// The system has said by then whether it shows icons.
 const TRAY_TIMEOUT: Duration = Duration::from_secs(2);
