@@ -51,7 +51,9 @@ test-package:
 	@setup/packages test
 	@packages=$$(setup/bundle deb,rpm) && setup/engine with bash -c 'setup/images busybox && mapfile -t files <<<"$$0" && setup/package-test "$${files[@]}"' "$$packages"
 
+# The tests of the user interface come first, unless ARGS choose others.
 test:
+	@$(if $(ARGS),true,setup/ui check)
 	@setup/test-bed debug cargo test --workspace $(FAULTS) $(LOCKED) $(ARGS)
 
 # One after the other, so that each load has the machine to itself. A seed of an earlier run: SOAK_SEED=123.
