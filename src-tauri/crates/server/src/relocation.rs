@@ -148,8 +148,8 @@ impl Relocation {
         self.total
     }
 
-    /// Copies everything, compares each copy with its file, and tells `progress` the bytes that are there. Whoever
-    /// still closes the folder is waited for, and nobody can open it meanwhile. Blocks on the disk.
+    /// Copies everything, compares each copy with its file, and tells `progress` the bytes that are there. Nobody
+    /// may have the folder open, and nobody can open it meanwhile. Blocks on the disk.
     ///
     /// # Errors
     /// What could not be copied; what was copied before is gone again then.

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use deskgrid_job::BlobHash;
 
@@ -13,30 +12,20 @@ use crate::folder::Folder;
 use crate::lock::Lock;
 use crate::platform;
 
-/// Whoever has just closed a data folder has its last records on the disk by then.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Between looks whether it has.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
-
 /// A data folder that nobody has open, and nobody can open as long as this lives.
 #[derive(Debug)]
 pub struct AtRest(#[expect(dead_code, reason = "the lock is what it is for")] Option<Lock>);
 
 impl AtRest {
-    /// Waits a while for whoever closes the folder at the moment. Blocks on the disk.
+    /// Keeps others out of `folder`. Blocks on the disk.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] when somebody goes on using it.
+    /// [`StoreError::InUse`] when somebody has it open.
     pub fn of(folder: &Path) -> Result<Self, StoreError> {
-        let deadline = Instant::now() + CLOSE_TIMEOUT;
-        let folder = Folder::create(folder)?;
-        loop {
-            match Lock::take(&folder) {
-                Err(StoreError::InUse { .. }) if Instant::now() < deadline => std::thread::sleep(LOOK_AGAIN),
-                Err(error @ StoreError::InUse { .. }) => return Err(error),
-                // Where the disk may only be read any more, nobody opens it, and much depends on the copy.
-                taken => return Ok(Self(taken.ok())),
-            }
+        match Lock::take(&Folder::create(folder)?) {
+            Err(error @ StoreError::InUse { .. }) => Err(error),
+            // Where the disk may only be read any more, nobody opens it, and much depends on the copy.
+            taken => Ok(Self(taken.ok())),
         }
     }
 }

@@ -28,6 +28,7 @@
 //! `incoming/` and `runs/` carry a `CACHEDIR.TAG`, so that backups leave them out.
 
 mod blobs;
+mod closed;
 mod copied;
 mod database;
 mod error;
@@ -49,6 +50,7 @@ use std::sync::Arc;
 use deskgrid_job::{BlobHash, Course, FilePath, Hold, Job, JobId, RunResult, Time, WorkerId};
 
 pub use blobs::{Batch, BlobFile, Blobs, CheckedReader, Incoming, Stored};
+pub use closed::Closed;
 pub use copied::{AtRest, is_true_copy};
 pub use database::{
     CacheRecords, Change, ContextRecord, ImageRecord, KeptFile, KeptResult, Origin, PendingCall, Rebuilt,
@@ -68,6 +70,7 @@ pub const PASSING: [&str; 4] = ["deskgrid.lock", "deskgrid.sock", "incoming", "r
 /// The folder of what was found damaged, in the data folder.
 pub const DAMAGED: &str = "damaged";
 
+use closed::InUse;
 use database::Database;
 use folder::Folder;
 use lock::Lock;
@@ -85,6 +88,7 @@ struct Shared {
     database: Database,
     folder: Arc<Folder>,
     _lock: Lock,
+    in_use: InUse,
 }
 
 impl Store {
@@ -96,9 +100,15 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let folder = Folder::create(folder)?;
         let lock = Lock::take(&folder)?;
+        let in_use = folder.in_use();
         let folder = Arc::new(folder);
         let database = Database::open(&folder)?;
-        Ok(Self { shared: Arc::new(Shared { database, folder, _lock: lock }) })
+        Ok(Self { shared: Arc::new(Shared { database, folder, _lock: lock, in_use }) })
+    }
+
+    /// Tells when nobody has this store any more, nor a part of it.
+    pub fn closed(&self) -> Closed {
+        self.shared.in_use.closed()
     }
 
     /// What was done about damaged records, now or in an earlier life, as long as the person has not read of it.
