@@ -347,7 +347,9 @@ mod tests {
             Ok(())
         }
 
-        fn open_window(&self, _link: Option<String>) {}
+        fn open_window(&self, _link: Option<String>) -> Result<(), Complaint> {
+            Ok(())
+        }
 
         fn quit(&self, _jobs: JobsAtQuit) {}
 
