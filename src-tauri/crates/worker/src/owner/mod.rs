@@ -84,6 +84,9 @@ struct Owner {
     tasks: JoinSet<()>,
     /// Ends a run whose result nobody wants any more.
     stops: HashMap<(JobId, u32), Stop>,
+    /// How many runs of an unfinished job the disk held up, where it did: in memory only, so that a job fails later
+    /// after a restart.
+    held_up: HashMap<JobId, u32>,
     /// Runs of an earlier life of this program that have not been found yet.
     orphans: HashSet<(JobId, u32)>,
     calls: mpsc::UnboundedSender<PendingCall>,
@@ -142,6 +145,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
         situation,
         tasks: JoinSet::new(),
         stops: HashMap::new(),
+        held_up: HashMap::new(),
         orphans: HashSet::new(),
         calls: call_sender,
         calls_at_end: HashMap::new(),
@@ -194,7 +198,7 @@ impl Owner {
     }
 
     fn is_live(&self, id: &JobId) -> bool {
-        self.queue.job(id).is_some_and(|job| matches!(job.phase, Phase::Queued | Phase::Running))
+        is_live(&self.queue, id)
     }
 
     fn line_up_call(&mut self, call: PendingCall) {
@@ -282,6 +286,7 @@ impl Owner {
             }
         }
         self.kit.secret_contexts.retain(|id| self.is_live(id));
+        self.held_up.retain(|id, _| is_live(&self.queue, id));
         let changes = std::mem::take(&mut decided.changes);
         let images = cache::images_of(&self.kit, &changes).await;
         point(Point::BatchDecided);
@@ -318,7 +323,22 @@ impl Owner {
     }
 
     fn report(&mut self, report: Report, decided: &mut Decided) {
-        let Report { id, run, end, needs_sweep, result, inputs, course, image, used_image, stored } = report;
+        let Report {
+            id,
+            run,
+            end,
+            needs_sweep,
+            is_held_up,
+            result,
+            inputs,
+            course,
+            image,
+            used_image,
+            stored,
+        } = report;
+        if is_held_up {
+            *self.held_up.entry(id.clone()).or_default() += 1;
+        }
         if needs_sweep {
             self.sweep_again();
         }
@@ -342,6 +362,10 @@ impl Owner {
         }
         decided.note(effects, &self.queue);
     }
+}
+
+fn is_live(queue: &Queue, id: &JobId) -> bool {
+    queue.job(id).is_some_and(|job| matches!(job.phase, Phase::Queued | Phase::Running))
 }
 
 /// The call once the job that it waited for has ended.

@@ -54,6 +54,9 @@ use crate::{Limits, SiteRulesByCaller};
 /// So often a living engine is asked about a container, or to end it, before it is left to the next sweep.
 const MOST_UNANSWERED: u32 = 3;
 
+/// So many runs of a job come back into the queue because a disk took nothing for a moment, before the job fails.
+const MOST_HELD_UP: u32 = 3;
+
 /// Between looks whether a disk can be written to again.
 const DISK_PAUSE: Duration = Duration::from_secs(1);
 
@@ -92,6 +95,8 @@ pub(crate) struct Report {
     pub(crate) result: RunResult,
     /// The engine did not answer, so that it may come to what it was asked for later, or did not end the container.
     pub(crate) needs_sweep: bool,
+    /// The disk took nothing for a moment, which is counted.
+    pub(crate) is_held_up: bool,
     /// The stored files among its inputs.
     pub(crate) inputs: BTreeMap<FilePath, BlobHash>,
     /// Its stages and what it used.
@@ -127,6 +132,8 @@ pub(crate) enum Interruption {
     ContainerLost,
     /// An earlier life of this program ended before the container was started, or the disk took nothing.
     NotBegun,
+    /// The disk took nothing for a moment before the container was started.
+    HeldUp,
     /// There will be no container result.
     Failed(Failure),
 }
@@ -197,6 +204,8 @@ pub(crate) struct Run {
     /// Who wanted the job when the run began.
     pub(crate) callers: Vec<Caller>,
     pub(crate) allotment: Allotment,
+    /// How many runs of the job before this one were held up.
+    pub(crate) held_up: u32,
     pub(crate) stop: Stop,
     /// Shows what it does.
     pub(crate) pulse: Pulse,
@@ -228,6 +237,7 @@ impl Run {
         let is_left = may_run && course.stop_container().await;
         let inputs = course.take_inputs();
         let needs_sweep = is_left || matches!(outcome, Err(Interruption::EngineLost));
+        let is_held_up = matches!(outcome, Err(Interruption::HeldUp));
         let (end, result) = ending(outcome);
         let course_of_run = self.pulse.finish();
         let (stored, is_stored) = oneshot::channel();
@@ -236,6 +246,7 @@ impl Run {
             run: self.number,
             end,
             needs_sweep,
+            is_held_up,
             result,
             inputs,
             course: course_of_run,
@@ -256,7 +267,8 @@ impl Run {
     }
 
     /// A disk that may only be read is no job's end: one that has not begun waits in the queue. Where files can be written
-    /// all the same, only a folder is on such a disk: the job would come back from the queue at once, again and again.
+    /// all the same, that is over since, or only a folder is on such a disk: the job comes back from the queue at once,
+    /// so that this is counted.
     async fn put_off(&self, interruption: Interruption, has_begun: bool) -> Interruption {
         match interruption {
             Interruption::Failed(failure) if failure.code == FailureCode::DiskReadOnly && !has_begun => {
@@ -266,8 +278,10 @@ impl Run {
                 store.note_read_only();
                 if was_known || store.is_read_only().await {
                     Interruption::NotBegun
-                } else {
+                } else if self.held_up >= MOST_HELD_UP {
                     Interruption::Failed(failure)
+                } else {
+                    Interruption::HeldUp
                 }
             }
             other => other,
@@ -345,6 +359,6 @@ fn ending(outcome: Result<RunResult, Interruption>) -> (RunEnd, RunResult) {
             | Interruption::TakenDown
             | Interruption::ContainerLost,
         ) => (RunEnd::Lost, RunResult::default()),
-        Err(Interruption::NotBegun) => (RunEnd::NotBegun, RunResult::default()),
+        Err(Interruption::NotBegun | Interruption::HeldUp) => (RunEnd::NotBegun, RunResult::default()),
     }
 }
