@@ -273,6 +273,11 @@ impl Store {
         Scratch::create(&self.shared.folder, id, run)
     }
 
+    /// The scratch folders of one run as they are, if they are: nothing is created.
+    pub fn scratch_left(&self, id: &JobId, run: u32) -> Scratch {
+        Scratch::of(&self.shared.folder, id, run)
+    }
+
     /// The folder for what lives no longer than this program; what a crash leaves there is swept at the next start.
     pub fn passing_folder(&self) -> std::path::PathBuf {
         self.shared.folder.runs()

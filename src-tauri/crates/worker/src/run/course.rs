@@ -170,10 +170,11 @@ impl<'a> Course<'a> {
     }
 
     /// What became of a run whose container is not there: whether it was lost, or had not begun.
+    /// Looking needs nothing of the disk: one that is full, or may only be read, ends no job that had not begun.
     pub(super) async fn look_back(&mut self) -> Result<RunResult, Interruption> {
-        self.scratch = Some(self.scratch_of_earlier_life().await?);
-        let scratch = self.scratch.clone();
-        let noted = tokio::task::spawn_blocking(move || scratch.and_then(|scratch| scratch.noted()));
+        let scratch = self.run.kit.store.scratch_left(&self.run.id, self.run.number);
+        self.scratch = Some(scratch.clone());
+        let noted = tokio::task::spawn_blocking(move || scratch.noted());
         let had_begun = noted.await.ok().flatten().is_some();
         Err(if had_begun { Interruption::ContainerLost } else { Interruption::NotBegun })
     }
