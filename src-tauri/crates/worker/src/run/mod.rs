@@ -157,6 +157,7 @@ impl From<EngineError> for Interruption {
             EngineError::CannotStart { .. } => FailureCode::CannotStart,
             EngineError::Image { problem, .. } => image_failure(*problem),
             EngineError::BuildFailed { .. } => FailureCode::BuildFailed,
+            EngineError::ReadOnly { .. } => FailureCode::DiskReadOnly,
             _ => FailureCode::EngineRefused,
         };
         Self::Failed(Failure::new(code, error.to_string()))
@@ -320,6 +321,8 @@ impl Run {
         let store = &self.kit.store;
         store.note_read_only();
         let written = async {
+            // Asked at once, so that nobody is told of our disk where it is another.
+            let _ = store.is_read_only().await;
             // A folder of it may be on a disk of its own that is so still, where the next try fails at once.
             tokio::time::sleep(DISK_PAUSE).await;
             while store.is_read_only().await {
