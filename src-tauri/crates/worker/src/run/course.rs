@@ -19,11 +19,8 @@ use super::follow::{self, Found};
 use super::inputs::{self, Files};
 use super::journal::{self};
 use super::run_time::{self, Known, Note, RunTime};
-use super::{Interruption, MOST_UNANSWERED, Run, disk, image};
+use super::{Interruption, KILLED, MOST_UNANSWERED, Run, disk, image};
 use crate::{cache, owner};
-
-/// The exit code of a container whose main process was killed outright.
-const KILLED: i64 = 137;
 
 /// Whether the container may run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use futures_util::future::{Either, select, try_join};
 
 use super::journal::Journal;
 use super::run_time::RunTime;
-use super::{FALSE_ALARM, Interruption, MOST_UNANSWERED, Run};
+use super::{FALSE_ALARM, Interruption, KILLED, MOST_UNANSWERED, Run};
 use crate::lists::Step;
 
 /// The end of a container's output may come this long after its exit was told.
@@ -101,12 +101,14 @@ async fn follow_while_engine_lives(
             biased;
             () = run.stop.asked() => return Err(Interruption::Stopped),
             why = watched.stopped() => return Err(Interruption::Failed(why)),
-            ended = &mut both => Over::Exited(ended?.1),
+            ended = &mut both => over(ended?.1, time),
             () = time.until_up() => {
                 engine.kill(container).await?;
                 // What it wrote until now belongs to the log.
-                let _ = tokio::time::timeout(LAST_WORDS, both).await;
-                Over::TimeUp
+                match tokio::time::timeout(LAST_WORDS, both).await {
+                    Ok(Err(failed @ Interruption::Failed(_))) => return Err(failed),
+                    _ => Over::TimeUp,
+                }
             }
         }
     };
@@ -115,6 +117,13 @@ async fn follow_while_engine_lives(
         journal.follow(engine.whole_log(container)).await?;
     }
     Ok(over)
+}
+
+/// An earlier life of this program may have killed it at its time limit without being there when it ended; and a disk
+/// that is slow must not make a difference.
+fn over(exit: Exit, time: &mut RunTime) -> Over {
+    let was_killed = exit.code == KILLED && !exit.oom_killed;
+    if was_killed && time.is_up() { Over::TimeUp } else { Over::Exited(exit) }
 }
 
 /// Shows what the container uses, until the engine has nothing more to say of it.

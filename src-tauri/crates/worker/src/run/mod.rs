@@ -51,6 +51,9 @@ use crate::secret_contexts::SecretContexts;
 use crate::sites::Permits;
 use crate::{Limits, SiteRulesByCaller};
 
+/// The exit code of a container whose main process was killed outright.
+const KILLED: i64 = 137;
+
 /// So often a living engine is asked about a container, or to end it, before it is left to the next sweep.
 const MOST_UNANSWERED: u32 = 3;
 
