@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use deskgrid_docker::{ContainerId, Engine, EngineError, Exit, LogStream, OurContainer};
-use deskgrid_job::{FailureCode, Time};
+use deskgrid_job::{Failure, FailureCode, Time};
 use futures_util::StreamExt as _;
 use futures_util::future::{Either, select, try_join};
 
@@ -42,7 +42,7 @@ pub(super) async fn follow<'a>(
         let output = attached.take();
         match follow_while_engine_lives(run, engine, container, &mut journal, output, time).await {
             Err(Interruption::EngineLost) => {
-                let lost_at = Time::now();
+                let lost_at = known_alive(run, engine).await?;
                 let found = look(run, container).await?;
                 if was_taken_down(&found, lost_at) {
                     return Err(Interruption::ContainerLost);
@@ -61,6 +61,15 @@ pub(super) async fn follow<'a>(
             outcome => return outcome.map(|over| (over, journal)),
         }
     }
+}
+
+/// When the engine was last known to be there, after a call to it broke off. Where it goes on as if nothing had
+/// happened, the next call may break off as well: not at once again and again.
+async fn known_alive(run: &Run, engine: &Engine) -> Result<Time, Interruption> {
+    let lost_at = Time::now();
+    let known = async { Ok::<_, Interruption>(run.until_loss_is_known(engine).await) };
+    run.unless_stopped(known).await?;
+    Ok(if engine.is_over() { lost_at } else { Time::now() })
 }
 
 /// The journal of this run as it was left, as soon as the disk lets it go on.
@@ -137,6 +146,31 @@ async fn measure(run: &Run, engine: &Engine, container: &ContainerId) {
 /// Waits until the engine answers again.
 pub(super) async fn engine_again(run: &Run) -> Result<Engine, Interruption> {
     run.unless_stopped(async { run.next_engine().await.ok_or(Interruption::EngineLost) }).await
+}
+
+/// Waits for an engine after calls that broke off, as long as it takes. One that lives, and breaks the same off again
+/// and again, is given up.
+pub(super) struct Persistence<'a> {
+    run: &'a Run,
+    unanswered: u32,
+}
+
+impl<'a> Persistence<'a> {
+    pub(super) fn new(run: &'a Run) -> Self {
+        Self { run, unanswered: 0 }
+    }
+
+    /// The engine that the call may be made to again, which broke off when it was made to this one.
+    pub(super) async fn engine_after(&mut self, engine: &Engine) -> Result<Engine, Interruption> {
+        known_alive(self.run, engine).await?;
+        self.unanswered = if engine.is_over() { 0 } else { self.unanswered + 1 };
+        if self.unanswered == MOST_UNANSWERED {
+            let words = "The container engine broke off each time what the job left was read from it, although it answers \
+                         otherwise. Restart the engine, then run the job again.";
+            return Err(Failure::new(FailureCode::EngineLost, words).into());
+        }
+        engine_again(self.run).await
+    }
 }
 
 /// A container as an engine knows it.

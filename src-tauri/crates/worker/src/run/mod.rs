@@ -277,7 +277,6 @@ impl Run {
         match interruption {
             Interruption::Failed(failure) if failure.code == FailureCode::DiskReadOnly && !has_begun => {
                 let store = &self.kit.store;
-                // If it was known, it may be over since this run met it.
                 let was_known = store.is_known_read_only();
                 store.note_read_only();
                 if was_known || store.is_read_only().await {
@@ -319,7 +318,8 @@ impl Run {
         state.ready().cloned()
     }
 
-    /// Waits until the disk, which turned out to be for reading only, can be written to again.
+    /// Waits until the disk, which turned out to be for reading only, can be written to again. The engine's disk, of which
+    /// nobody can tell when, is tried again after a moment.
     async fn until_writable(&self) -> Result<(), Interruption> {
         let store = &self.kit.store;
         store.note_read_only();
