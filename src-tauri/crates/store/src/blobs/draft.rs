@@ -29,13 +29,14 @@ const BETWEEN_LOOKS: u64 = 4 * 1024 * 1024;
 /// A file in `incoming/` that is removed again unless it moves to its place in the store.
 #[derive(Debug)]
 pub(super) struct Temporary {
+    folder: Arc<Folder>,
     path: PathBuf,
     moved: bool,
 }
 
 impl Temporary {
-    pub(super) fn at(path: PathBuf) -> Self {
-        Self { path, moved: false }
+    pub(super) fn at(folder: &Arc<Folder>, path: PathBuf) -> Self {
+        Self { folder: Arc::clone(folder), path, moved: false }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -51,11 +52,12 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // What cannot be removed now is swept at the next start.
+        // What cannot be removed now is tried again by the next batch, and by the next start.
         if !self.moved
             && let Err(error) = fs::remove_file(&self.path)
         {
             tracing::debug!(path = %self.path.display(), %error, "could not remove a temporary file");
+            self.folder.leave(std::mem::take(&mut self.path));
         }
     }
 }
@@ -95,7 +97,7 @@ impl Draft {
             .create_new(true)
             .open(&path)
             .map_err(failed("create", &path))?;
-        let temporary = Temporary::at(path);
+        let temporary = Temporary::at(folder, path);
         Ok(Self {
             ahead: None,
             file,
