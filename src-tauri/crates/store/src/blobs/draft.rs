@@ -158,7 +158,11 @@ impl Draft {
     }
 
     /// Ends the writing. Where it cannot be done for many files at once later, the bytes go to the disk now.
-    pub(super) fn finish(self) -> Result<Finished, StoreError> {
+    pub(super) fn finish(mut self) -> Result<Finished, StoreError> {
+        // Systems tell each error of the disk once, here or at the final sync.
+        if let Some(ahead) = self.ahead.take() {
+            ahead.end().map_err(failed("write", self.temporary.path()))?;
+        }
         let hash = BlobHash(self.hasher.finalize().into());
         freeze(&self.file, &self.temporary)?;
         Ok(Finished { stored: Stored { hash, size: self.size }, temporary: self.temporary })
@@ -211,15 +215,17 @@ pub(super) fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usiz
 #[derive(Debug)]
 struct Ahead {
     nudges: Option<SyncSender<()>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Ahead {
     fn start(file: File) -> io::Result<Self> {
         let (nudges, orders) = sync_channel(1);
         let thread = std::thread::Builder::new().name("deskgrid-disk".into()).spawn(move || {
-            // An error here shows again at the final sync, which is the one that counts.
-            while orders.recv().is_ok() && file.sync_data().is_ok() {}
+            while orders.recv().is_ok() {
+                file.sync_data()?;
+            }
+            Ok(())
         })?;
         Ok(Self { nudges: Some(nudges), thread: Some(thread) })
     }
@@ -232,11 +238,22 @@ impl Ahead {
     }
 }
 
+impl Ahead {
+    /// Waits for the disk, and says what it refused.
+    fn end(mut self) -> io::Result<()> {
+        self.join()
+    }
+
+    fn join(&mut self) -> io::Result<()> {
+        drop(self.nudges.take());
+        let ended = self.thread.take().map(JoinHandle::join);
+        ended.unwrap_or(Ok(Ok(()))).unwrap_or_else(|_| Err(io::Error::other("the thread that writes ended abnormally")))
+    }
+}
+
 impl Drop for Ahead {
     fn drop(&mut self) {
-        drop(self.nudges.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        // Nobody wants the file.
+        let _ = self.join();
     }
 }
