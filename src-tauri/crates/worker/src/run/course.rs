@@ -72,8 +72,7 @@ impl<'a> Course<'a> {
     /// From the definition to the result.
     pub(super) async fn start_afresh(&mut self) -> Result<RunResult, Interruption> {
         let run = self.run;
-        journal::clear(run).await?;
-        let definition = self.definition().await?;
+        let ((), definition) = try_join(journal::clear(run), self.definition()).await?;
         let limit = self.time_limit(&definition);
         let mut engine = run.engine()?;
         let gather = async {
