@@ -303,7 +303,12 @@ impl<'a> Course<'a> {
             return Err(Interruption::Stopped);
         }
         if let Some(shipment) = placement.shipment {
-            run.unless_stopped(engine.upload(&container, "/", shipment.pack())).await?;
+            let (archive, problem) = shipment.pack();
+            let sent = run.unless_stopped(engine.upload(&container, "/", archive)).await;
+            match problem.get() {
+                Some(problem) if sent.is_err() => return Err(problem.clone().into()),
+                _ => sent?,
+            }
         }
         Ok(container)
     }
