@@ -319,7 +319,8 @@ impl Owner {
             _ => None,
         });
         let unknown = asked.filter(|id| self.queue.job(id).is_none());
-        Kept::read(&self.kit.store, unknown.cloned().collect()).await
+        let unknown: Vec<_> = unknown.cloned().collect();
+        self.read(&unknown).await
     }
 
     fn report(&mut self, report: Report, decided: &mut Decided) {
