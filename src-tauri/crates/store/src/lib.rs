@@ -144,6 +144,9 @@ impl Store {
     /// Makes all `changes` of the records or none; they are on the disk when this returns. Commits take effect in
     /// the order in which they were asked for. Dropping the future does not undo a commit once it was polled.
     pub async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
         self.shared.database.commit(changes).await
     }
 

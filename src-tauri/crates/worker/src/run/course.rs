@@ -42,6 +42,8 @@ pub(super) struct Course<'a> {
     has_begun: bool,
     scratch: Option<Scratch>,
     inputs: BTreeMap<FilePath, BlobHash>,
+    /// Keeps what it stored until that is on record.
+    spared: cache::Spared,
     /// The limit of the container's memory in bytes, as far as we know.
     memory: Option<u64>,
     /// The name of the image that it wants.
@@ -62,6 +64,7 @@ impl<'a> Course<'a> {
             has_begun: false,
             scratch: None,
             inputs,
+            spared: run.kit.cache.spare(),
             memory: None,
             image: None,
             used_image: None,

@@ -30,8 +30,13 @@ impl Course<'_> {
                 _ => self.collect_archive(&engine, container).await,
             };
             match collected {
-                Ok(outputs) => return Ok(outputs),
-                Err(interruption) => engine = self.until_possible(engine, interruption, &mut persistence).await?,
+                Ok(outputs) => {
+                    self.spared.add(outputs.files.values().map(|file| file.hash));
+                    return Ok(outputs);
+                }
+                Err(interruption) => {
+                    engine = self.until_possible(engine, interruption, &mut persistence).await?
+                }
             }
         }
     }
