@@ -5,12 +5,13 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, RwLock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use deskgrid_fault::{Point, point};
 use deskgrid_job::{BlobHash, JobId};
 use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
 
 use crate::blobs::Proofs;
 use crate::database::Damage;
@@ -35,6 +36,8 @@ pub(crate) struct Folder {
     /// Temporary files that could not be removed when they should.
     leftovers: Mutex<Vec<PathBuf>>,
     pub(crate) reserve: Reserve,
+    /// Told when something was refused because less is free than shall stay so.
+    pub(crate) room_refused: Notify,
     /// Raised when it turned out that the disk may only be read, until something can be written.
     pub(crate) is_read_only: AtomicBool,
     pub(crate) proofs: Proofs,
@@ -53,6 +56,7 @@ impl Folder {
             comings: RwLock::new(()),
             leftovers: Mutex::default(),
             reserve: Reserve::default(),
+            room_refused: Notify::new(),
             is_read_only: AtomicBool::new(false),
             proofs: Proofs::default(),
             damage: Damage::default(),

@@ -63,6 +63,8 @@ enum Input {
     EngineChanged,
     LimitsChanged,
     SwitchedOnOrOff,
+    /// The disk had no room for something.
+    RoomRefused,
     TimePassed,
 }
 
@@ -241,8 +243,7 @@ impl Owner {
     async fn next_input(&mut self) -> Option<Input> {
         let now = Time::now();
         let next_tick = self.queue.next_tick().map(|time| time.since(now) + Duration::from_millis(1));
-        let next_look = self.has_to_look_at_room().then_some(room::PAUSE);
-        let next_tick = next_tick.into_iter().chain(next_look).min();
+        let next_tick = next_tick.into_iter().chain(self.next_look_at_room()).min();
         tokio::select! {
             Some(report) = self.reports.recv() => Some(Input::Report(Box::new(report))),
             request = self.requests.recv() => request.map(Input::Request),
@@ -250,6 +251,7 @@ impl Owner {
             Ok(()) = self.engine.changed() => Some(Input::EngineChanged),
             Ok(()) = self.limits.changed() => Some(Input::LimitsChanged),
             Ok(()) = self.on.changed() => Some(Input::SwitchedOnOrOff),
+            () = self.kit.store.room_refused() => Some(Input::RoomRefused),
             Some(_) = self.tasks.join_next() => Some(Input::TimePassed),
             () = tokio::time::sleep(next_tick.unwrap_or_default()), if next_tick.is_some() => Some(Input::TimePassed),
         }
@@ -282,6 +284,8 @@ impl Owner {
                 Input::EngineChanged => self.engine_changed(&mut decided),
                 Input::LimitsChanged => self.resize(&mut decided),
                 Input::SwitchedOnOrOff => self.open_or_pause(&mut decided),
+                // The look is what it is for.
+                Input::RoomRefused => {}
                 Input::TimePassed => self.apply(Event::Tick, &mut decided),
             }
         }
