@@ -247,7 +247,9 @@ impl Ahead {
     fn join(&mut self) -> io::Result<()> {
         drop(self.nudges.take());
         let ended = self.thread.take().map(JoinHandle::join);
-        ended.unwrap_or(Ok(Ok(()))).unwrap_or_else(|_| Err(io::Error::other("the thread that writes ended abnormally")))
+        ended
+            .unwrap_or(Ok(Ok(())))
+            .unwrap_or_else(|_| Err(io::Error::other("the thread that writes ended abnormally")))
     }
 }
 
