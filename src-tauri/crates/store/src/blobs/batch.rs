@@ -45,19 +45,15 @@ impl Batch {
             return Err(failed("store", path)(error));
         }
         file.rewind().map_err(failed("read", path))?;
-        match self.link_in(&file, path) {
-            Some(temporary) => {
-                let finished = hash_in_place(file, temporary, self.buffer())?;
-                Ok(self.keep(finished))
-            }
-            None => {
-                if let Some(stored) = self.adopt_again(&file, path)? {
-                    return Ok(stored);
-                }
-                file.rewind().map_err(failed("read", path))?;
-                self.write(file)
-            }
+        if let Some(temporary) = self.link_in(&file, path) {
+            let finished = hash_in_place(file, temporary, self.buffer())?;
+            return Ok(self.keep(finished));
         }
+        if let Some(stored) = self.adopt_again(&file, path)? {
+            return Ok(stored);
+        }
+        file.rewind().map_err(failed("read", path))?;
+        self.write(file)
     }
 
     /// Takes a file that is a blob already, as outputs are that are collected once more. None when it is no such file.

@@ -67,7 +67,10 @@ pub(super) async fn follow<'a>(
 /// happened, the next call may break off as well: not at once again and again.
 async fn known_alive(run: &Run, engine: &Engine) -> Result<Time, Interruption> {
     let lost_at = Time::now();
-    let known = async { Ok::<_, Interruption>(run.until_loss_is_known(engine).await) };
+    let known = async {
+        run.until_loss_is_known(engine).await;
+        Ok::<_, Interruption>(())
+    };
     run.unless_stopped(known).await?;
     Ok(if engine.is_over() { lost_at } else { Time::now() })
 }
@@ -234,4 +237,22 @@ fn was_taken_down(found: &Found, lost_at: Time) -> bool {
     let was_set_back = Time::now() < lost_at;
     let ended_before = !was_set_back && container.finished_at.is_some_and(|finished| finished < lost_at);
     container.exit.as_ref().is_none_or(|exit| exit.code != 0) && !ended_before
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_was_killed_when_its_time_was_up_is_out_of_time_whoever_saw_it_end() {
+        let is_time_up = |code, oom_killed, limit| {
+            let exit = Exit { code, oom_killed, error: None, never_began: None };
+            let mut time = RunTime::from(Duration::from_secs(9), limit, None);
+            matches!(over(exit, &mut time), Over::TimeUp)
+        };
+        let (past, far) = (Some(Duration::from_secs(9)), Some(Duration::from_secs(9000)));
+        assert!(is_time_up(KILLED, false, past));
+        assert!(!is_time_up(KILLED, false, far) && !is_time_up(KILLED, false, None));
+        assert!(!is_time_up(KILLED, true, past) && !is_time_up(0, false, past));
+    }
 }

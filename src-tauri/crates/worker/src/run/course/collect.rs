@@ -35,7 +35,7 @@ impl Course<'_> {
                     return Ok(outputs);
                 }
                 Err(interruption) => {
-                    engine = self.until_possible(engine, interruption, &mut persistence).await?
+                    engine = self.until_possible(engine, interruption, &mut persistence).await?;
                 }
             }
         }
