@@ -60,7 +60,8 @@ impl Owner {
         } else {
             room.is_low().then(|| Lack::Room { folder: folder(), free: room.free, reserve: room.reserve })
         };
-        if room.is_low() {
+        // While nobody waits, once is enough.
+        if room.is_low() && (self.room.lack.is_none() || self.queue.has_waiting()) {
             self.kit.cache.want_room();
         }
         let words = |lack: &Option<Lack>| lack.as_ref().map(ToString::to_string);
