@@ -180,7 +180,9 @@ async fn the_log_of_a_deleted_job_does_not_come_back_with_the_same_job_where_a_k
         })
         .unwrap();
     let bytes = std::fs::read(&log).unwrap();
-    Page::open(&server, "local").await.end(&id, "Deleted", None).await;
+    // It has to be open until it was heard.
+    let mut page = Page::open(&server, "local").await;
+    page.end(&id, "Deleted", None).await;
     eventually("the job is gone", async || Desk::of(&server).row(&id).await == Value::Null).await;
     server.terminate().await;
     // As after a kill right before the log went with the records of the job.
