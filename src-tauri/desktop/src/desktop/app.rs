@@ -25,10 +25,10 @@ use crate::notices::{self, Wish};
 use crate::notify::Notifier;
 use crate::remembered::{Notebook, Remembered};
 use crate::rooms::{Order, Rooms};
-use crate::text;
 use crate::tray::TrayPort;
 use crate::view::{Standing, view};
 use crate::window::{Told, Window};
+use deskgrid_desktop::text;
 
 /// Times in the menu are that fresh, while jobs run.
 const TICK: Duration = Duration::from_secs(10);
