@@ -233,7 +233,7 @@ impl App {
             }
             Happened::Brought(brought) => self.bring(brought),
             Happened::Window(Told::Closed(asked)) => self.window_closed(asked).await,
-            Happened::Window(Told::Broke(error)) => return self.window_broke(&error).await,
+            Happened::Window(Told::Broke(error, asked)) => return self.window_broke(&error, asked).await,
             Happened::TrayChanged => self.tray_changed().await,
             Happened::TimeToLeave => return Course::Leave,
             Happened::Wishes(way) => return Course::Move(way),
