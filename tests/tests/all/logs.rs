@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use deskgrid_tests::{Deskgrid, Events, Page, shell, unique};
+use deskgrid_tests::{Deskgrid, Events, Page, eventually, log_text, shell, unique};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+
+use crate::administration::Desk;
 
 /// The whole run log, page by page, and the number of pages.
 async fn whole_log(server: &Deskgrid, id: &str) -> (Vec<String>, usize) {
@@ -161,4 +163,30 @@ async fn clients_that_never_read_neither_slow_a_job_nor_cost_memory() {
     drop(stream);
     let bytes: usize = whole_log(&server, &id).await.0.iter().map(String::len).sum();
     assert_eq!(bytes, 50_000_000);
+}
+
+#[tokio::test]
+async fn the_log_of_a_deleted_job_does_not_come_back_with_the_same_job_where_a_kill_left_it() {
+    let mut server = Deskgrid::start().await;
+    let flag = format!("/job-cache/{}", unique());
+    let definition = shell(&format!("[ -e {flag} ] || {{ touch {flag}; echo words; }}"));
+    let id = server.submit(&definition).await;
+    assert_eq!(log_text(&server.finished(&id).await), "words\n");
+    let logs = std::fs::read_dir(server.data().join("logs")).unwrap();
+    let mut logs = logs.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
+    let log = logs
+        .find_map(|log| {
+            Some(log.unwrap().path()).filter(|path| path.to_string_lossy().ends_with(".run.jsonl"))
+        })
+        .unwrap();
+    let bytes = std::fs::read(&log).unwrap();
+    // It has to be open until it was heard.
+    let mut page = Page::open(&server, "local").await;
+    page.end(&id, "Deleted", None).await;
+    eventually("the job is gone", async || Desk::of(&server).row(&id).await == Value::Null).await;
+    server.terminate().await;
+    // As after a kill right before the log went with the records of the job.
+    std::fs::write(&log, bytes).unwrap();
+    server.start_again().await;
+    assert_eq!(log_text(&server.run(&definition).await), "");
 }

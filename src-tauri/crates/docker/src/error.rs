@@ -8,6 +8,11 @@ use bollard::errors::Error as Bollard;
 /// What systems say of a disk that takes no more.
 const FULL: [&str; 2] = ["no space left on device", "disk quota exceeded"];
 
+/// What systems say of a disk that may only be read.
+const READ_ONLY: &str = "read-only file system";
+/// What Docker calls that which starts a container. What is read-only to it is in the container.
+const RUNTIME: &str = "oci runtime";
+
 /// A call to the engine that did not work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
@@ -79,6 +84,15 @@ pub enum EngineError {
         /// The engine's words.
         detail: String,
     },
+    /// The engine's own disk may only be read, as a system has it that found the disk failing.
+    #[error(
+        "The container engine's disk may only be read ({detail}). See to it that the engine can write to it, then run \
+         the job again."
+    )]
+    ReadOnly {
+        /// The engine's words.
+        detail: String,
+    },
     /// The image could not be built; the same Dockerfile fails again.
     #[error("{message}")]
     BuildFailed {
@@ -132,6 +146,7 @@ impl EngineError {
             Self::NoSuchFile { .. } => "no-such-file",
             Self::CannotStart { .. } => "cannot-start",
             Self::NoSpace { .. } => "no-space",
+            Self::ReadOnly { .. } => "read-only",
             Self::Image { problem, .. } => problem.code(),
             Self::BuildFailed { .. } => "build-failed",
             Self::Refused { .. } => "engine-refused",
@@ -173,6 +188,7 @@ impl EngineError {
                 message: format!("The image is not in the engine any more ({message})."),
             },
             _ if FULL.iter().any(|full| words.contains(full)) => Self::NoSpace { detail: message },
+            _ if words.contains(READ_ONLY) && !words.contains(RUNTIME) => Self::ReadOnly { detail: message },
             _ => Self::Refused { doing, status, message },
         }
     }
@@ -396,6 +412,15 @@ mod tests {
             let words = error.to_string();
             assert!(words.contains("disk is full") && words.contains("docker system prune"), "{words}");
         }
+    }
+
+    #[test]
+    fn a_disk_of_the_engine_that_may_only_be_read_is_told_apart_from_what_is_read_only_in_a_container() {
+        let code = |said: &str| EngineError::of_answer("calling", 500, said.to_owned()).code();
+        assert_eq!(code("mkdir /var/lib/docker/overlay2/a-init: read-only file system"), "read-only");
+        let in_container = "failed to create task for container: OCI runtime create failed: runc create failed: error \
+                            mounting \"/a\" to rootfs at \"/b/c\": create mountpoint: read-only file system: unknown";
+        assert_eq!(code(in_container), "engine-refused");
     }
 
     #[test]

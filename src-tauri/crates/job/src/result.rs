@@ -90,7 +90,7 @@ pub enum FailureCode {
     EngineRefused,
     /// Our own disk refused.
     DiskFailed,
-    /// Our own disk may only be read at the moment. No job ends with it: all wait.
+    /// Our own disk, or the engine's, may only be read at the moment. A job that may have left something waits.
     DiskReadOnly,
     /// No room is left on the disk, or less than is held in reserve.
     DiskFull,

@@ -138,6 +138,13 @@ impl StoreError {
         }
     }
 
+    /// Whether what was read is at fault, which stays as it is, rather than the reading of it.
+    pub fn is_of_one_record(&self) -> bool {
+        // All that the system and the disk do to the database program comes as its own failure.
+        matches!(self, Self::Damaged { .. })
+            || matches!(self, Self::Database(error) if error.sqlite_error_code().is_none())
+    }
+
     /// The stable text of the kind of error.
     pub fn code(&self) -> &'static str {
         match self {
@@ -195,6 +202,19 @@ pub(crate) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_record_holds_is_told_apart_from_what_keeps_it_from_being_read() {
+        let odd = rusqlite::Error::FromSqlConversionFailure(3, rusqlite::types::Type::Text, "odd".into());
+        assert!(StoreError::from(odd).is_of_one_record() && StoreError::damaged("it").is_of_one_record());
+        let busy = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(5), None);
+        let failing = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(10), None);
+        let no_memory = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(7), None);
+        for of_a_moment in [busy, failing, no_memory] {
+            assert!(!StoreError::from(of_a_moment).is_of_one_record());
+        }
+        assert!(!failed("open", Path::new("x"))(io::ErrorKind::Other.into()).is_of_one_record());
+    }
 
     #[test]
     fn a_full_disk_is_told_apart_from_other_refusals() {

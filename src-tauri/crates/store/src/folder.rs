@@ -5,12 +5,13 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use deskgrid_fault::{Point, point};
 use deskgrid_job::{BlobHash, JobId};
 use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
 
 use crate::blobs::Proofs;
 use crate::closed::InUse;
@@ -36,7 +37,11 @@ pub(crate) struct Folder {
     next: AtomicU64,
     /// Held for reading while files are given their names, and for writing while one is removed.
     pub(crate) comings: RwLock<()>,
+    /// Temporary files that could not be removed when they should.
+    leftovers: Mutex<Vec<PathBuf>>,
     pub(crate) reserve: Reserve,
+    /// Told when something was refused because less is free than shall stay so.
+    pub(crate) room_refused: Notify,
     /// Raised when it turned out that the disk may only be read, until something can be written.
     pub(crate) is_read_only: AtomicBool,
     pub(crate) proofs: Proofs,
@@ -54,7 +59,9 @@ impl Folder {
             root,
             next: AtomicU64::new(0),
             comings: RwLock::new(()),
+            leftovers: Mutex::default(),
             reserve: Reserve::default(),
+            room_refused: Notify::new(),
             is_read_only: AtomicBool::new(false),
             proofs: Proofs::default(),
             damage: Damage::default(),
@@ -103,6 +110,20 @@ impl Folder {
             }
         }
         Ok(())
+    }
+
+    /// Notes a temporary file that could not be removed, as no name is given twice: it is tried again.
+    pub(crate) fn leave(&self, path: PathBuf) {
+        self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).push(path);
+    }
+
+    /// Removes what could not be removed before.
+    pub(crate) fn remove_leftovers(&self) {
+        let removed = |path: &mut PathBuf| match fs::remove_file(path) {
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+            Ok(()) => true,
+        };
+        self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).retain_mut(|path| !removed(path));
     }
 
     pub(crate) fn root(&self) -> &Path {

@@ -13,7 +13,6 @@ use deskgrid_job::{BlobHash, JobId, Time};
 
 use crate::error::{StoreError, failed};
 use crate::folder::Folder;
-use crate::logs::LogKind;
 use crate::{Store, blocking, platform};
 
 /// A file that was brought here or asked for so lately is never removed: someone may be about to refer to it.
@@ -68,18 +67,12 @@ impl Store {
 
     /// Removes the logs of a job.
     pub async fn remove_logs(&self, id: &JobId) -> Result<(), StoreError> {
-        let (folder, id) = (self.shared.folder.clone(), id.clone());
-        blocking(move || {
-            for kind in [LogKind::Run, LogKind::Build] {
-                gone(&folder.log(&id, kind))?;
-            }
-            Ok(())
-        })
-        .await
+        let (logs, id) = (self.logs(), id.clone());
+        blocking(move || logs.remove(&id)).await
     }
 }
 
-fn gone(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn gone(path: &Path) -> Result<(), StoreError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(failed("remove", path)(error)),
         _ => Ok(()),

@@ -156,6 +156,9 @@ impl Store {
     /// Makes all `changes` of the records or none; they are on the disk when this returns. Commits take effect in
     /// the order in which they were asked for. Dropping the future does not undo a commit once it was polled.
     pub async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
         self.shared.database.commit(changes).await
     }
 
@@ -283,6 +286,11 @@ impl Store {
     /// The scratch folders of one run, created where missing. Blocks on the disk.
     pub fn scratch(&self, id: &JobId, run: u32) -> Result<Scratch, StoreError> {
         Scratch::create(&self.shared.folder, id, run)
+    }
+
+    /// The scratch folders of one run as they are, if they are: nothing is created.
+    pub fn scratch_left(&self, id: &JobId, run: u32) -> Scratch {
+        Scratch::of(&self.shared.folder, id, run)
     }
 
     /// The folder for what lives no longer than this program; what a crash leaves there is swept at the next start.

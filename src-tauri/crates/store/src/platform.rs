@@ -94,6 +94,21 @@ pub(crate) fn take_over(file: &File) -> io::Result<bool> {
     Ok(metadata.nlink() == 1 && (metadata.uid() == user || fchown(file, Some(user), Some(group)).is_ok()))
 }
 
+/// Whether `file` looks as one that [`freeze`] made ours for good.
+#[cfg(unix)]
+pub(crate) fn is_frozen(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = file.metadata()?;
+    Ok(metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o7777 == 0o444)
+}
+
+/// Elsewhere files are copied, see [`take_over`].
+#[cfg(not(unix))]
+#[allow(clippy::unnecessary_wraps, reason = "same form on every system")]
+pub(crate) fn is_frozen(_: &File) -> io::Result<bool> {
+    Ok(false)
+}
+
 /// How much of the disk a file takes: one with holes less than its length.
 #[cfg(unix)]
 pub(crate) fn bytes_on_disk(facts: &fs::Metadata) -> u64 {

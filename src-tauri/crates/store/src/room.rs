@@ -133,6 +133,9 @@ impl Folder {
         if room.holds(bytes, purpose) {
             return Ok(());
         }
+        if room.is_low() {
+            self.room_refused.notify_one();
+        }
         Err(StoreError::LowOnDisk {
             folder: self.root().to_owned(),
             free: room.free,
@@ -161,6 +164,11 @@ impl Store {
     pub async fn room(&self) -> Result<Room, StoreError> {
         let folder = self.shared.folder.clone();
         blocking(move || folder.room()).await
+    }
+
+    /// Waits until something was refused because less is free than shall stay so. One waits at a time.
+    pub async fn room_refused(&self) {
+        self.shared.folder.room_refused.notified().await;
     }
 
     /// It turned out that the disk may only be read.

@@ -28,9 +28,12 @@ pub struct Scratch {
 }
 
 impl Scratch {
+    pub(crate) fn of(folder: &Arc<Folder>, id: &JobId, run: u32) -> Self {
+        Self { folder: Arc::clone(folder), root: folder.run(id, run), is_going: Arc::default() }
+    }
+
     pub(crate) fn create(folder: &Arc<Folder>, id: &JobId, run: u32) -> Result<Self, StoreError> {
-        let scratch =
-            Self { folder: Arc::clone(folder), root: folder.run(id, run), is_going: Arc::default() };
+        let scratch = Self::of(folder, id, run);
         for part in [scratch.inputs(), scratch.outputs(), scratch.config()] {
             platform::create_private_folder(&part).map_err(failed("create", &part))?;
         }
@@ -152,6 +155,21 @@ mod tests {
         first.clone().remove().await.unwrap();
         assert!(!first.inputs().exists() && second.config().is_dir());
         first.remove().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_left_of_a_run_is_read_and_removed_and_nothing_is_made_for_that() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let none = store.scratch_left(&id("a"), 1);
+        assert_eq!(none.noted(), None);
+        assert!(!none.root.exists());
+        none.remove().await.unwrap();
+        store.scratch(&id("a"), 2).unwrap().note("words").unwrap();
+        let left = store.scratch_left(&id("a"), 2);
+        assert_eq!(left.noted().as_deref(), Some("words"));
+        left.clone().remove().await.unwrap();
+        assert!(!left.root.exists());
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ mod ownership;
 mod plan;
 mod removal;
 mod survey;
+mod unrecorded;
 mod unwanted;
 mod uses;
 
@@ -29,6 +30,7 @@ pub(crate) use keeper::keep;
 pub(crate) use others::watch as watch_others;
 pub(crate) use ownership::record;
 pub use plan::plan;
+pub(crate) use unrecorded::Spared;
 pub(crate) use unwanted::keep as keep_images;
 
 use crate::{Worker, WorkerError};
@@ -247,6 +249,8 @@ pub(crate) struct Control {
     pub(crate) uses: uses::Uses,
     /// Files that were given up and were too fresh to be removed at once. Nobody is shown them any more.
     left: Mutex<HashSet<BlobHash>>,
+    /// Outputs of jobs whose end is not on record yet.
+    unrecorded: unrecorded::Unrecorded,
     /// Whether images are to go that could not be removed at once.
     owes_images: watch::Sender<bool>,
     /// The images that runs have on their way, until that is noted of each as one that is here.
@@ -263,6 +267,7 @@ impl Control {
             low: Notify::new(),
             uses: uses::Uses::default(),
             left: Mutex::default(),
+            unrecorded: unrecorded::Unrecorded::default(),
             owes_images: watch::Sender::new(false),
             coming: Coming::default(),
             turn: Semaphore::new(1),
@@ -280,6 +285,11 @@ impl Control {
 
     fn owe_images(&self, owed: bool) {
         self.owes_images.send_if_modified(|old| std::mem::replace(old, owed) != owed);
+    }
+
+    /// While it lasts, no output of a run goes that is told to it.
+    pub(crate) fn spare(&self) -> Spared {
+        self.unrecorded.begin()
     }
 
     /// While it lasts, what is noted of this image as one on its way stays, although it is not there.

@@ -1,5 +1,6 @@
 use deskgrid_tests::relay::Relay;
 use deskgrid_tests::server::test_engine;
+use deskgrid_tests::small_disk::SmallDisk;
 use deskgrid_tests::{
     Deskgrid, EngineClient, OnSmallDisk, Options, deskgrid, eventually, log_text, shell, unique, until_told,
 };
@@ -87,6 +88,19 @@ async fn a_job_is_taken_over_and_runs_once_though_the_data_folder_may_only_be_re
     assert_eq!(finished["finished"]["result"]["StatusCode"], 4, "{finished}");
     assert_eq!(log_text(&finished), "begun\nover\n", "it ran once");
     assert_eq!(on.server.output(&finished, "file").await, b"kept\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_fails_with_the_folders_name_where_only_a_folder_of_the_data_may_not_be_written_to() {
+    let server = Deskgrid::start().await;
+    let runs = SmallDisk::mount(&server.data().join("runs"));
+    runs.set_read_only(true);
+    let finished = server.run(&shell(&format!("echo {}", unique()))).await;
+    let error = finished["finished"]["result"]["error"].as_str().unwrap_or_default();
+    assert!(error.contains("/runs/") && error.contains("Read-only"), "{finished}");
+    runs.set_read_only(false);
+    let finished = server.run(&shell(&format!("echo {}", unique()))).await;
+    assert_eq!(finished["finishedReason"], "Success", "{finished}");
 }
 
 async fn until_noticed(on: &OnSmallDisk) {

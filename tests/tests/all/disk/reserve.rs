@@ -45,6 +45,17 @@ async fn below_the_reserve_uploads_are_refused_and_jobs_wait_until_there_is_room
 }
 
 #[tokio::test]
+async fn a_refused_upload_is_told_to_the_person_until_there_is_room_also_when_no_job_waits() {
+    let on = small().await;
+    let desk = Desk::of(&on.server);
+    on.disk.fill_but((RESERVE - 10) * MB);
+    assert_eq!(put(&on, "a.txt", some_bytes(1000)).await.0, 507);
+    eventually("it is told", async || desk.get("/api/desk").await["notices"][0]["code"] == "disk-low").await;
+    on.disk.make_room();
+    eventually("it is over", async || desk.get("/api/desk").await["notices"] == json!([])).await;
+}
+
+#[tokio::test]
 async fn an_upload_that_would_eat_the_reserve_is_broken_off_and_leaves_nothing() {
     let on = small().await;
     let before = on.disk.free();

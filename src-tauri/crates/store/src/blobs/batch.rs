@@ -25,12 +25,14 @@ pub struct Batch {
 
 impl Batch {
     pub(super) fn new(blobs: Blobs) -> Self {
+        blobs.shared.folder.remove_leftovers();
         Self { blobs, finished: Vec::new(), buffer: Vec::new() }
     }
 
     /// Takes a regular file over from where it lies at `path`: linked when nobody else can still change it, copied
     /// otherwise (other names, another owner, another file system). `file` is that file, open for reading; its
-    /// content counts, should `path` have come to name another one.
+    /// content counts, should `path` have come to name another one. One that was taken over before, and is a blob since,
+    /// takes no room once more.
     ///
     /// The file stays at `path`, read-only: should we die before the result is written, it can be collected again.
     ///
@@ -43,13 +45,28 @@ impl Batch {
             return Err(failed("store", path)(error));
         }
         file.rewind().map_err(failed("read", path))?;
-        match self.link_in(&file, path) {
-            Some(temporary) => {
-                let finished = hash_in_place(file, temporary, self.buffer())?;
-                Ok(self.keep(finished))
-            }
-            None => self.write(file),
+        if let Some(temporary) = self.link_in(&file, path) {
+            let finished = hash_in_place(file, temporary, self.buffer())?;
+            return Ok(self.keep(finished));
         }
+        if let Some(stored) = self.adopt_again(&file, path)? {
+            return Ok(stored);
+        }
+        file.rewind().map_err(failed("read", path))?;
+        self.write(file)
+    }
+
+    /// Takes a file that is a blob already, as outputs are that are collected once more. None when it is no such file.
+    fn adopt_again(&mut self, file: &File, path: &Path) -> Result<Option<Stored>, StoreError> {
+        if !platform::is_frozen(file).unwrap_or_default() {
+            return Ok(None);
+        }
+        let Some(temporary) = self.link(file, path) else { return Ok(None) };
+        let file_again = file.try_clone().map_err(failed("open", path))?;
+        let finished = hash_in_place(file_again, temporary, self.buffer())?;
+        let blob = self.blobs.shared.folder.blob(finished.stored.hash);
+        let is_blob = platform::is_same_file(file, &blob).unwrap_or_default();
+        Ok(is_blob.then(|| self.keep(finished)))
     }
 
     /// Copies all that `reader` gives.
@@ -78,14 +95,15 @@ impl Batch {
 
     /// None when the file has to be copied.
     fn link_in(&self, file: &File, path: &Path) -> Option<Temporary> {
-        if !platform::take_over(file).ok()? {
-            return None;
-        }
+        if platform::take_over(file).ok()? { self.link(file, path) } else { None }
+    }
+
+    fn link(&self, file: &File, path: &Path) -> Option<Temporary> {
         let fresh = self.blobs.shared.folder.fresh();
         fs::hard_link(path, &fresh).ok()?;
         point(Point::OutputLinked);
         // From here on its removal is certain, whatever it turns out to be.
-        let temporary = Temporary::at(fresh);
+        let temporary = Temporary::at(&self.blobs.shared.folder, fresh);
         platform::is_same_file(file, temporary.path()).ok()?.then_some(temporary)
     }
 }
@@ -100,15 +118,17 @@ mod tests {
 
     struct Case {
         dir: tempfile::TempDir,
+        store: Store,
         blobs: Blobs,
         batch: Batch,
     }
 
     fn case() -> Case {
         let dir = tempfile::tempdir().unwrap();
-        let blobs = Store::open(dir.path()).unwrap().blobs();
+        let store = Store::open(dir.path()).unwrap();
+        let blobs = store.blobs();
         let batch = blobs.batch();
-        Case { dir, blobs, batch }
+        Case { dir, store, blobs, batch }
     }
 
     impl Case {
@@ -153,6 +173,37 @@ mod tests {
         std::mem::replace(&mut case.batch, case.blobs.batch()).commit().unwrap();
         fs::write(&other, "changed").unwrap();
         assert_eq!(case.read(stored.hash), b"text");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_collected_once_more_is_not_copied() {
+        use std::os::unix::fs::MetadataExt;
+        let mut case = case();
+        let path = case.file("out", "text");
+        let first = case.adopt(&path);
+        std::mem::replace(&mut case.batch, case.blobs.batch()).commit().unwrap();
+        // A copy would have to be written.
+        case.store.set_reserve(Some(1 << 60));
+        assert_eq!(case.adopt(&path), first);
+        std::mem::replace(&mut case.batch, case.blobs.batch()).commit().unwrap();
+        assert_eq!(fs::metadata(case.blobs.path(first.hash)).unwrap().nlink(), 2);
+        assert!(incoming_is_empty(&case.dir));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_temporary_file_that_could_not_be_removed_is_removed_by_the_next_batch() {
+        let case = case();
+        let folder = case.blobs.shared.folder.clone();
+        let path = folder.fresh();
+        // A folder cannot be removed as a file is.
+        fs::create_dir(&path).unwrap();
+        drop(Temporary::at(&folder, path.clone()));
+        fs::remove_dir(&path).unwrap();
+        fs::write(&path, "left").unwrap();
+        drop(case.blobs.batch());
+        assert!(incoming_is_empty(&case.dir));
     }
 
     #[test]

@@ -29,13 +29,14 @@ const BETWEEN_LOOKS: u64 = 4 * 1024 * 1024;
 /// A file in `incoming/` that is removed again unless it moves to its place in the store.
 #[derive(Debug)]
 pub(super) struct Temporary {
+    folder: Arc<Folder>,
     path: PathBuf,
     moved: bool,
 }
 
 impl Temporary {
-    pub(super) fn at(path: PathBuf) -> Self {
-        Self { path, moved: false }
+    pub(super) fn at(folder: &Arc<Folder>, path: PathBuf) -> Self {
+        Self { folder: Arc::clone(folder), path, moved: false }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -51,11 +52,12 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // What cannot be removed now is swept at the next start.
+        // What cannot be removed now is tried again by the next batch, and by the next start.
         if !self.moved
             && let Err(error) = fs::remove_file(&self.path)
         {
             tracing::debug!(path = %self.path.display(), %error, "could not remove a temporary file");
+            self.folder.leave(std::mem::take(&mut self.path));
         }
     }
 }
@@ -95,7 +97,7 @@ impl Draft {
             .create_new(true)
             .open(&path)
             .map_err(failed("create", &path))?;
-        let temporary = Temporary::at(path);
+        let temporary = Temporary::at(folder, path);
         Ok(Self {
             ahead: None,
             file,
@@ -156,7 +158,11 @@ impl Draft {
     }
 
     /// Ends the writing. Where it cannot be done for many files at once later, the bytes go to the disk now.
-    pub(super) fn finish(self) -> Result<Finished, StoreError> {
+    pub(super) fn finish(mut self) -> Result<Finished, StoreError> {
+        // Systems tell each error of the disk once, here or at the final sync.
+        if let Some(ahead) = self.ahead.take() {
+            ahead.end().map_err(failed("write", self.temporary.path()))?;
+        }
         let hash = BlobHash(self.hasher.finalize().into());
         freeze(&self.file, &self.temporary)?;
         Ok(Finished { stored: Stored { hash, size: self.size }, temporary: self.temporary })
@@ -209,15 +215,17 @@ pub(super) fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usiz
 #[derive(Debug)]
 struct Ahead {
     nudges: Option<SyncSender<()>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Ahead {
     fn start(file: File) -> io::Result<Self> {
         let (nudges, orders) = sync_channel(1);
         let thread = std::thread::Builder::new().name("deskgrid-disk".into()).spawn(move || {
-            // An error here shows again at the final sync, which is the one that counts.
-            while orders.recv().is_ok() && file.sync_data().is_ok() {}
+            while orders.recv().is_ok() {
+                file.sync_data()?;
+            }
+            Ok(())
         })?;
         Ok(Self { nudges: Some(nudges), thread: Some(thread) })
     }
@@ -230,11 +238,24 @@ impl Ahead {
     }
 }
 
+impl Ahead {
+    /// Waits for the disk, and says what it refused.
+    fn end(mut self) -> io::Result<()> {
+        self.join()
+    }
+
+    fn join(&mut self) -> io::Result<()> {
+        drop(self.nudges.take());
+        let ended = self.thread.take().map(JoinHandle::join);
+        ended
+            .unwrap_or(Ok(Ok(())))
+            .unwrap_or_else(|_| Err(io::Error::other("the thread that writes ended abnormally")))
+    }
+}
+
 impl Drop for Ahead {
     fn drop(&mut self) {
-        drop(self.nudges.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        // Nobody wants the file.
+        let _ = self.join();
     }
 }

@@ -243,6 +243,27 @@ mod tests {
         assert!(incoming_is_empty(&dir));
     }
 
+    /// Systems tell that bytes did not get onto the disk once, and that may be while more are coming.
+    #[cfg(unix)]
+    #[test]
+    fn what_the_disk_refuses_while_a_large_file_is_written_is_told_at_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = crate::Folder::create(dir.path()).unwrap();
+        folder.prepare().unwrap();
+        let mut draft = Draft::create(&std::sync::Arc::new(folder), Purpose::Outputs).unwrap();
+        // A pipe cannot be synced.
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let drain = std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+        draft.write_to(std::fs::File::from(std::os::fd::OwnedFd::from(writer)));
+        let piece = vec![7; 1024 * 1024];
+        for _ in 0..40 {
+            draft.write(&piece).unwrap();
+        }
+        assert_eq!(draft.finish().unwrap_err().code(), "disk-failed");
+        drain.join().unwrap().unwrap();
+        assert!(incoming_is_empty(&dir));
+    }
+
     #[tokio::test]
     async fn the_same_blob_may_come_in_many_times_at_once() {
         let dir = tempfile::tempdir().unwrap();

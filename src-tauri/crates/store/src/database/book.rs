@@ -115,7 +115,7 @@ fn rebuilt(folder: &Folder, why: String) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// A log that stays behind does no harm, since the next run of the job starts it anew; so this only warns.
+/// A log that stays behind does no harm, since the next run of the job removes it; so this only warns.
 fn remove_logs(folder: &Folder, id: &JobId) {
     for kind in [LogKind::Run, LogKind::Build] {
         let path = folder.log(id, kind);

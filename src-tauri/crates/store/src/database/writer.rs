@@ -163,6 +163,9 @@ impl Desk {
                 self.replace(why)?;
                 self.write(std::slice::from_ref(commit))
             }
+            // Nothing of it was written. A disk that could only be read for a moment may be writable again since, so that
+            // nobody could tell any more what it was.
+            Err(error) if error.may_be_read_only() => self.write(std::slice::from_ref(commit)),
             outcome => outcome,
         }
     }

@@ -20,6 +20,7 @@ pub use writer::{LogWriter, Opening, Texts};
 use crate::blocking;
 use crate::error::StoreError;
 use crate::folder::Folder;
+use crate::holdings::gone;
 
 /// The most bytes that [`Logs::read`] gives at once.
 const LARGEST_SLICE: usize = 8 * 1024 * 1024;
@@ -76,6 +77,21 @@ impl Logs {
     /// Opens a log for writing; at most one writer a log. Blocks on the disk.
     pub fn writer(&self, id: &JobId, kind: LogKind, opening: Opening) -> Result<LogWriter, StoreError> {
         LogWriter::open(self.folder.log(id, kind), opening)
+    }
+
+    /// Removes the logs of a job, where there are any: looking is cheap, and asks nothing of a disk that may only be read.
+    /// Blocks on the disk.
+    ///
+    /// # Errors
+    /// Names the first that could not be removed.
+    pub fn remove(&self, id: &JobId) -> Result<(), StoreError> {
+        for kind in [LogKind::Run, LogKind::Build] {
+            let path = self.folder.log(id, kind);
+            if path.exists() {
+                gone(&path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Lines from number `since` on: at most `most`, and no more than some megabytes of text at once. A log that

@@ -94,6 +94,10 @@ async fn remove_spare(worker: &Worker, mut files: HashSet<BlobHash>) -> Result<(
     if files.is_empty() {
         return Ok(());
     }
+    // Asked before the records are, to which they may come meanwhile.
+    for hash in worker.0.kit.cache.unrecorded.files() {
+        files.remove(&hash);
+    }
     let records = worker.store().cache_records().await?;
     let needed = survey::needed(&records, worker.0.kit.read_definition);
     files.retain(|hash| !needed.contains(hash));

@@ -96,6 +96,7 @@ impl Owner {
             callers: job.map(callers).unwrap_or_default(),
             queue: job.and_then(|job| job.holds.first()).map(|hold| hold.queue.clone()),
             allotment: allotment.clone(),
+            held_up: self.held_up.get(id).copied().unwrap_or_default(),
             stop,
             pulse: self.kit.board.begin(id, number),
         };

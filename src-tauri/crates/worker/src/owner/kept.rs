@@ -7,24 +7,28 @@ use std::collections::HashMap;
 
 use deskgrid_job::queue::{Effect, Queue};
 use deskgrid_job::{Job, JobId};
-use deskgrid_store::Store;
+use deskgrid_store::{Store, StoreError};
 
 /// The records that a batch may need.
 #[derive(Debug, Default)]
 pub(super) struct Kept(HashMap<JobId, Job>);
 
 impl Kept {
-    /// Reads the records of `ids`. One that cannot be read is told to the log and counts as unknown.
-    pub(super) async fn read(store: &Store, ids: Vec<JobId>) -> Self {
+    /// Reads the records of `ids`. One that is damaged is told to the log and counts as unknown.
+    ///
+    /// # Errors
+    /// When one could not be read, which says nothing about it: as an unknown job it would run again, and lose the result
+    /// that it has.
+    pub(super) async fn read(store: &Store, ids: &[JobId]) -> Result<Self, StoreError> {
         if ids.is_empty() {
-            return Self::default();
+            return Ok(Self::default());
         }
-        let jobs = match store.jobs(ids.clone()).await {
-            Ok(jobs) => jobs,
+        let jobs = match store.jobs(ids.to_vec()).await {
             // Nobody shall suffer for another's record.
-            Err(_) => read_each(store, ids).await,
+            Err(_) => read_each(store, ids).await?,
+            jobs => jobs?,
         };
-        Self(jobs.into_iter().map(|job| (job.id.clone(), job)).collect())
+        Ok(Self(jobs.into_iter().map(|job| (job.id.clone(), job)).collect()))
     }
 
     /// The record of a job, as far as it is not in memory.
@@ -50,15 +54,17 @@ impl Kept {
     }
 }
 
-async fn read_each(store: &Store, ids: Vec<JobId>) -> Vec<Job> {
+async fn read_each(store: &Store, ids: &[JobId]) -> Result<Vec<Job>, StoreError> {
     let mut jobs = Vec::new();
     for id in ids {
-        match store.job(&id).await {
-            Ok(job) => jobs.extend(job),
-            Err(error) => tracing::error!(job = %id, %error, "could not read the record of a job"),
+        match store.job(id).await {
+            Err(error) if error.is_of_one_record() => {
+                tracing::error!(job = %id, %error, "the record of a job cannot be read");
+            }
+            job => jobs.extend(job?),
         }
     }
-    jobs
+    Ok(jobs)
 }
 
 #[cfg(test)]
@@ -147,7 +153,7 @@ mod tests {
         let job = Case::running().queue.job(&id()).unwrap().clone();
         store.commit(vec![deskgrid_store::Change::Save(job.clone())]).await.unwrap();
         let other = JobId::new("b").unwrap();
-        let kept = Kept::read(&store, vec![other.clone(), id()]).await;
+        let kept = Kept::read(&store, &[other.clone(), id()]).await.unwrap();
         assert_eq!((kept.job(&id()), kept.job(&other)), (Some(job), None));
     }
 }

@@ -7,6 +7,7 @@ mod describe;
 mod gate;
 mod kept;
 mod recover;
+mod report;
 mod room;
 mod write;
 
@@ -63,6 +64,8 @@ enum Input {
     EngineChanged,
     LimitsChanged,
     SwitchedOnOrOff,
+    /// The disk had no room for something.
+    RoomRefused,
     TimePassed,
 }
 
@@ -84,6 +87,9 @@ struct Owner {
     tasks: JoinSet<()>,
     /// Ends a run whose result nobody wants any more.
     stops: HashMap<(JobId, u32), Stop>,
+    /// How many runs of an unfinished job the disk held up, where it did: in memory only, so that a job fails later
+    /// after a restart.
+    held_up: HashMap<JobId, u32>,
     /// Runs of an earlier life of this program that have not been found yet.
     orphans: HashSet<(JobId, u32)>,
     calls: mpsc::UnboundedSender<PendingCall>,
@@ -142,6 +148,7 @@ pub(crate) async fn start(setup: Setup) -> Result<Running, WorkerError> {
         situation,
         tasks: JoinSet::new(),
         stops: HashMap::new(),
+        held_up: HashMap::new(),
         orphans: HashSet::new(),
         calls: call_sender,
         calls_at_end: HashMap::new(),
@@ -194,7 +201,7 @@ impl Owner {
     }
 
     fn is_live(&self, id: &JobId) -> bool {
-        self.queue.job(id).is_some_and(|job| matches!(job.phase, Phase::Queued | Phase::Running))
+        is_live(&self.queue, id)
     }
 
     fn line_up_call(&mut self, call: PendingCall) {
@@ -237,8 +244,7 @@ impl Owner {
     async fn next_input(&mut self) -> Option<Input> {
         let now = Time::now();
         let next_tick = self.queue.next_tick().map(|time| time.since(now) + Duration::from_millis(1));
-        let next_look = self.has_to_look_at_room().then_some(room::PAUSE);
-        let next_tick = next_tick.into_iter().chain(next_look).min();
+        let next_tick = next_tick.into_iter().chain(self.next_look_at_room()).min();
         tokio::select! {
             Some(report) = self.reports.recv() => Some(Input::Report(Box::new(report))),
             request = self.requests.recv() => request.map(Input::Request),
@@ -246,6 +252,7 @@ impl Owner {
             Ok(()) = self.engine.changed() => Some(Input::EngineChanged),
             Ok(()) = self.limits.changed() => Some(Input::LimitsChanged),
             Ok(()) = self.on.changed() => Some(Input::SwitchedOnOrOff),
+            () = self.kit.store.room_refused() => Some(Input::RoomRefused),
             Some(_) = self.tasks.join_next() => Some(Input::TimePassed),
             () = tokio::time::sleep(next_tick.unwrap_or_default()), if next_tick.is_some() => Some(Input::TimePassed),
         }
@@ -278,10 +285,13 @@ impl Owner {
                 Input::EngineChanged => self.engine_changed(&mut decided),
                 Input::LimitsChanged => self.resize(&mut decided),
                 Input::SwitchedOnOrOff => self.open_or_pause(&mut decided),
+                // The look is what it is for.
+                Input::RoomRefused => {}
                 Input::TimePassed => self.apply(Event::Tick, &mut decided),
             }
         }
         self.kit.secret_contexts.retain(|id| self.is_live(id));
+        self.held_up.retain(|id, _| is_live(&self.queue, id));
         let changes = std::mem::take(&mut decided.changes);
         let images = cache::images_of(&self.kit, &changes).await;
         point(Point::BatchDecided);
@@ -314,34 +324,13 @@ impl Owner {
             _ => None,
         });
         let unknown = asked.filter(|id| self.queue.job(id).is_none());
-        Kept::read(&self.kit.store, unknown.cloned().collect()).await
+        let unknown: Vec<_> = unknown.cloned().collect();
+        self.read(&unknown).await
     }
+}
 
-    fn report(&mut self, report: Report, decided: &mut Decided) {
-        let Report { id, run, end, needs_sweep, result, inputs, course, image, used_image, stored } = report;
-        if needs_sweep {
-            self.sweep_again();
-        }
-        decided.ends.push(stored);
-        decided.changes.extend(used_image.map(|image| Change::ImageUsed(image, Time::now())));
-        decided.has_ended_runs = true;
-        self.stops.remove(&(id.clone(), run));
-        let effects = self.queue.apply(Event::Ended { id: id.clone(), run, end }, Time::now());
-        let finished = |effect: &Effect| matches!(effect, Effect::Save(job) if job.id == id && matches!(job.phase, Phase::Finished(_)));
-        if effects.iter().any(finished) {
-            decided.changes.push(Change::Finish { id: id.clone(), result: Arc::new(result) });
-            decided.changes.push(Change::Course { id: id.clone(), course: Arc::new(course) });
-            decided.changes.extend(image.map(|image| Change::JobImage { id: id.clone(), image }));
-            if !inputs.is_empty() {
-                decided.changes.push(Change::Inputs { id, files: inputs });
-            }
-        } else if self.queue.job(&id).is_none() {
-            // It was over when somebody cancelled it, and how it went until then is known only now.
-            decided.changes.push(Change::Course { id: id.clone(), course: Arc::new(course) });
-            decided.noted.push(id);
-        }
-        decided.note(effects, &self.queue);
-    }
+fn is_live(queue: &Queue, id: &JobId) -> bool {
+    queue.job(id).is_some_and(|job| matches!(job.phase, Phase::Queued | Phase::Running))
 }
 
 /// The call once the job that it waited for has ended.

@@ -1,5 +1,6 @@
 //! Jobs wait while less of the disk is free than shall stay so, and while it may only be read. This is looked at while
-//! a job waits, and while it is known that the disk may only be read, and never else.
+//! a job waits, after something was refused for want of room, and until what the person was told of it is over; and never
+//! else.
 
 use std::time::Duration;
 
@@ -8,7 +9,9 @@ use deskgrid_job::queue::{Event, Lack};
 use super::{Decided, Input, Owner, Request};
 
 /// Between looks while jobs wait for room.
-pub(super) const PAUSE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_secs(2);
+/// Between looks while nobody waits, and the person is told of little room.
+const CALM: Duration = Duration::from_secs(10);
 
 /// What the owner knows of the disk.
 #[derive(Debug, Default)]
@@ -24,24 +27,29 @@ impl RoomKnown {
 }
 
 impl Owner {
-    /// Whether the disk has to be looked at again: a job waits for it, or the person is told that it may only be read.
-    pub(super) fn has_to_look_at_room(&self) -> bool {
-        let waits = self.room.has_to_wait() && self.queue.has_waiting();
-        waits || self.kit.store.is_known_read_only()
+    /// How long until the disk is to be looked at again; never while nothing is wrong with it.
+    pub(super) fn next_look_at_room(&self) -> Option<Duration> {
+        if self.kit.store.is_known_read_only() {
+            return Some(PAUSE);
+        }
+        let has_waiting = self.queue.has_waiting();
+        self.room.has_to_wait().then_some(if has_waiting { PAUSE } else { CALM })
     }
 
-    /// Looks how much room there is, if a job may be about to start.
+    /// Looks how much room there is, if a job may be about to start or the person is to be told.
     pub(super) async fn look_at_room(&mut self, inputs: &[Input], decided: &mut Decided) {
-        let brings_a_job = |input: &Input| {
+        let is_a_reason = |input: &Input| {
             matches!(
                 input,
                 Input::Request(Request::Submit(..) | Request::Again { .. })
                     | Input::Report(_)
                     | Input::EngineChanged
+                    | Input::RoomRefused
             )
         };
         // Once a batch, which costs nothing beside bringing it onto the disk.
-        if !(self.queue.has_waiting() || self.has_to_look_at_room() || inputs.iter().any(brings_a_job)) {
+        if !(self.queue.has_waiting() || self.next_look_at_room().is_some() || inputs.iter().any(is_a_reason))
+        {
             return;
         }
         // A disk that cannot be asked shows its trouble elsewhere.
@@ -52,7 +60,8 @@ impl Owner {
         } else {
             room.is_low().then(|| Lack::Room { folder: folder(), free: room.free, reserve: room.reserve })
         };
-        if room.is_low() {
+        // While nobody waits, once is enough.
+        if room.is_low() && (self.room.lack.is_none() || self.queue.has_waiting()) {
             self.kit.cache.want_room();
         }
         let words = |lack: &Option<Lack>| lack.as_ref().map(ToString::to_string);

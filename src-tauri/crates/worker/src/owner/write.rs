@@ -1,13 +1,15 @@
-//! How the owner has its decisions written: again and again until they are on the disk.
+//! How the owner has its decisions written, and reads what they need: again and again until that is done.
 
 use std::path::Path;
 use std::time::Duration;
 
+use deskgrid_job::JobId;
 use deskgrid_store::{Change, StoreError};
 
 use super::Owner;
+use super::kept::Kept;
 
-/// After a failed write the owner tries again this much later.
+/// After a failure the owner tries again this much later.
 const DISK_PAUSE: Duration = Duration::from_secs(1);
 /// It says so at the first failure, and after so many more.
 const TRIES_PER_WORD: u32 = 60;
@@ -26,22 +28,55 @@ impl Owner {
         if changes.is_empty() {
             return;
         }
-        let mut tries = 0_u32;
+        let mut tries = Tries::of(self);
         while let Err(error) = self.kit.store.commit(changes.clone()).await {
-            if tries.is_multiple_of(TRIES_PER_WORD) {
-                tracing::error!(%error, "could not write the database; trying again until it can be written");
-            }
-            let why = Some(told(&error, self.kit.store.place()));
-            self.situation.send_if_modified(|situation| {
-                let is_news = situation.unwritten != why;
-                situation.unwritten = why;
-                is_news
-            });
-            tries += 1;
-            tokio::time::sleep(DISK_PAUSE).await;
+            tries.failed("write", &error).await;
         }
-        if tries > 0 {
-            self.situation.send_modify(|situation| situation.unwritten = None);
+    }
+
+    /// The records of these jobs. While they cannot be read, everyone waits as well.
+    pub(super) async fn read(&self, ids: &[JobId]) -> Kept {
+        let mut tries = Tries::of(self);
+        loop {
+            match Kept::read(&self.kit.store, ids).await {
+                Ok(kept) => return kept,
+                Err(error) => tries.failed("read", &error).await,
+            }
+        }
+    }
+}
+
+/// What the disk refuses again and again. Nobody can read of it any more when this is dropped.
+struct Tries<'a> {
+    owner: &'a Owner,
+    count: u32,
+}
+
+impl<'a> Tries<'a> {
+    fn of(owner: &'a Owner) -> Self {
+        Self { owner, count: 0 }
+    }
+
+    /// Has everyone know why, and waits for the next try.
+    async fn failed(&mut self, doing: &str, error: &StoreError) {
+        if self.count.is_multiple_of(TRIES_PER_WORD) {
+            tracing::error!(%error, "could not {doing} the database; trying again until it can be done");
+        }
+        let why = Some(told(error, self.owner.kit.store.place()));
+        self.owner.situation.send_if_modified(|situation| {
+            let is_news = situation.unwritten != why;
+            situation.unwritten = why;
+            is_news
+        });
+        self.count += 1;
+        tokio::time::sleep(DISK_PAUSE).await;
+    }
+}
+
+impl Drop for Tries<'_> {
+    fn drop(&mut self) {
+        if self.count > 0 {
+            self.owner.situation.send_modify(|situation| situation.unwritten = None);
         }
     }
 }

@@ -186,8 +186,8 @@ async fn build(
     noted?;
     let image = match (outcome, problem.get()) {
         (Ok(Ok(image)), _) => image,
-        // The engine saw a broken archive only.
-        (Ok(Err(error)), Some(problem)) if !error.is_engine_lost() => {
+        // The engine saw a broken archive only, which looks as if it had gone away.
+        (Ok(Err(error)), Some(problem)) => {
             tracing::debug!(%error, "the build was broken off");
             return Err(problem.clone().into());
         }

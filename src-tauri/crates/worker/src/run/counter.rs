@@ -19,6 +19,8 @@ pub(super) struct Counter(Arc<Counts>);
 struct Counts {
     files: AtomicU64,
     bytes: AtomicU64,
+    /// Nothing where it is not known.
+    total: AtomicU64,
 }
 
 impl Counter {
@@ -26,6 +28,11 @@ impl Counter {
     pub(super) fn add(&self, bytes: u64) {
         self.0.files.fetch_add(1, Ordering::Relaxed);
         self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// So many bytes will be counted in all.
+    pub(super) fn expect(&self, bytes: u64) {
+        self.0.total.store(bytes, Ordering::Relaxed);
     }
 
     /// Waits for `work` and shows the counts meanwhile.
@@ -42,6 +49,7 @@ impl Counter {
     fn show(&self, pulse: &Pulse) {
         let files = self.0.files.load(Ordering::Relaxed);
         let line = format!("{files} file{}", if files == 1 { "" } else { "s" });
-        pulse.progress(StageName::Collect, Some(&line), self.0.bytes.load(Ordering::Relaxed), None);
+        let total = Some(self.0.total.load(Ordering::Relaxed)).filter(|total| *total > 0);
+        pulse.progress(StageName::Collect, Some(&line), self.0.bytes.load(Ordering::Relaxed), total);
     }
 }

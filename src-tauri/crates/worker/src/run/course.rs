@@ -19,11 +19,8 @@ use super::follow::{self, Found};
 use super::inputs::{self, Files};
 use super::journal::{self};
 use super::run_time::{self, Known, Note, RunTime};
-use super::{Interruption, MOST_UNANSWERED, Run, disk, image};
+use super::{Interruption, KILLED, MOST_UNANSWERED, Run, disk, image};
 use crate::{cache, owner};
-
-/// The exit code of a container whose main process was killed outright.
-const KILLED: i64 = 137;
 
 /// Whether the container may run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +42,8 @@ pub(super) struct Course<'a> {
     has_begun: bool,
     scratch: Option<Scratch>,
     inputs: BTreeMap<FilePath, BlobHash>,
+    /// Keeps what it stored until that is on record.
+    spared: cache::Spared,
     /// The limit of the container's memory in bytes, as far as we know.
     memory: Option<u64>,
     /// The name of the image that it wants.
@@ -65,6 +64,7 @@ impl<'a> Course<'a> {
             has_begun: false,
             scratch: None,
             inputs,
+            spared: run.kit.cache.spare(),
             memory: None,
             image: None,
             used_image: None,
@@ -75,8 +75,7 @@ impl<'a> Course<'a> {
     /// From the definition to the result.
     pub(super) async fn start_afresh(&mut self) -> Result<RunResult, Interruption> {
         let run = self.run;
-        journal::clear(run).await?;
-        let definition = self.definition().await?;
+        let ((), definition) = try_join(journal::clear(run), self.definition()).await?;
         let limit = self.time_limit(&definition);
         let mut engine = run.engine()?;
         let gather = async {
@@ -170,10 +169,11 @@ impl<'a> Course<'a> {
     }
 
     /// What became of a run whose container is not there: whether it was lost, or had not begun.
+    /// Looking needs nothing of the disk: one that is full, or may only be read, ends no job that had not begun.
     pub(super) async fn look_back(&mut self) -> Result<RunResult, Interruption> {
-        self.scratch = Some(self.scratch_of_earlier_life().await?);
-        let scratch = self.scratch.clone();
-        let noted = tokio::task::spawn_blocking(move || scratch.and_then(|scratch| scratch.noted()));
+        let scratch = self.run.kit.store.scratch_left(&self.run.id, self.run.number);
+        self.scratch = Some(scratch.clone());
+        let noted = tokio::task::spawn_blocking(move || scratch.noted());
         let had_begun = noted.await.ok().flatten().is_some();
         Err(if had_begun { Interruption::ContainerLost } else { Interruption::NotBegun })
     }
@@ -306,7 +306,12 @@ impl<'a> Course<'a> {
             return Err(Interruption::Stopped);
         }
         if let Some(shipment) = placement.shipment {
-            run.unless_stopped(engine.upload(&container, "/", shipment.pack())).await?;
+            let (archive, problem) = shipment.pack();
+            let sent = run.unless_stopped(engine.upload(&container, "/", archive)).await;
+            match problem.get() {
+                Some(problem) if sent.is_err() => return Err(problem.clone().into()),
+                _ => sent?,
+            }
         }
         Ok(container)
     }

@@ -4,13 +4,13 @@ use std::pin::pin;
 use std::time::Duration;
 
 use deskgrid_docker::{ContainerId, Engine, EngineError, Exit, LogStream, OurContainer};
-use deskgrid_job::{FailureCode, Time};
+use deskgrid_job::{Failure, FailureCode, Time};
 use futures_util::StreamExt as _;
 use futures_util::future::{Either, select, try_join};
 
 use super::journal::Journal;
 use super::run_time::RunTime;
-use super::{FALSE_ALARM, Interruption, MOST_UNANSWERED, Run};
+use super::{FALSE_ALARM, Interruption, KILLED, MOST_UNANSWERED, Run};
 use crate::lists::Step;
 
 /// The end of a container's output may come this long after its exit was told.
@@ -42,7 +42,7 @@ pub(super) async fn follow<'a>(
         let output = attached.take();
         match follow_while_engine_lives(run, engine, container, &mut journal, output, time).await {
             Err(Interruption::EngineLost) => {
-                let lost_at = Time::now();
+                let lost_at = known_alive(run, engine).await?;
                 let found = look(run, container).await?;
                 if was_taken_down(&found, lost_at) {
                     return Err(Interruption::ContainerLost);
@@ -61,6 +61,18 @@ pub(super) async fn follow<'a>(
             outcome => return outcome.map(|over| (over, journal)),
         }
     }
+}
+
+/// When the engine was last known to be there, after a call to it broke off. Where it goes on as if nothing had
+/// happened, the next call may break off as well: not at once again and again.
+async fn known_alive(run: &Run, engine: &Engine) -> Result<Time, Interruption> {
+    let lost_at = Time::now();
+    let known = async {
+        run.until_loss_is_known(engine).await;
+        Ok::<_, Interruption>(())
+    };
+    run.unless_stopped(known).await?;
+    Ok(if engine.is_over() { lost_at } else { Time::now() })
 }
 
 /// The journal of this run as it was left, as soon as the disk lets it go on.
@@ -101,12 +113,14 @@ async fn follow_while_engine_lives(
             biased;
             () = run.stop.asked() => return Err(Interruption::Stopped),
             why = watched.stopped() => return Err(Interruption::Failed(why)),
-            ended = &mut both => Over::Exited(ended?.1),
+            ended = &mut both => over(ended?.1, time),
             () = time.until_up() => {
                 engine.kill(container).await?;
                 // What it wrote until now belongs to the log.
-                let _ = tokio::time::timeout(LAST_WORDS, both).await;
-                Over::TimeUp
+                match tokio::time::timeout(LAST_WORDS, both).await {
+                    Ok(Err(failed @ Interruption::Failed(_))) => return Err(failed),
+                    _ => Over::TimeUp,
+                }
             }
         }
     };
@@ -115,6 +129,13 @@ async fn follow_while_engine_lives(
         journal.follow(engine.whole_log(container)).await?;
     }
     Ok(over)
+}
+
+/// An earlier life of this program may have killed it at its time limit without being there when it ended; and a disk
+/// that is slow must not make a difference.
+fn over(exit: Exit, time: &mut RunTime) -> Over {
+    let was_killed = exit.code == KILLED && !exit.oom_killed;
+    if was_killed && time.is_up() { Over::TimeUp } else { Over::Exited(exit) }
 }
 
 /// Shows what the container uses, until the engine has nothing more to say of it.
@@ -128,6 +149,31 @@ async fn measure(run: &Run, engine: &Engine, container: &ContainerId) {
 /// Waits until the engine answers again.
 pub(super) async fn engine_again(run: &Run) -> Result<Engine, Interruption> {
     run.unless_stopped(async { run.next_engine().await.ok_or(Interruption::EngineLost) }).await
+}
+
+/// Waits for an engine after calls that broke off, as long as it takes. One that lives, and breaks the same off again
+/// and again, is given up.
+pub(super) struct Persistence<'a> {
+    run: &'a Run,
+    unanswered: u32,
+}
+
+impl<'a> Persistence<'a> {
+    pub(super) fn new(run: &'a Run) -> Self {
+        Self { run, unanswered: 0 }
+    }
+
+    /// The engine that the call may be made to again, which broke off when it was made to this one.
+    pub(super) async fn engine_after(&mut self, engine: &Engine) -> Result<Engine, Interruption> {
+        known_alive(self.run, engine).await?;
+        self.unanswered = if engine.is_over() { 0 } else { self.unanswered + 1 };
+        if self.unanswered == MOST_UNANSWERED {
+            let words = "The container engine broke off each time what the job left was read from it, although it answers \
+                         otherwise. Restart the engine, then run the job again.";
+            return Err(Failure::new(FailureCode::EngineLost, words).into());
+        }
+        engine_again(self.run).await
+    }
 }
 
 /// A container as an engine knows it.
@@ -191,4 +237,22 @@ fn was_taken_down(found: &Found, lost_at: Time) -> bool {
     let was_set_back = Time::now() < lost_at;
     let ended_before = !was_set_back && container.finished_at.is_some_and(|finished| finished < lost_at);
     container.exit.as_ref().is_none_or(|exit| exit.code != 0) && !ended_before
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_was_killed_when_its_time_was_up_is_out_of_time_whoever_saw_it_end() {
+        let is_time_up = |code, oom_killed, limit| {
+            let exit = Exit { code, oom_killed, error: None, never_began: None };
+            let mut time = RunTime::from(Duration::from_secs(9), limit, None);
+            matches!(over(exit, &mut time), Over::TimeUp)
+        };
+        let (past, far) = (Some(Duration::from_secs(9)), Some(Duration::from_secs(9000)));
+        assert!(is_time_up(KILLED, false, past));
+        assert!(!is_time_up(KILLED, false, far) && !is_time_up(KILLED, false, None));
+        assert!(!is_time_up(KILLED, true, past) && !is_time_up(0, false, past));
+    }
 }

@@ -25,17 +25,11 @@ const LOOKED_AT: usize = 3;
 /// The log of one run keeps this many bytes of text; the disk belongs to all jobs.
 const LONGEST: u64 = 4_000_000_000;
 
-/// Empties the logs of an earlier run, so that a run that writes nothing does not show them as its own.
+/// Removes the logs of an earlier run, so that a run that writes nothing does not show them as its own. The first run of a
+/// job may find some too: those of an erased job of the same name, where this program died before it had removed them.
 pub(super) async fn clear(run: &Run) -> Result<(), Interruption> {
-    if run.number == 1 {
-        return Ok(());
-    }
     let (logs, id) = (run.kit.store.logs(), run.id.clone());
-    let cleared = tokio::task::spawn_blocking(move || {
-        [LogKind::Build, LogKind::Run]
-            .into_iter()
-            .try_for_each(|kind| logs.writer(&id, kind, Opening::Truncate).map(drop))
-    });
+    let cleared = tokio::task::spawn_blocking(move || logs.remove(&id));
     cleared.await.map_err(disk)?.map_err(disk)
 }
 

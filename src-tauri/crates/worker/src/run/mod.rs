@@ -51,8 +51,14 @@ use crate::secret_contexts::SecretContexts;
 use crate::sites::Permits;
 use crate::{Limits, SiteRulesByCaller};
 
+/// The exit code of a container whose main process was killed outright.
+const KILLED: i64 = 137;
+
 /// So often a living engine is asked about a container, or to end it, before it is left to the next sweep.
 const MOST_UNANSWERED: u32 = 3;
+
+/// So many runs of a job come back into the queue because a disk took nothing for a moment, before the job fails.
+const MOST_HELD_UP: u32 = 3;
 
 /// Between looks whether a disk can be written to again.
 const DISK_PAUSE: Duration = Duration::from_secs(1);
@@ -92,6 +98,8 @@ pub(crate) struct Report {
     pub(crate) result: RunResult,
     /// The engine did not answer, so that it may come to what it was asked for later, or did not end the container.
     pub(crate) needs_sweep: bool,
+    /// The disk took nothing for a moment, which is counted.
+    pub(crate) is_held_up: bool,
     /// The stored files among its inputs.
     pub(crate) inputs: BTreeMap<FilePath, BlobHash>,
     /// Its stages and what it used.
@@ -127,6 +135,8 @@ pub(crate) enum Interruption {
     ContainerLost,
     /// An earlier life of this program ended before the container was started, or the disk took nothing.
     NotBegun,
+    /// The disk took nothing for a moment before the container was started.
+    HeldUp,
     /// There will be no container result.
     Failed(Failure),
 }
@@ -150,6 +160,7 @@ impl From<EngineError> for Interruption {
             EngineError::CannotStart { .. } => FailureCode::CannotStart,
             EngineError::Image { problem, .. } => image_failure(*problem),
             EngineError::BuildFailed { .. } => FailureCode::BuildFailed,
+            EngineError::ReadOnly { .. } => FailureCode::DiskReadOnly,
             _ => FailureCode::EngineRefused,
         };
         Self::Failed(Failure::new(code, error.to_string()))
@@ -197,6 +208,8 @@ pub(crate) struct Run {
     /// Who wanted the job when the run began.
     pub(crate) callers: Vec<Caller>,
     pub(crate) allotment: Allotment,
+    /// How many runs of the job before this one were held up.
+    pub(crate) held_up: u32,
     pub(crate) stop: Stop,
     /// Shows what it does.
     pub(crate) pulse: Pulse,
@@ -228,6 +241,7 @@ impl Run {
         let is_left = may_run && course.stop_container().await;
         let inputs = course.take_inputs();
         let needs_sweep = is_left || matches!(outcome, Err(Interruption::EngineLost));
+        let is_held_up = matches!(outcome, Err(Interruption::HeldUp));
         let (end, result) = ending(outcome);
         let course_of_run = self.pulse.finish();
         let (stored, is_stored) = oneshot::channel();
@@ -236,6 +250,7 @@ impl Run {
             run: self.number,
             end,
             needs_sweep,
+            is_held_up,
             result,
             inputs,
             course: course_of_run,
@@ -256,18 +271,20 @@ impl Run {
     }
 
     /// A disk that may only be read is no job's end: one that has not begun waits in the queue. Where files can be written
-    /// all the same, only a folder is on such a disk: the job would come back from the queue at once, again and again.
+    /// all the same, that is over since, or only a folder is on such a disk: the job comes back from the queue at once,
+    /// so that this is counted.
     async fn put_off(&self, interruption: Interruption, has_begun: bool) -> Interruption {
         match interruption {
             Interruption::Failed(failure) if failure.code == FailureCode::DiskReadOnly && !has_begun => {
                 let store = &self.kit.store;
-                // If it was known, it may be over since this run met it.
                 let was_known = store.is_known_read_only();
                 store.note_read_only();
                 if was_known || store.is_read_only().await {
                     Interruption::NotBegun
-                } else {
+                } else if self.held_up >= MOST_HELD_UP {
                     Interruption::Failed(failure)
+                } else {
+                    Interruption::HeldUp
                 }
             }
             other => other,
@@ -301,11 +318,14 @@ impl Run {
         state.ready().cloned()
     }
 
-    /// Waits until the disk, which turned out to be for reading only, can be written to again.
+    /// Waits until the disk, which turned out to be for reading only, can be written to again. The engine's disk, of which
+    /// nobody can tell when, is tried again after a moment.
     async fn until_writable(&self) -> Result<(), Interruption> {
         let store = &self.kit.store;
         store.note_read_only();
         let written = async {
+            // Asked at once, so that nobody is told of our disk where it is another.
+            let _ = store.is_read_only().await;
             // A folder of it may be on a disk of its own that is so still, where the next try fails at once.
             tokio::time::sleep(DISK_PAUSE).await;
             while store.is_read_only().await {
@@ -345,6 +365,6 @@ fn ending(outcome: Result<RunResult, Interruption>) -> (RunEnd, RunResult) {
             | Interruption::TakenDown
             | Interruption::ContainerLost,
         ) => (RunEnd::Lost, RunResult::default()),
-        Err(Interruption::NotBegun) => (RunEnd::NotBegun, RunResult::default()),
+        Err(Interruption::NotBegun | Interruption::HeldUp) => (RunEnd::NotBegun, RunResult::default()),
     }
 }

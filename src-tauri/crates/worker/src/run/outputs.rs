@@ -24,6 +24,24 @@ const DEEPEST: usize = 1900;
 /// When our own disk refuses; what the container made cannot cause one.
 pub(super) fn of_folder(root: &Path, batch: &mut Batch, counter: &Counter) -> Result<Tree, StoreError> {
     let mut tree = Tree::default();
+    let (files, bytes) = files_of(root, &mut tree);
+    counter.expect(bytes);
+    for path in files {
+        match store(&root.join(path.as_str()), batch)? {
+            Some(file) => {
+                counter.add(file.size);
+                tree.entries.insert(path, Entry::File(file));
+            }
+            None => tree.unreadable.add(|| unreadable(&path)),
+        }
+    }
+    Ok(tree)
+}
+
+/// Lists everything below `root`: regular files are returned with how many bytes they have together, all else goes into
+/// `tree`.
+fn files_of(root: &Path, tree: &mut Tree) -> (Vec<FilePath>, u64) {
+    let (mut files, mut bytes) = (Vec::new(), 0);
     let mut folders = vec![(root.to_owned(), String::new())];
     while let Some((folder, prefix)) = folders.pop() {
         let listing = match list(&folder) {
@@ -46,20 +64,26 @@ pub(super) fn of_folder(root: &Path, batch: &mut Batch, counter: &Counter) -> Re
                 tree.unreadable.add(remark);
                 continue;
             };
-            let entry = entry(&found.path(), batch)?;
-            if let Some(Entry::File(file)) = &entry {
-                counter.add(file.size);
-            }
-            if entry == Some(Entry::Folder) && path.segments().count() < DEEPEST {
-                folders.push((found.path(), format!("{name}/")));
-            }
-            match entry {
-                Some(entry) => drop(tree.entries.insert(path, entry)),
-                None => tree.unreadable.add(|| format!("Deskgrid could not read /outputs/{path}.")),
+            match look(&found.path()) {
+                Some(Seen::File(size)) => {
+                    bytes += size;
+                    files.push(path);
+                }
+                Some(Seen::Other(entry)) => {
+                    if entry == Entry::Folder && path.segments().count() < DEEPEST {
+                        folders.push((found.path(), format!("{name}/")));
+                    }
+                    tree.entries.insert(path, entry);
+                }
+                None => tree.unreadable.add(|| unreadable(&path)),
             }
         }
     }
-    Ok(tree)
+    (files, bytes)
+}
+
+fn unreadable(path: &FilePath) -> String {
+    format!("Deskgrid could not read /outputs/{path}.")
 }
 
 /// Reads the engine's archive of `/outputs` and stores each regular file in `batch`. Blocking.
@@ -109,22 +133,33 @@ fn open_up(_path: &Path) -> io::Result<()> {
     Err(io::ErrorKind::PermissionDenied.into())
 }
 
-/// What `path` is, with a regular file stored; nothing when it cannot be read.
-fn entry(path: &Path, batch: &mut Batch) -> Result<Option<Entry>, StoreError> {
-    let Ok(facts) = std::fs::symlink_metadata(path) else { return Ok(None) };
+/// What a listing shows.
+enum Seen {
+    /// A regular file of so many bytes.
+    File(u64),
+    Other(Entry),
+}
+
+/// What `path` is; nothing when it cannot be read.
+fn look(path: &Path) -> Option<Seen> {
+    let facts = std::fs::symlink_metadata(path).ok()?;
     if facts.is_dir() {
-        return Ok(Some(Entry::Folder));
+        return Some(Seen::Other(Entry::Folder));
     }
     if facts.is_symlink() {
-        let target = std::fs::read_link(path).map(|target| target.to_string_lossy().into_owned());
-        return Ok(target.ok().map(Entry::Link));
+        let target = std::fs::read_link(path).ok()?.to_string_lossy().into_owned();
+        return Some(Seen::Other(Entry::Link(target)));
     }
     if !facts.is_file() {
-        return Ok(Some(Entry::Special(kind(facts.file_type()))));
+        return Some(Seen::Other(Entry::Special(kind(facts.file_type()))));
     }
+    Some(Seen::File(facts.len()))
+}
+
+/// Stores a regular file; nothing when it cannot be read.
+fn store(path: &Path, batch: &mut Batch) -> Result<Option<OutputFile>, StoreError> {
     let Ok(file) = open(path) else { return Ok(None) };
-    let stored = batch.adopt(file, path)?;
-    Ok(Some(Entry::File(output(stored))))
+    batch.adopt(file, path).map(output).map(Some)
 }
 
 /// Opens a file that was seen to be regular, and makes sure that it is the same still.

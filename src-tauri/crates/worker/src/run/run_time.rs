@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use deskgrid_job::Time;
 use deskgrid_store::{Scratch, StoreError};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::steady::{self, Reading};
@@ -22,6 +23,9 @@ const GOES_ON_ASLEEP: bool = cfg!(windows);
 /// that hardly ran; one that really ran on meanwhile is stopped so much later.
 const MOST_UNSEEN: Duration = Duration::from_secs(600);
 
+/// A note is waited for so long: a disk that hangs must not hold up the end of a container.
+const NOTE_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Counts while a container runs.
 #[derive(Debug)]
 pub(super) struct RunTime {
@@ -32,12 +36,14 @@ pub(super) struct RunTime {
     /// Where the next start finds how far it was.
     scratch: Option<Scratch>,
     is_noted: bool,
+    /// A note on its way to the disk.
+    noting: Option<JoinHandle<Result<(), StoreError>>>,
 }
 
 impl RunTime {
     /// From `ran` on.
     pub(super) fn from(ran: Duration, limit: Option<Duration>, scratch: Option<Scratch>) -> Self {
-        Self { ran, seen: Instant::now(), limit, scratch, is_noted: false }
+        Self { ran, seen: Instant::now(), limit, scratch, is_noted: false, noting: None }
     }
 
     /// How long it has run until now.
@@ -46,6 +52,12 @@ impl RunTime {
         self.ran += counted(now.saturating_duration_since(self.seen), GOES_ON_ASLEEP);
         self.seen = now;
         self.ran
+    }
+
+    /// Whether its time is up.
+    pub(super) fn is_up(&mut self) -> bool {
+        let ran = self.read();
+        self.limit.is_some_and(|limit| ran >= limit)
     }
 
     /// Waits until its time is up, and sees to it that the next start knows how long it has run. It may be dropped
@@ -69,11 +81,24 @@ impl RunTime {
         if self.is_noted && steady::OUTLIVES_US {
             return;
         }
+        // What takes longer is waited for by the next one.
+        let _ = tokio::time::timeout(NOTE_PATIENCE, self.write(ran)).await;
+    }
+
+    async fn write(&mut self, ran: Duration) {
+        self.settle().await;
         let Some(scratch) = self.scratch.clone() else { return };
         // It may take a moment until there is a thread for it, and the container runs on.
         let read_at = self.seen;
         let write = move || Note::now(ran + read_at.elapsed()).keep_in(&scratch);
-        let noted = tokio::task::spawn_blocking(write).await;
+        self.noting = Some(tokio::task::spawn_blocking(write));
+        self.settle().await;
+    }
+
+    async fn settle(&mut self) {
+        let Some(noting) = &mut self.noting else { return };
+        let noted = noting.await;
+        self.noting = None;
         match noted {
             Ok(Ok(())) => self.is_noted = true,
             // The next start then goes by the wall clock.
@@ -279,6 +304,23 @@ mod tests {
         assert_eq!(time.read(), Duration::from_secs(95));
         time.until_up().await;
         assert_eq!(began.elapsed(), Duration::from_secs(45), "and it stays up");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn the_time_is_up_also_while_the_disk_hangs() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = deskgrid_store::Store::open(dir.path()).unwrap();
+        let scratch = store.scratch(&deskgrid_job::JobId::new("a").unwrap(), 1).unwrap();
+        // Writing to a pipe that nobody reads from hangs as a disk does.
+        let pipe = scratch.outputs().with_file_name("note.new");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let mut time = RunTime::from(Duration::ZERO, Some(Duration::ZERO), Some(scratch));
+        let hangs = tokio::time::timeout(Duration::from_secs(300), time.until_up()).await;
+        // Lets the thread end, whatever came of it.
+        let reader = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+        assert!(hangs.is_ok());
+        drop(reader);
     }
 
     #[tokio::test(start_paused = true)]

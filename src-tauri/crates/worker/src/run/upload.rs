@@ -1,12 +1,16 @@
 //! Packs files into the archive that is sent into a container before it starts.
 
 use std::io::{self, Read};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use deskgrid_job::Failure;
 use futures_util::Stream;
 use tokio::sync::mpsc;
 
 use super::inputs::Content;
+use crate::disk;
 
 /// Pieces that wait between packing and sending; bounds the memory.
 const PIECES: usize = 16;
@@ -29,9 +33,22 @@ pub(super) struct Shipment {
 }
 
 impl Shipment {
-    /// Packs the archive on a blocking thread while the returned stream is read. Dropping the stream ends the packing.
-    pub(super) fn pack(self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
-        stream(move |out| self.write(out))
+    /// Packs the archive on a blocking thread while the returned stream is read, and says what file could not be read: the
+    /// engine sees a broken archive only. Dropping the stream ends the packing.
+    pub(super) fn pack(
+        self,
+    ) -> (impl Stream<Item = io::Result<Bytes>> + Send + 'static, Arc<OnceLock<Failure>>) {
+        let problem = Arc::new(OnceLock::new());
+        let noted = problem.clone();
+        let stream = stream(move |out| {
+            self.write(out).inspect_err(|error| {
+                // Where the receiver is gone, it knows best why.
+                if error.kind() != io::ErrorKind::BrokenPipe {
+                    let _ = noted.set(disk::failure(io::Error::new(error.kind(), error.to_string())));
+                }
+            })
+        });
+        (stream, problem)
     }
 
     fn write(self, out: &mut impl io::Write) -> io::Result<()> {
@@ -55,7 +72,7 @@ impl Shipment {
                     append_file(&mut archive, &parcel.place, bytes.len() as u64, bytes.as_slice())?;
                 }
                 Content::Blob { size, path, .. } => {
-                    append_file(&mut archive, &parcel.place, size, std::fs::File::open(path)?.take(size))?;
+                    append_blob(&mut archive, &parcel.place, size, &path)?;
                 }
             }
         }
@@ -98,6 +115,22 @@ fn append_file(
     archive.append_data(&mut header, place, content)
 }
 
+/// A file that is shorter than it was would shift all that comes after it.
+fn append_blob(
+    archive: &mut tar::Builder<impl io::Write>,
+    place: &str,
+    size: u64,
+    path: &Path,
+) -> io::Result<()> {
+    let unread = |error: io::Error| {
+        let words = format!("could not read the stored file {} for {place}: {error}", path.display());
+        io::Error::new(error.kind(), words)
+    };
+    let mut content = std::fs::File::open(path).map_err(unread)?.take(size);
+    append_file(archive, place, size, &mut content)?;
+    if content.limit() > 0 { Err(unread(io::ErrorKind::UnexpectedEof.into())) } else { Ok(()) }
+}
+
 /// Hands what is written to it to a stream.
 pub(super) struct Pieces(mpsc::Sender<io::Result<Bytes>>);
 
@@ -119,7 +152,7 @@ mod tests {
     use super::*;
 
     async fn packed(shipment: Shipment) -> Vec<u8> {
-        shipment.pack().try_collect::<Vec<_>>().await.unwrap().concat()
+        shipment.pack().0.try_collect::<Vec<_>>().await.unwrap().concat()
     }
 
     #[tokio::test]
@@ -137,6 +170,38 @@ mod tests {
             .map(|entry| String::from_utf8(entry.unwrap().path_bytes().into_owned()).unwrap())
             .collect();
         assert_eq!(names, ["inputs/", "outputs/", "inputs/a/", "inputs/a/b", "etc/c"]);
+    }
+
+    fn blob(path: std::path::PathBuf) -> Shipment {
+        let content = Content::Blob { hash: deskgrid_job::BlobHash([1; 32]), size: 9, path };
+        Shipment { folders: vec![], parcels: vec![Parcel { place: "inputs/a".into(), content }] }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_read_is_told_beside_the_broken_archive() {
+        let dir = tempfile::tempdir().unwrap();
+        let short = dir.path().join("short");
+        std::fs::write(&short, "abc").unwrap();
+        for path in [dir.path().join("none"), short] {
+            let (stream, problem) = blob(path.clone()).pack();
+            assert!(stream.try_collect::<Vec<_>>().await.is_err());
+            let told = problem.get().unwrap().message.clone();
+            assert!(told.contains(&path.display().to_string()) && told.contains("inputs/a"), "{told}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_goes_away_is_no_problem_of_the_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("blob");
+        std::fs::write(&path, "123456789").unwrap();
+        let (stream, problem) = blob(path).pack();
+        drop(stream);
+        // The thread has ended when it holds its note no more.
+        while Arc::strong_count(&problem) > 1 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(problem.get(), None);
     }
 
     #[tokio::test]

@@ -13,7 +13,8 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::Course;
 use crate::run::counter::Counter;
-use crate::run::{Interruption, disk, follow, outputs};
+use crate::run::follow::Persistence;
+use crate::run::{Interruption, disk, outputs};
 
 impl Course<'_> {
     /// Stores what is in `/outputs`.
@@ -22,14 +23,20 @@ impl Course<'_> {
         mut engine: Engine,
         container: &ContainerId,
     ) -> Result<Outputs, Interruption> {
+        let mut persistence = Persistence::new(self.run);
         loop {
             let collected = match (engine.delivery(), &self.scratch) {
                 (Delivery::Bind, Some(scratch)) => self.collect_folder(scratch).await,
                 _ => self.collect_archive(&engine, container).await,
             };
             match collected {
-                Ok(outputs) => return Ok(outputs),
-                Err(interruption) => engine = self.until_possible(engine, interruption).await?,
+                Ok(outputs) => {
+                    self.spared.add(outputs.files.values().map(|file| file.hash));
+                    return Ok(outputs);
+                }
+                Err(interruption) => {
+                    engine = self.until_possible(engine, interruption, &mut persistence).await?;
+                }
             }
         }
     }
@@ -40,9 +47,10 @@ impl Course<'_> {
         &self,
         engine: Engine,
         interruption: Interruption,
+        persistence: &mut Persistence<'_>,
     ) -> Result<Engine, Interruption> {
         match interruption {
-            Interruption::EngineLost => follow::engine_again(self.run).await,
+            Interruption::EngineLost => persistence.engine_after(&engine).await,
             Interruption::Failed(failure) if failure.code == FailureCode::DiskReadOnly => {
                 self.run.until_writable().await?;
                 Ok(engine)

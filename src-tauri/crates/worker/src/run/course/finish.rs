@@ -8,7 +8,7 @@ use futures_util::future::try_join;
 
 use super::{Course, KILLED, during};
 use crate::lists::Step;
-use crate::run::follow::Over;
+use crate::run::follow::{Over, Persistence};
 use crate::run::journal::Journal;
 use crate::run::{Interruption, line};
 
@@ -60,9 +60,10 @@ impl Course<'_> {
         container: &ContainerId,
         journal: Journal<'_>,
     ) -> Result<(), Interruption> {
+        let mut persistence = Persistence::new(self.run);
         let mut kept = journal.sync().await;
         while let Err(interruption) = kept {
-            engine = self.until_possible(engine, interruption).await?;
+            engine = self.until_possible(engine, interruption, &mut persistence).await?;
             kept = self.complete_log(&engine, container).await;
         }
         kept
@@ -76,9 +77,10 @@ impl Course<'_> {
 
     /// Empties the log, as soon as the disk lets us.
     async fn discard_log(&self, mut engine: Engine, journal: Journal<'_>) -> Result<(), Interruption> {
+        let mut persistence = Persistence::new(self.run);
         let mut discarded = journal.discard().await;
         while let Err(interruption) = discarded {
-            engine = self.until_possible(engine, interruption).await?;
+            engine = self.until_possible(engine, interruption, &mut persistence).await?;
             discarded = match Journal::resume(self.run, Step::Run).await {
                 Ok(journal) => journal.discard().await,
                 Err(interruption) => Err(interruption),
