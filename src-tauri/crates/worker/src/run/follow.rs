@@ -10,8 +10,12 @@ use futures_util::future::{Either, select, try_join};
 
 use super::journal::Journal;
 use super::run_time::RunTime;
-use super::{FALSE_ALARM, Interruption, KILLED, MOST_UNANSWERED, Run};
+use super::{Interruption, KILLED, MOST_UNANSWERED, Run};
 use crate::lists::Step;
+
+/// So long an engine that was out of reach right when a container ended may take to be there again. What proves that it is
+/// the same life of it is when that began, and not how soon it is back.
+const BACK_AGAIN: Duration = Duration::from_secs(15);
 
 /// The end of a container's output may come this long after its exit was told.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -207,12 +211,16 @@ pub(super) async fn look(run: &Run, container: &ContainerId) -> Result<Found, In
 }
 
 /// The engine in which a container ended by itself, although the one that told its end was out of reach right then:
-/// it is the same life of it, which was back at once.
+/// it is the same life of it, which is back.
 async fn ended_by_itself(run: &Run, before: &Engine, container: &ContainerId) -> Option<Engine> {
     let mut state = run.kit.engine.clone();
     let is_back =
         state.wait_for(|state| state.ready().is_some_and(|engine| engine != before && !engine.is_over()));
-    let engine = tokio::time::timeout(FALSE_ALARM, is_back).await.ok()?.ok()?.ready()?.clone();
+    let back = tokio::select! {
+        back = tokio::time::timeout(BACK_AGAIN, is_back) => back,
+        () = run.stop.asked() => return None,
+    };
+    let engine = back.ok()?.ok()?.ready()?.clone();
     let (found, began) = ask(&engine, container).await.ok()?;
     began.is_some_and(|began| !found.running && !found.ended_before(began)).then_some(engine)
 }
