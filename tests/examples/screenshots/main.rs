@@ -151,8 +151,11 @@ async fn details(dashboard: &mut Dashboard, folder: &Path) {
     dashboard.value(table).await;
     take(dashboard, folder, "cache-table").await;
     dashboard.clicks("toast-action").await;
-    // By now there is a minute of use to see.
-    dashboard.goes_to("queue").await;
+    // What has passed says so for some seconds, over a row.
+    dashboard.clicks("toast-close").await;
+    dashboard.misses("toast").await;
+    // By now there is a minute of use to see. Who comes by the keyboard would have a row chosen.
+    dashboard.page.clicks_with_the_mouse("nav-queue").await;
     take(dashboard, folder, "queue").await;
     dashboard.clicks("job-menu").await;
     take(dashboard, folder, "queue-menu").await;
