@@ -122,5 +122,7 @@ export const frame = {
 
   failed: {
     title: "This could not be loaded",
+    movingTitle: "Not at the moment",
+    moving: "This is here again when the data folder is at its new place.",
   },
 };

@@ -162,4 +162,4 @@ async fn while_the_data_folder_moves_the_window_says_that_and_nothing_else() {
 
 /// What a window must not show or offer while the data folder moves.
 const BESIDE_A_MOVE: &str = "['banner-closed', 'banner-engine', 'banner-start', 'server-start', 'server-menu', \
-     'queue-outdated'].filter(part => document.querySelector(`[data-testid=\"${part}\"]`) !== null)";
+     'queue-outdated', 'failed'].filter(part => document.querySelector(`[data-testid=\"${part}\"]`) !== null)";
