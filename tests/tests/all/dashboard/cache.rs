@@ -49,6 +49,16 @@ async fn the_map_is_walked_with_the_arrows_and_a_box_filters_the_table() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_map_is_as_wide_as_its_window_also_when_that_becomes_narrower() {
+    let mut dashboard = with_two_results().await;
+    let edge = "document.querySelector('[data-testid=\"cache-map\"]')?.getBoundingClientRect().right";
+    for width in [1080, 720] {
+        dashboard.page.looks(false, width, 700).await;
+        dashboard.until(&format!("{edge} > innerWidth - 120 && {edge} < innerWidth")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_things_are_chosen_deleted_at_once_and_brought_back_at_once() {
     let mut dashboard = with_two_results().await;
     let boxes = "[...document.querySelectorAll('[data-kind=\"result\"] [data-testid=\"cache-select\"]')]";
