@@ -67,6 +67,13 @@ impl EngineClient {
         self.get(&format!("/containers/{}/json", found[0]["Id"].as_str().expect("an id"))).await
     }
 
+    /// Has the job of [`crate::until_told`] come to its end.
+    pub async fn tell(&self, job: &str) {
+        let id = self.container_of(job).await["Id"].as_str().expect("an id").to_owned();
+        let told = self.post(&format!("/containers/{id}/kill?signal=USR1"), &Value::Null).await;
+        assert_eq!(told.0, 204, "{}", told.1);
+    }
+
     /// What happens to the containers of a server from now on.
     pub async fn events(&self, server: &Deskgrid) -> Events {
         let label = format!("{WORKER_LABEL}={}", server.worker_id());

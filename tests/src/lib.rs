@@ -69,6 +69,11 @@ pub fn shell(script: &str) -> Value {
     json!({"image": BUSYBOX, "command": format!("/bin/sh -c {}", quoted(script))})
 }
 
+/// A definition that does `first` in busybox's shell, and `last` as soon as it is told by [`EngineClient::tell`].
+pub fn until_told(first: &str, last: &str) -> Value {
+    shell(&format!("trap '{last}' USR1; {first}; while :; do sleep 0.1; done; : {}", unique()))
+}
+
 /// `text` as one word of a command.
 pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))

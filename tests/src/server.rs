@@ -15,7 +15,7 @@ use crate::command::without_settings;
 use crate::engine::{EngineClient, remove_containers_of};
 
 /// Nothing in a test takes this long; a test that waits longer hangs and shall say so.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How a server is started.
 #[derive(Clone, Debug, Default)]

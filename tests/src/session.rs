@@ -140,6 +140,14 @@ impl Session {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
+    /// What a program that pastes a text gets from the clipboard.
+    pub async fn pasted(&self) -> String {
+        let mut command = tokio::process::Command::new("xclip");
+        command.envs(self.variables()).args(["-selection", "clipboard", "-out"]).kill_on_drop(true);
+        let output = command.output().await.expect("xclip is installed");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// The visible windows of the app.
     pub async fn windows(&self) -> Vec<String> {
         let found = self.xdotool(&["search", "--onlyvisible", "--name", "^Deskgrid$"]).await;
@@ -171,15 +179,22 @@ impl Session {
         // The stroke has a dialog for folders open its line for typing.
         self.xdotool(&["windowactivate", "--sync", &dialog, "key", "slash"]).await;
         self.xdotool(&["key", "ctrl+a", "type", "--delay", "5", &place]).await;
-        // A stroke may come before the dialog knows the place; one too many would go to the window behind it.
+        self.confirms(title).await;
+    }
+
+    /// Gives the dialog with this title what it asks for by the return key, until it is closed. A stroke may come before
+    /// the dialog is ready for it; one too many would go to the window behind it. Wants a window manager.
+    pub async fn confirms(&self, title: &str) {
+        let search = ["search", "--onlyvisible", "--name", title];
         let mut next = Instant::now();
         crate::eventually("the dialog is closed", async || {
+            let dialog = self.xdotool(&search).await;
             let active = self.xdotool(&["getactivewindow"]).await;
             if Instant::now() >= next && dialog.lines().any(|window| window == active) {
                 self.xdotool(&["key", "Return"]).await;
                 next = Instant::now() + BETWEEN_STROKES;
             }
-            self.xdotool(&search).await.is_empty()
+            dialog.is_empty()
         })
         .await;
     }

@@ -35,9 +35,12 @@ pub trait Ui {
 
     /// Clicks on a part of the page, once it is there and can be clicked on; on the first of several that can be.
     async fn clicks(&mut self, part: &str) {
-        let found = format!("document.querySelector('[data-testid=\"{part}\"]:not(:disabled)')");
-        self.until(&format!("{found} !== null")).await;
-        self.value(&format!("{found}.click()")).await;
+        // In one step: what is found may be drawn anew in the next.
+        self.until(&format!(
+            "(() => {{ const found = document.querySelector('[data-testid=\"{part}\"]:not(:disabled)'); \
+             found?.click(); return found !== null; }})()"
+        ))
+        .await;
     }
 
     /// Waits until so many of these parts are there.

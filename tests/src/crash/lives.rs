@@ -125,6 +125,10 @@ impl Keeper {
     /// Ends whatever [`Keeper::see_it_die`] was at. It lives afterwards, without a step at which it dies.
     pub async fn live_on(&mut self) {
         self.server.kill_if_alive().await;
+        // A start that was broken off is killed too, and may be dying yet.
+        let lock = self.server.data().join("deskgrid.lock");
+        let is_free = || std::fs::File::open(&lock).is_ok_and(|lock| lock.try_lock().is_ok());
+        eventually("no process has the data folder", async || is_free()).await;
         self.server.start_again().await;
     }
 

@@ -165,7 +165,7 @@ async fn output_is_shown_while_the_job_runs_and_ctrl_c_cancels_it() {
 async fn limits_are_passed_on_and_an_end_by_time_has_an_exit_code_of_its_own() {
     let server = Deskgrid::start().await;
     let script = format!("pwd; sleep 1000; : {}", unique());
-    let limits = ["--cpus", "0.5", "--memory", "64m", "--max-duration", "1s", "--workdir", "/tmp"];
+    let limits = ["--cpus", "0.5", "--memory", "64m", "--max-duration", "4s", "--workdir", "/tmp"];
     let line = [&["run", BUSYBOX][..], &limits, &["--", "sh", "-c", &script]].concat();
     let outcome = on(&server, &line).await;
     println!("{}", outcome.stderr);

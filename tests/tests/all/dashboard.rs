@@ -8,6 +8,7 @@ mod job;
 mod keyboard;
 mod log;
 mod long_queue;
+mod progress;
 mod queue;
 mod resources;
 mod settings;

@@ -79,8 +79,7 @@ async fn two_hundred_sockets_are_all_told_of_the_same_job_while_one_writes_witho
     let mut pages = future::join_all((0..SOCKETS).map(|_| Page::open(&server, "local"))).await;
     pages[0].until(&flood, "Running").await;
     let id = server.submit(&shell(&format!(": {}", unique()))).await;
-    for page in &mut pages {
-        let told = page.until(&id, "Finished").await;
+    for told in future::join_all(pages.iter_mut().map(|page| page.until(&id, "Finished"))).await {
         assert_eq!(told["finishedReason"], "Success", "{told}");
     }
     server.post(&format!("/q/local/j/{flood}/cancel"), &json!({})).await;

@@ -1,6 +1,9 @@
 //! What a job writes: complete on disk, live to those who watch, bounded in memory and in results.
 
+use std::time::{Duration, Instant};
+
 use deskgrid_tests::{Deskgrid, Events, Page, shell, unique};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 /// The whole run log, page by page, and the number of pages.
@@ -118,8 +121,13 @@ async fn millions_of_short_lines_do_not_grow_the_servers_memory_and_reach_every_
     let mut idle = Page::open(&server, "local").await;
     let id = server.submit(&shell(&format!("yes | head -n 2000000; : {}", unique()))).await;
     let mut events = Events::open(&server, &id).await;
-    let mut lines = 0;
+    let (mut lines, mut heard) = (0, Instant::now());
     while let Some((name, data)) = events.next().await {
+        // Whoever reads nothing for long is hung up on.
+        if heard.elapsed() > Duration::from_secs(10) {
+            idle.ping().await;
+            heard = Instant::now();
+        }
         if name == "run-log" {
             lines += data["lines"].as_array().map_or(0, Vec::len);
             assert_eq!(data["cursor"], lines);
@@ -148,11 +156,9 @@ async fn clients_that_never_read_neither_slow_a_job_nor_cost_memory() {
     page.until(&id, "Finished").await;
     let grown = peak_memory(&server) - before;
     assert!(grown < 40_000_000, "{grown}");
+    // Whoever begins to read learns the end all the same.
+    join_all(idle.iter_mut().map(|page| page.until(&id, "Finished"))).await;
+    drop(stream);
     let bytes: usize = whole_log(&server, &id).await.0.iter().map(String::len).sum();
     assert_eq!(bytes, 50_000_000);
-    // Whoever begins to read learns the end all the same.
-    for page in &mut idle {
-        page.until(&id, "Finished").await;
-    }
-    drop(stream);
 }

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use deskgrid_tests::{BUSYBOX, Deskgrid, Door, EngineClient, unique};
+use deskgrid_tests::{BUSYBOX, Deskgrid, Door, EngineClient, eventually, unique};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
@@ -148,13 +148,19 @@ async fn a_port_that_the_older_container_worker_has_is_named_with_what_stops_it(
     drop(free);
     let name = format!("worker-{}", unique());
     let container = Container::publishing(port, &name, "metapage/metaframe-docker-worker:test").await;
-    let mut server = Waiting::for_port(port);
-    let why = server.why().await;
+    // Where the engine takes its time, it is the proxy's program that is named.
+    let (mut server, mut why) = (Waiting::for_port(port), String::new());
+    eventually("the container is named", async || {
+        why = server.why().await;
+        let is_named = why.contains(&format!("docker stop {name}"));
+        if !is_named {
+            server = Waiting::for_port(port);
+        }
+        is_named
+    })
+    .await;
     container.remove().await;
-    assert!(
-        why.contains("the older container worker") && why.contains(&format!("docker stop {name}")),
-        "{why}"
-    );
+    assert!(why.contains("the older container worker"), "{why}");
     assert!(server.said.next_line().await.unwrap().unwrap().contains(&port.to_string()));
 }
 

@@ -11,6 +11,7 @@ mod premises;
 mod reload;
 mod relocation;
 pub mod settings;
+mod start_error;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -20,8 +21,8 @@ use std::time::Duration;
 use deskgrid_docker::EngineWatch;
 use deskgrid_http::{AccessRules, Admission, DoorState, Invitations, Site, SiteInfo};
 use deskgrid_sites::Sites;
-use deskgrid_store::{Store, StoreError};
-use deskgrid_worker::{Limits, Running, Setup, WorkerError};
+use deskgrid_store::{Closed, Store, StoreError};
+use deskgrid_worker::{Limits, Running, Setup};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -30,101 +31,13 @@ use tokio_util::task::AbortOnDropHandle;
 use books::Books;
 use porter::{Porter, Post};
 use premises::Premises;
-use settings::{Settings, SettingsError, SettingsSource, SettingsWatch};
-
-/// Why the server did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The settings are wrong.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    /// The port is not free.
-    #[error(
-        "Port {port} on this computer is taken by {holder}. {}, or choose another port in the settings or with --port.",
-        holder.advice()
-    )]
-    PortTaken {
-        /// The port.
-        port: u16,
-        /// Who has it.
-        holder: Box<Holder>,
-    },
-    /// The system does not let us listen.
-    #[error("Deskgrid may not listen on port {port}: {problem}. Choose another port with --port.")]
-    CannotListen {
-        /// The port.
-        port: u16,
-        /// The system's words.
-        problem: std::io::Error,
-    },
-    /// The further address of the settings is not ours to listen on.
-    #[error(
-        "Deskgrid cannot listen on {address}: {problem}. The setting `listen` (or --listen) has to name an address \
-         of this computer; without it only this computer itself can reach Deskgrid."
-    )]
-    CannotListenAlso {
-        /// The address.
-        address: std::net::IpAddr,
-        /// The system's words.
-        problem: std::io::Error,
-    },
-    /// The data folder cannot be used.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The stored jobs cannot be read.
-    #[error(transparent)]
-    Worker(#[from] WorkerError),
-    /// The desktop app cannot reach its own server.
-    #[error(
-        "The local door {} could not be opened: {problem}. Choose a data folder on another disk: some, such as USB \
-         sticks, allow no sockets.",
-        path.display()
-    )]
-    NoLocalDoor {
-        /// Where it was to be.
-        path: PathBuf,
-        /// The system's words.
-        problem: std::io::Error,
-    },
-    /// A task of ours broke off.
-    #[error("Deskgrid could not start: {0}. Please report this.")]
-    Broken(#[from] tokio::task::JoinError),
-}
-
-impl StartError {
-    /// The process that has the data folder already, where it is that and is known.
-    pub fn process_in_folder(&self) -> Option<u32> {
-        match self {
-            Self::Store(StoreError::InUse { pid, .. }) => *pid,
-            _ => None,
-        }
-    }
-
-    /// Whether it is the data folder with which something is wrong, and not that somebody else works in it.
-    pub fn is_of_the_folder(&self) -> bool {
-        match self {
-            Self::Store(error) => !matches!(error, StoreError::InUse { .. }),
-            Self::Worker(_) | Self::NoLocalDoor { .. } => true,
-            _ => false,
-        }
-    }
-
-    /// Stable across versions.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Settings(error) => error.code(),
-            Self::PortTaken { .. } => "port-taken",
-            Self::CannotListen { .. } | Self::CannotListenAlso { .. } => "cannot-listen",
-            Self::Store(error) => error.code(),
-            Self::Worker(error) => error.code(),
-            Self::NoLocalDoor { .. } => "no-local-door",
-            Self::Broken(_) => "broken",
-        }
-    }
-}
+use settings::{Settings, SettingsSource, SettingsWatch};
 
 /// Containers whose job is over are removed by then.
 const CLEAR_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Whoever is at writing to the data folder has come to its end by then.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A running server. Dropping it ends its tasks; containers go on and are taken over at the next start.
 pub struct Server {
@@ -137,6 +50,7 @@ pub struct Server {
     reload: AbortOnDropHandle<()>,
     running: Running,
     site: Site,
+    closed: Closed,
     moves: watch::Sender<Option<Relocation>>,
     failed_move: watch::Sender<Option<Move>>,
     // Owns the task that watches the engine.
@@ -149,6 +63,7 @@ pub use deskgrid_sites as sites;
 pub use deskgrid_store::{Findings, StoreError as FolderError, Token, VerifyProgress};
 pub use holder::Holder;
 pub use relocation::{Relocation, RelocationError, relocate};
+pub use start_error::StartError;
 
 /// The token of the running server that keeps its data in this folder; none when none runs there. Blocks on the
 /// disk.
@@ -189,6 +104,21 @@ impl Server {
         let settings = tokio::task::spawn_blocking(move || loading.load()).await??;
         let folder = settings.data_directory.clone();
         let store = tokio::task::spawn_blocking(move || Store::open(&folder)).await??;
+        let closed = store.closed();
+        let opened = Self::over(store, settings, source, shell).await;
+        if opened.is_err() {
+            until_closed(closed).await;
+        }
+        opened
+    }
+
+    async fn over(
+        store: Store,
+        settings: Settings,
+        source: SettingsSource,
+        shell: Option<Arc<dyn Shell>>,
+    ) -> Result<Self, StartError> {
+        let closed = store.closed();
         let id = store.worker_id(settings.id.clone()).await?;
         let token = store.token().await?;
         let engine = Arc::new(EngineWatch::start(settings.docker_host.clone()));
@@ -270,6 +200,7 @@ impl Server {
             reload,
             running,
             site,
+            closed,
             moves,
             failed_move,
             _engine: engine,
@@ -322,19 +253,29 @@ impl Server {
         &self.data_directory
     }
 
-    /// Stops listening, ends open connections and lets containers go on.
+    /// Stops listening, ends open connections and lets containers go on. When this returns, nothing is written to the
+    /// data folder any more, and another may open it.
     pub async fn stop(self) {
-        self.stop.cancel();
-        drop(self.reload);
+        let Self { stop, reload, local_door, porter, running, site, closed, .. } = self;
+        stop.cancel();
+        drop(reload);
         let local = async {
-            if let Some(door) = self.local_door {
+            if let Some(door) = local_door {
                 let _ = door.await;
             }
         };
-        tokio::join!(self.porter.close_and_see_out(), local);
+        tokio::join!(porter.close_and_see_out(), local);
         // What cannot be removed by then is swept at the next start.
-        let _ = tokio::time::timeout(CLEAR_TIMEOUT, self.running.cleared()).await;
-        drop(self.running);
+        let _ = tokio::time::timeout(CLEAR_TIMEOUT, running.cleared()).await;
+        drop((running, site, porter));
+        until_closed(closed).await;
+    }
+}
+
+/// Waits for the tasks that were ended: what they are at on the disk goes on to its end.
+async fn until_closed(closed: Closed) {
+    if tokio::time::timeout(CLOSE_TIMEOUT, closed.wait()).await.is_err() {
+        tracing::warn!("something is at work in the data folder still");
     }
 }
 
@@ -380,4 +321,73 @@ fn read_definition(text: &str) -> Result<deskgrid_job::Definition, String> {
     let json =
         serde_json::from_str(text).map_err(|error| format!("The stored definition is damaged: {error}."))?;
     deskgrid_wire::definition::parse(&json).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::settings::Overrides;
+
+    struct NoShell;
+
+    impl Shell for NoShell {
+        fn has_tray(&self) -> bool {
+            false
+        }
+
+        fn starts_at_login(&self) -> Option<bool> {
+            None
+        }
+
+        fn start_at_login(&self, _on: bool) -> Result<(), Complaint> {
+            Ok(())
+        }
+
+        fn open_window(&self, _link: Option<String>) {}
+
+        fn quit(&self, _jobs: JobsAtQuit) {}
+
+        fn quitting(&self) -> watch::Receiver<bool> {
+            watch::channel(false).1
+        }
+
+        fn stay(&self) {}
+    }
+
+    fn source(folder: &Path) -> SettingsSource {
+        let (file, data) = (folder.join("settings.toml"), folder.join("data"));
+        fs::write(
+            &file,
+            format!("port = 0\ndocker_host = 'unix:///nonexistent'\ndata_directory = {data:?}\n"),
+        )
+        .unwrap();
+        SettingsSource::of_file(file, Overrides::default())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_server_that_has_stopped_leaves_its_data_folder_to_others_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..5 {
+            Server::start(source(folder.path())).await.unwrap().stop().await;
+            Store::open(&folder.path().join("data")).unwrap();
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_server_that_could_not_start_leaves_its_data_folder_to_others_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        for _ in 0..5 {
+            // In the way of the door.
+            fs::create_dir_all(LocalDoor::of(&data).path().join("not empty")).unwrap();
+            let started = Server::open(source(folder.path()), Some(Arc::new(NoShell))).await;
+            assert_eq!(started.err().map(|error| error.code()), Some("no-local-door"));
+            fs::remove_dir_all(&data).unwrap();
+            assert!(!data.exists());
+        }
+    }
 }

@@ -13,6 +13,7 @@ use deskgrid_job::{BlobHash, JobId};
 use sha2::{Digest, Sha256};
 
 use crate::blobs::Proofs;
+use crate::closed::InUse;
 use crate::database::Damage;
 use crate::error::{StoreError, failed};
 use crate::logs::LogKind;
@@ -37,6 +38,7 @@ pub(crate) struct Folder {
     pub(crate) is_read_only: AtomicBool,
     pub(crate) proofs: Proofs,
     pub(crate) damage: Damage,
+    in_use: InUse,
 }
 
 impl Folder {
@@ -53,7 +55,13 @@ impl Folder {
             is_read_only: AtomicBool::new(false),
             proofs: Proofs::default(),
             damage: Damage::default(),
+            in_use: InUse::default(),
         })
+    }
+
+    /// Held by whoever has more of the folder than this.
+    pub(crate) fn in_use(&self) -> InUse {
+        self.in_use.clone()
     }
 
     /// Creates the folders inside, and removes temporary files of an earlier process.

@@ -12,7 +12,7 @@
 //! ├── worker-id            names this worker on its containers
 //! ├── token                opens the administration, 0600
 //! ├── records/ab/<job>.json  second copies of the job records, from which a damaged database is rebuilt
-//! ├── records/in-step      says that all of them are as the database has it; not there while a program runs
+//! ├── records/all-in-step  says that all of them are as the database has it; not there while a program runs
 //! ├── blobs/ab/<64 hex>    bytes by their SHA-256, 0444, complete and on the disk before they have this name
 //! ├── damaged/             what was found damaged: stored files by their name, databases by the day
 //! ├── incoming/<n>         blobs on their way in; swept at the next start
@@ -28,6 +28,7 @@
 //! `incoming/` and `runs/` carry a `CACHEDIR.TAG`, so that backups leave them out.
 
 mod blobs;
+mod closed;
 mod database;
 mod error;
 mod folder;
@@ -49,6 +50,7 @@ use deskgrid_job::{BlobHash, Course, FilePath, Hold, Job, JobId, RunResult, Time
 use tokio::sync::watch;
 
 pub use blobs::{Batch, BlobFile, Blobs, CheckedReader, Incoming, Stored};
+pub use closed::Closed;
 pub use database::{
     CacheRecords, Change, ContextRecord, ImageRecord, KeptFile, KeptResult, Origin, PendingCall, Rebuilt,
     Synopsis, Usage, UsedImage,
@@ -67,6 +69,7 @@ pub const PASSING: [&str; 4] = ["deskgrid.lock", "deskgrid.sock", "incoming", "r
 /// The folder of what was found damaged, in the data folder.
 pub const DAMAGED: &str = "damaged";
 
+use closed::InUse;
 use database::Database;
 use folder::Folder;
 use lock::Lock;
@@ -84,6 +87,7 @@ struct Shared {
     database: Database,
     folder: Arc<Folder>,
     _lock: Lock,
+    in_use: InUse,
 }
 
 impl Store {
@@ -95,9 +99,15 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let folder = Folder::create(folder)?;
         let lock = Lock::take(&folder)?;
+        let in_use = folder.in_use();
         let folder = Arc::new(folder);
         let database = Database::open(&folder)?;
-        Ok(Self { shared: Arc::new(Shared { database, folder, _lock: lock }) })
+        Ok(Self { shared: Arc::new(Shared { database, folder, _lock: lock, in_use }) })
+    }
+
+    /// Tells when nobody has this store any more, nor a part of it.
+    pub fn closed(&self) -> Closed {
+        self.shared.in_use.closed()
     }
 
     /// What was done about damaged records, now or in an earlier life, as long as the person has not read of it.

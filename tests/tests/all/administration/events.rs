@@ -1,4 +1,4 @@
-use deskgrid_tests::{Deskgrid, Events, Page, server::PATIENCE, shell, unique};
+use deskgrid_tests::{Deskgrid, Events, Page, server::PATIENCE, shell, unique, until_told};
 use serde_json::{Value, json};
 
 use super::Desk;
@@ -43,10 +43,11 @@ async fn a_job_is_followed_from_the_queue_to_its_end_and_its_deletion() {
     let server = Deskgrid::start().await;
     let desk = Desk::of(&server);
     let mut stream = Stream::open(&desk).await;
-    let id = server.submit(&shell(&format!("echo hello; sleep 3; : {}", unique()))).await;
+    let id = server.submit(&until_told("echo hello", "exit 0")).await;
     stream.row(&id, "running").await;
-    let live = stream.until("live", |data| data[&id]["cpu"].is_number()).await;
-    assert_eq!((&live[&id]["tail"], &live[&id]["lines"]), (&json!("hello"), &json!(1)));
+    let is_whole = |live: &Value| live["cpu"].is_number() && live["tail"] == "hello" && live["lines"] == 1;
+    stream.until("live", |data| is_whole(&data[&id])).await;
+    server.engine().tell(&id).await;
     let row = stream.row(&id, "finished").await;
     assert_eq!((&row["exitCode"], &row["live"]), (&json!(0), &Value::Null));
     desk.done(&format!("/api/jobs/{id}/pin"), &json!({"on": true})).await;

@@ -13,11 +13,14 @@ async fn a_finished_job_shows_what_it_was_how_it_went_and_what_it_left() {
     let desk = Desk::of(&server);
     let definition = json!({
         "image": BUSYBOX,
-        "command": ["sh", "-c", "cat /inputs/in.csv > /outputs/out.csv; echo it\\'s done; sleep 3; exit 3"],
+        "command": ["sh", "-c", "cat /inputs/in.csv > /outputs/out.csv; trap 'exit 3' USR1; \
+            echo it\\'s done; while :; do sleep 0.1; done"],
         "env": {"ONLY": unique()},
         "inputs": {"in.csv": {"type": "utf8", "value": "a,b\n1,2\n"}},
     });
     let id = server.submit(&definition).await;
+    eventually("the run is measured", async || desk.row(&id).await["live"]["memory"].is_u64()).await;
+    server.engine().tell(&id).await;
     server.finished(&id).await;
     let row = desk.row(&id).await;
     assert_eq!(
@@ -49,9 +52,11 @@ async fn a_running_job_is_shown_live_is_cancelled_and_runs_again_under_the_same_
     let server = Deskgrid::start().await;
     let desk = Desk::of(&server);
     let id = server.submit(&shell(&format!("echo working; sleep 1000; : {}", unique()))).await;
-    eventually("the run is measured", async || desk.row(&id).await["live"]["memory"].is_u64()).await;
-    let row = desk.row(&id).await;
-    assert_eq!((&row["live"]["step"], &row["live"]["tail"]), (&json!("run"), &json!("working")));
+    eventually("the run is measured and heard", async || {
+        let live = desk.row(&id).await["live"].clone();
+        live["memory"].is_u64() && live["step"] == "run" && live["tail"] == "working"
+    })
+    .await;
     desk.done(&format!("/api/jobs/{id}/cancel"), &json!({})).await;
     let row = desk.row(&id).await;
     assert_eq!((&row["reason"], &row["sites"]), (&json!("Cancelled"), &json!(["program"])));

@@ -68,7 +68,7 @@ async fn the_steps_of_a_build_are_counted_while_it_goes_on_with_either_builder()
 async fn two_jobs_with_the_same_block_share_one_build_and_both_have_its_log() {
     let server = Deskgrid::start_with_cpus(4).await;
     let dockerfile = format!(
-        "FROM {BUSYBOX}\nRUN sleep 1; cat /proc/sys/kernel/random/uuid > /id; echo made {}\n",
+        "FROM {BUSYBOX}\nRUN sleep 4; cat /proc/sys/kernel/random/uuid > /id; echo made {}\n",
         unique()
     );
     let build = json!({ "dockerfile": dockerfile });
@@ -89,7 +89,7 @@ async fn two_jobs_with_the_same_block_share_one_build_and_both_have_its_log() {
 async fn a_build_goes_on_when_one_of_two_jobs_is_cancelled() {
     let server = Deskgrid::start_with_cpus(4).await;
     let flag = unique();
-    let dockerfile = format!("FROM {BUSYBOX}\nRUN echo begun; : {flag}; sleep 3; echo {flag} > /id\n");
+    let dockerfile = format!("FROM {BUSYBOX}\nRUN echo begun; : {flag}; sleep 8; echo {flag} > /id\n");
     let build = json!({ "dockerfile": dockerfile });
     let first = server.submit(&job(&build, "cat /id")).await;
     server.until_said(&first, "begun").await;

@@ -2,12 +2,13 @@
 //! place: what runs goes on, and nothing runs twice.
 
 use deskgrid_tests::crash::record::stream_texts;
+use deskgrid_tests::crash::work::lines;
 use deskgrid_tests::relay::Relay;
 use deskgrid_tests::server::test_engine;
-use deskgrid_tests::{Deskgrid, EngineClient, Page, PrivateEngine, log_text, shell, unique};
-use serde_json::json;
+use deskgrid_tests::{Deskgrid, EngineClient, Page, PrivateEngine, log_text, shell, unique, until_told};
+use serde_json::{Value, json};
 
-use super::engine::{serve, writes};
+use super::engine::serve;
 use crate::restart::{go_on, in_two_halves};
 
 /// A server that reaches its engine through a relay, a page that watches it, and a job that has written some lines.
@@ -16,7 +17,6 @@ struct Behind {
     server: Deskgrid,
     page: Page,
     id: String,
-    text: String,
 }
 
 impl Behind {
@@ -25,20 +25,19 @@ impl Behind {
         relay.open();
         let server = serve(relay.host(), &["--cpus", "1"]).await;
         let page = Page::open(&server, "local").await;
-        let (definition, text) = writes(50);
-        let id = server.submit(&definition).await;
+        let id = server.submit(&writes_on()).await;
         server.until_said(&id, "line 10").await;
-        Self { relay, server, page, id, text }
+        Self { relay, server, page, id }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_goes_on_without_loss_or_repetition_when_its_engine_was_out_of_reach() {
-    let Behind { mut relay, server, mut page, id, text } = Behind::writing().await;
+    let Behind { mut relay, server, mut page, id } = Behind::writing().await;
     relay.close().await;
     until_workers(&mut page, 0).await;
     relay.open();
-    goes_on_as_if_nothing_was(&server, page, &id, text).await;
+    goes_on_as_if_nothing_was(&server, page, &id).await;
 }
 
 /// Reads until the last that the page was told is that there are so many workers.
@@ -50,11 +49,20 @@ async fn until_workers(page: &mut Page, count: usize) {
     .await;
 }
 
-/// Sees that a job of [`writes`] that `page` watches runs once, and that each of its lines is told once.
-async fn goes_on_as_if_nothing_was(server: &Deskgrid, mut page: Page, id: &str, text: String) {
+/// Writes a line a tenth of a second until it is told to end.
+fn writes_on() -> Value {
+    let script = "i=0; while :; do echo line $i; i=$((i + 1)); sleep 0.1; done";
+    shell(&format!("trap 'exit 0' USR1; {script}; : {}", unique()))
+}
+
+/// Sees that a job of [`writes_on`] that `page` watches runs once, and that each of its lines is told once.
+async fn goes_on_as_if_nothing_was(server: &Deskgrid, mut page: Page, id: &str) {
+    until_workers(&mut page, 1).await;
+    server.engine().tell(id).await;
     page.until(id, "Finished").await;
     assert_eq!(page.states_seen(id), ["Queued", "Running", "Finished"], "it ran once");
     let finished = server.finished(id).await;
+    let text = lines(log_text(&finished).lines().count(), |number| format!("line {number}\n"));
     assert_eq!((log_text(&finished), &finished["finishedReason"]), (text.clone(), &json!("Success")));
     let told = page.frames.iter().filter(|frame| frame["type"] == "JobStatusPayload");
     let told: String = told.map(|frame| stream_texts(&frame["payload"]["logs"])[0].clone()).collect();
@@ -63,7 +71,7 @@ async fn goes_on_as_if_nothing_was(server: &Deskgrid, mut page: Page, id: &str, 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_goes_on_when_its_engine_is_out_of_reach_again_right_when_it_is_asked_about_it() {
-    let Behind { mut relay, server, mut page, id, text } = Behind::writing().await;
+    let Behind { mut relay, server, mut page, id } = Behind::writing().await;
     let container = server.engine().container_of(&id).await["Id"].as_str().unwrap().to_owned();
     relay.close().await;
     until_workers(&mut page, 0).await;
@@ -76,7 +84,7 @@ async fn a_job_goes_on_when_its_engine_is_out_of_reach_again_right_when_it_is_as
     until_workers(&mut page, 0).await;
     relay.keep_answers_to(None);
     relay.open();
-    goes_on_as_if_nothing_was(&server, page, &id, text).await;
+    goes_on_as_if_nothing_was(&server, page, &id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,11 +93,12 @@ async fn a_job_that_ended_meanwhile_is_collected_when_its_engine_goes_again_whil
     let mut relay = Relay::to(&host);
     relay.open();
     let mut server = serve(relay.host(), &["--cpus", "1"]).await;
-    let script = format!("echo begun; sleep 1; echo done >/outputs/done; : {}; exit 3", unique());
-    let id = server.submit(&shell(&script)).await;
+    let engine = EngineClient::new(&host);
+    let mut events = engine.events(&server).await;
+    let id = server.submit(&until_told("echo begun", "echo done >/outputs/done; exit 3")).await;
     server.until_said(&id, "begun").await;
-    let mut events = EngineClient::new(&host).events(&server).await;
     server.kill().await;
+    engine.tell(&id).await;
     events.until("die", &id).await;
     relay.close().await;
     relay.keep_answers_to(Some("/networks/bridge HTTP"));
@@ -164,15 +173,14 @@ async fn a_job_goes_on_without_loss_or_repetition_when_its_engine_is_upgraded_un
     let engine = PrivateEngine::that_leaves_containers_alone().await;
     let server = serve(engine.host(), &["--cpus", "1"]).await;
     let mut page = Page::open(&server, "local").await;
-    let (definition, text) = writes(100);
-    let id = server.submit(&definition).await;
+    let id = server.submit(&writes_on()).await;
     server.until_said(&id, "line 10").await;
     let before = engine.process();
     engine.stop().await;
     until_workers(&mut page, 0).await;
     engine.start().await;
     assert_ne!(engine.process(), before);
-    goes_on_as_if_nothing_was(&server, page, &id, text).await;
+    goes_on_as_if_nothing_was(&server, page, &id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

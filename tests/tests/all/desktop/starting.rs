@@ -228,7 +228,8 @@ async fn without_a_tray_a_window_says_what_is_wrong_and_asks_whether_to_try_agai
     eventually("a window asks", async || !asks().await.is_empty()).await;
     std::fs::write(&settings, "").unwrap();
     // The way to the one button or the other is the system's own.
-    session.xdotool(&["windowactivate", "--sync", &asks().await, "key", "Return"]).await;
+    session.xdotool(&["windowactivate", "--sync", &asks().await]).await;
+    session.confirms("could not start").await;
     window_opens(&session).await;
     let door = Door::of(&folder.path().join("data"));
     door.post("/api/desk/quit", &serde_json::json!({"running": "keep"})).await;

@@ -280,3 +280,12 @@ async fn starting_at_login_is_off_until_chosen() {
     icon.until("it is not ticked", |shown| ticked(shown) == Some(false)).await;
     assert!(!entry.exists());
 }
+
+#[tokio::test]
+async fn the_address_that_is_copied_in_the_menu_is_pasted_elsewhere() {
+    let (session, _tray, _app, icon, door) = started().await;
+    icon.until("it is idle", is_idle).await;
+    icon.click(&["Copy address"]).await;
+    let address = address(&door).await;
+    eventually("the address is in the clipboard", async || session.pasted().await == address).await;
+}

@@ -1,7 +1,7 @@
 use deskgrid_tests::relay::Relay;
 use deskgrid_tests::server::test_engine;
 use deskgrid_tests::{
-    Deskgrid, EngineClient, OnSmallDisk, Options, deskgrid, eventually, log_text, shell, unique,
+    Deskgrid, EngineClient, OnSmallDisk, Options, deskgrid, eventually, log_text, shell, unique, until_told,
 };
 
 use crate::administration::Desk;
@@ -65,11 +65,13 @@ async fn a_job_is_taken_over_and_runs_once_though_the_data_folder_may_only_be_re
     relay.open();
     let options = Options { docker_host: Some(relay.host()), ..Options::default() };
     let mut on = OnSmallDisk::start_with(200, options).await;
-    let mut events = EngineClient::new(&host).events(&on.server).await;
-    let script = format!("echo begun; sleep 1; echo over; echo kept > /outputs/file; : {}; exit 4", unique());
-    let id = on.server.submit(&shell(&script)).await;
+    let engine = EngineClient::new(&host);
+    let mut events = engine.events(&on.server).await;
+    let definition = until_told("echo begun", "echo over; echo kept > /outputs/file; exit 4");
+    let id = on.server.submit(&definition).await;
     on.server.until_said(&id, "begun").await;
     on.server.kill().await;
+    engine.tell(&id).await;
     events.until("die", &id).await;
     // What comes before this question needs the disk, and what comes after it.
     relay.keep_answers_to(Some("/networks/bridge HTTP"));

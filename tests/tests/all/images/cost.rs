@@ -156,7 +156,13 @@ async fn a_built_image_and_the_download_it_is_made_of_are_told_apart_and_go_one_
     let id = server.submit(&definition).await;
     let finished = server.finished(&id).await;
     assert_eq!(log_text(&finished), mark, "{finished}");
-    let all = desk.get("/api/cache").await;
+    let mut all = Value::Null;
+    deskgrid_tests::eventually("no container uses the image any more", async || {
+        all = desk.get("/api/cache").await;
+        let items = all["items"].as_array().unwrap();
+        items.iter().any(|item| item["kind"] == "image" && item["isDeletable"] == true)
+    })
+    .await;
     let items = all["items"].as_array().unwrap();
     let image = items.iter().find(|item| item["kind"] == "image").unwrap();
     assert_eq!((&image["origin"], &image["jobs"]), (&json!("built"), &json!([id])));

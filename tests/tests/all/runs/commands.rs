@@ -1,6 +1,6 @@
 //! Which words a container is started with.
 
-use deskgrid_tests::{BUSYBOX, Deskgrid, WITH_ENTRYPOINT, log_text, unique};
+use deskgrid_tests::{BUSYBOX, Deskgrid, WITH_ENTRYPOINT, log_text, shell, unique};
 use serde_json::{Value, json};
 
 /// The log of a job of these members, which ends well.
@@ -76,10 +76,14 @@ async fn the_working_folder_is_the_one_asked_for_and_the_root_by_default() {
 #[tokio::test]
 async fn output_and_errors_are_told_apart_and_in_order() {
     let server = Deskgrid::start().await;
-    let script = "echo out; sleep 0.3; echo err >&2; sleep 0.3; printf last";
-    let definition =
-        json!({"image": BUSYBOX, "command": format!("sh -c '{script}'"), "env": {"ONLY": unique()}});
-    let finished = server.run(&definition).await;
+    let script = "n=0; trap \"n=\\$((n + 1))\" USR1; wait_for() { while [ $n -lt $1 ]; do sleep 0.1; done; }; \
+                  echo out; wait_for 1; echo err >&2; wait_for 2; printf last";
+    let id = server.submit(&shell(&format!("{script}; : {}", unique()))).await;
+    for heard in ["out", "err"] {
+        server.until_said(&id, heard).await;
+        server.engine().tell(&id).await;
+    }
+    let finished = server.finished(&id).await;
     let logs = finished["finished"]["result"]["logs"].as_array().cloned().unwrap_or_default();
     let lines: Vec<_> = logs.iter().map(|line| (line[0].as_str(), line[2] == true)).collect();
     assert_eq!(lines, [(Some("out\n"), false), (Some("err\n"), true), (Some("last"), false)]);

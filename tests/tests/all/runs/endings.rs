@@ -34,7 +34,7 @@ async fn a_container_that_ran_out_of_memory_says_so_and_what_its_limit_was() {
 async fn the_time_limit_of_a_job_ends_its_container_and_keeps_its_log() {
     let server = Deskgrid::start().await;
     let mut definition = shell(&format!("echo {}; echo x > /outputs/x; sleep 1000", unique()));
-    definition["maxDuration"] = json!("1s");
+    definition["maxDuration"] = json!("4s");
     let id = server.submit(&definition).await;
     let finished = server.finished(&id).await;
     assert_eq!(finished["finishedReason"], "TimedOut");

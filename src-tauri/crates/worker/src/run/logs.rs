@@ -9,8 +9,10 @@ use tokio::time::Instant;
 
 /// A line longer than this is passed on in pieces, so that memory stays bounded.
 const LONGEST_PIECE: usize = 64 * 1024;
-/// Text without a newline, such as a progress bar, is passed on after this long.
+/// Text without a newline that is drawn anew in its place, such as a progress bar, is passed on after this long.
 pub(super) const PATIENCE: Duration = Duration::from_millis(150);
+/// Other text so many times later: on a busy computer the rest of a line may take a while, and is to stay with it.
+const PLAIN: u32 = 8;
 
 /// Cuts two streams of bytes into lines.
 #[derive(Debug, Default)]
@@ -47,10 +49,11 @@ impl LineCutter {
         }
     }
 
-    /// Passes on unfinished lines that wait for at least `patience`; a character of which only a part has arrived
-    /// waits for the rest.
+    /// Passes on unfinished lines that wait for at least `patience`, or [`PLAIN`] times that; a character of which only a
+    /// part has arrived waits for the rest.
     pub(super) fn pass_on(&mut self, patience: Duration, lines: &mut Vec<LogLine>) {
         for (partial, is_stderr) in [(&mut self.stdout, false), (&mut self.stderr, true)] {
+            let patience = if partial.is_drawn_anew() { patience } else { patience * PLAIN };
             if partial.waits_since.is_some_and(|since| since.elapsed() >= patience) {
                 lines.extend(partial.take_whole_characters(is_stderr));
             }
@@ -73,6 +76,10 @@ impl LineCutter {
 }
 
 impl Partial {
+    fn is_drawn_anew(&self) -> bool {
+        self.bytes.contains(&b'\r')
+    }
+
     fn take_all(&mut self, is_stderr: bool) -> LogLine {
         let bytes = std::mem::take(&mut self.bytes);
         LogLine { text: text(bytes), time: self.since, is_stderr }
@@ -129,6 +136,19 @@ mod tests {
         cutter.pass_on(Duration::from_secs(3600), &mut lines);
         cutter.push(b"o\n", false, Time(2), &mut lines);
         assert_eq!(texts(&lines), ["one\n", "two\n"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_progress_bar_is_passed_on_before_a_line_whose_rest_may_come_yet() {
+        let (mut cutter, mut lines) = (LineCutter::default(), Vec::new());
+        cutter.push(b"one\ntw", false, Time(1), &mut lines);
+        cutter.push(b"50%\r", true, Time(1), &mut lines);
+        tokio::time::advance(PATIENCE).await;
+        cutter.pass_on(PATIENCE, &mut lines);
+        assert_eq!(texts(&lines), ["one\n", "50%\r"]);
+        tokio::time::advance(PATIENCE * PLAIN).await;
+        cutter.pass_on(PATIENCE, &mut lines);
+        assert_eq!(texts(&lines), ["one\n", "50%\r", "tw"]);
     }
 
     #[test]
