@@ -41,6 +41,8 @@ async fn a_job_is_copied_as_a_link_that_shows_it_and_as_a_command_that_runs_it_a
     dashboard.server.finished(&id).await;
     dashboard.goes_to(&format!("job/{id}")).await;
     dashboard.clicks("job-tab-files").await;
+    // What was said of the other link is no sign of this one.
+    dashboard.misses("toast").await;
     dashboard.clicks("file-link").await;
     dashboard.reads("Link copied").await;
     let link = dashboard.page.pasted().await;
