@@ -18,7 +18,7 @@ help:
 	@echo 'make ui             build the user interface'
 	@echo 'make build-desktop  build the release programs of the desktop app'
 	@echo 'make bundle         pack the app into installers, .deb and .rpm'
-	@echo 'make test-package   install the .deb on a fresh Debian in a folder, run a job, remove it again'
+	@echo 'make test-package   install the .deb on a fresh Debian in a folder, run a job, remove it again; look into the .rpm'
 	@echo 'make test           set up this machine and run every test with a real Docker engine'
 	@echo 'make soak           kill the server under load at random instants, alone and with other trouble, SOAK_SECONDS=1800 in all'
 	@echo 'make fuzz           feed each parser of foreign bytes with invented ones, FUZZ_SECONDS=120 each'
@@ -49,9 +49,11 @@ bundle:
 
 test-package:
 	@setup/packages test
-	@deb=$$(setup/bundle deb) && setup/engine with bash -c 'setup/images busybox && setup/package-test "$$0"' "$$deb"
+	@packages=$$(setup/bundle deb,rpm) && setup/engine with bash -c 'setup/images busybox && mapfile -t files <<<"$$0" && setup/package-test "$${files[@]}"' "$$packages"
 
+# The tests of the user interface come first, unless ARGS choose others.
 test:
+	@$(if $(ARGS),true,setup/ui check)
 	@setup/test-bed debug cargo test --workspace $(FAULTS) $(LOCKED) $(ARGS)
 
 # One after the other, so that each load has the machine to itself. A seed of an earlier run: SOAK_SEED=123.

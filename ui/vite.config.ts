@@ -7,7 +7,8 @@ export default defineConfig({
   base: "./",
   plugins: [svelte()],
   build: {
-    target: ["es2022", "chrome110", "firefox115", "safari16.4"],
+    // The first that have the attribute `popover`, of which the menus are made. The web view of macOS has it from 14 on.
+    target: ["es2022", "chrome114", "firefox125", "safari17"],
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },

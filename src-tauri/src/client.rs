@@ -275,7 +275,7 @@ impl Client {
 }
 
 /// The server's own words for a refusal.
-fn refusal(status: StatusCode, body: &str) -> String {
+pub(crate) fn refusal(status: StatusCode, body: &str) -> String {
     let json = serde_json::from_str::<Value>(body).ok();
     let told = json.as_ref().and_then(|json| json.get("error")).and_then(Value::as_str).unwrap_or(body);
     // The page of some other server is no message.

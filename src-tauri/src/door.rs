@@ -1,15 +1,20 @@
-//! Asks the Deskgrid that has a data folder where it is, through its local door: for a second start in the same folder.
+//! The local door of the Deskgrid that has a data folder: for a second start in the same folder, and for the way back in
+//! when its port is closed.
 
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
 use deskgrid_server::LocalDoor;
-use reqwest::{Client, ClientBuilder};
+use reqwest::{Client, ClientBuilder, RequestBuilder};
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
-/// A Deskgrid that works answers at once.
-const TIMEOUT: Duration = Duration::from_secs(5);
+use crate::client::refusal;
+use crate::error::CliError;
+
+/// A Deskgrid that works answers at once; one that finds its port taken first asks who has it.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The Deskgrid that runs already, as it describes itself.
 #[derive(Debug, Deserialize)]
@@ -17,10 +22,12 @@ pub(crate) struct Running {
     doors: Doors,
     address: String,
     /// There where the desktop app is around it.
-    shell: Option<serde::de::IgnoredAny>,
+    shell: Option<IgnoredAny>,
+    /// Why its port is not open although it should be.
+    problem: Option<Problem>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Doors {
     Open,
@@ -28,13 +35,75 @@ enum Doors {
     Blocked,
 }
 
-/// Asks whoever has `data_directory`; none when nobody answers.
-pub(crate) async fn running(data_directory: &Path) -> Option<Running> {
-    // Nothing here is encrypted, so that loading the system's certificates would only cost time.
-    let builder = Client::builder().no_proxy().tls_certs_only([]).timeout(TIMEOUT);
-    let client = through(builder, LocalDoor::of(data_directory).path()).build().ok()?;
-    let answer = client.get("http://localhost/api/desk").send().await.ok()?;
-    answer.error_for_status().ok()?.json().await.ok()
+#[derive(Debug, Deserialize)]
+struct Problem {
+    words: String,
+}
+
+#[derive(Deserialize)]
+struct Ticket {
+    address: String,
+}
+
+/// A way through the local door.
+pub(crate) struct Door(Client);
+
+impl Door {
+    /// The door of whoever has `data_directory`, if anybody.
+    pub(crate) fn of(data_directory: &Path) -> Option<Self> {
+        // Nothing here is encrypted, so that loading the system's certificates would only cost time.
+        let builder = Client::builder().no_proxy().tls_certs_only([]).timeout(TIMEOUT);
+        through(builder, LocalDoor::of(data_directory).path()).build().ok().map(Self)
+    }
+
+    /// Asks who is behind it; none when nobody answers.
+    pub(crate) async fn running(&self) -> Option<Running> {
+        let answer = self.0.get(url("/api/desk")).send().await.ok()?;
+        answer.error_for_status().ok()?.json().await.ok()
+    }
+
+    /// Opens the port and has jobs start.
+    pub(crate) async fn open_port(&self) -> Result<(), CliError> {
+        answer("Opening the port", self.0.post(url("/api/desk/start"))).await.map(|IgnoredAny| ())
+    }
+
+    /// An address that opens the dashboard in a browser, once.
+    pub(crate) async fn dashboard(&self) -> Result<String, CliError> {
+        let ticket: Ticket = answer("Asking for a ticket", self.0.post(url("/api/ticket"))).await?;
+        Ok(ticket.address)
+    }
+}
+
+/// The door speaks HTTP, which wants a name.
+fn url(path: &str) -> String {
+    format!("http://localhost{path}")
+}
+
+async fn answer<T: DeserializeOwned>(what: &str, request: RequestBuilder) -> Result<T, CliError> {
+    let lost = |error: reqwest::Error| CliError::Lost {
+        what: what.to_owned(),
+        server: "the local door".to_owned(),
+        problem: error.to_string(),
+    };
+    let response = request.send().await.map_err(lost)?;
+    let status = response.status();
+    if status.is_success() {
+        return response.json().await.map_err(lost);
+    }
+    let body = response.text().await.unwrap_or_default();
+    Err(CliError::Refused { what: what.to_owned(), message: refusal(status, &body) })
+}
+
+impl Running {
+    /// Whether the person has stopped it.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.doors == Doors::Closed
+    }
+
+    /// Why its port is not open although it should be: a browser would meet another program there.
+    pub(crate) fn problem(self) -> Option<String> {
+        self.problem.map(|problem| problem.words)
+    }
 }
 
 /// Where it is, as sentences.
@@ -43,12 +112,15 @@ impl fmt::Display for Running {
         let address = &self.address;
         match self.doors {
             Doors::Open => write!(to, "It answers at {address}. ")?,
-            Doors::Closed => write!(to, "Its port is closed at present; its window opens it. ")?,
+            Doors::Closed => write!(to, "Its port is closed at present; its window opens it again. ")?,
             Doors::Blocked => write!(to, "It waits until {address} is free, which another program has. ")?,
         }
-        match self.shell {
-            Some(_) => write!(to, "It is the desktop app: its icon in the tray opens its window."),
-            None => write!(to, "`deskgrid dashboard` opens its window in a browser."),
+        match (&self.shell, self.doors) {
+            (Some(_), _) => write!(to, "It is the desktop app: its icon in the tray opens its window."),
+            (None, Doors::Closed) => {
+                write!(to, "`deskgrid dashboard` opens the port and its window in a browser.")
+            }
+            (None, _) => write!(to, "`deskgrid dashboard` opens its window in a browser."),
         }
     }
 }
@@ -78,12 +150,15 @@ mod tests {
             words("open", "null").starts_with("It answers at http://localhost:8000. `deskgrid dashboard`")
         );
         assert!(words("open", r#"{"tray":true}"#).contains("desktop app"));
-        assert!(words("closed", "null").contains("closed"));
+        assert!(
+            words("closed", "null")
+                .ends_with("`deskgrid dashboard` opens the port and its window in a browser.")
+        );
         assert!(words("blocked", "null").contains("waits until http://localhost:8000 is free"));
     }
 
     #[tokio::test]
     async fn nobody_answers_for_a_folder_that_nobody_has() {
-        assert!(running(tempfile::tempdir().unwrap().path()).await.is_none());
+        assert!(Door::of(tempfile::tempdir().unwrap().path()).unwrap().running().await.is_none());
     }
 }

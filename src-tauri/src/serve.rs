@@ -12,7 +12,7 @@ use deskgrid_server::{Server, StartError};
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
-use crate::door;
+use crate::door::Door;
 use crate::error::CliError;
 use crate::signals::{Signals, Stop};
 
@@ -192,7 +192,7 @@ async fn start(source: SettingsSource) -> Result<Server, CliError> {
     let settings = source.clone();
     match Server::open(source, None).await {
         Ok(server) => Ok(server),
-        Err(error) if error.code() == "data-folder-in-use" => Err(running_already(settings, &error).await),
+        Err(error) if error.is_in_use() => Err(running_already(settings, &error).await),
         Err(error) => Err(CliError::Start(error.to_string())),
     }
 }
@@ -214,7 +214,11 @@ async fn open_port(server: &Server) -> Result<(), CliError> {
 async fn running_already(settings: SettingsSource, error: &StartError) -> CliError {
     let settings = tokio::task::spawn_blocking(move || settings.load()).await;
     let Ok(Ok(settings)) = settings else { return CliError::Start(error.to_string()) };
-    match door::running(&settings.data_directory).await {
+    let running = match Door::of(&settings.data_directory) {
+        Some(door) => door.running().await,
+        None => None,
+    };
+    match running {
         Some(running) => CliError::RunningAlready {
             folder: settings.data_directory,
             process: error.process_in_folder(),

@@ -117,6 +117,16 @@ impl Tray {
         self.items.borrow().len()
     }
 
+    /// How many of them are there now.
+    pub async fn icons(&self) -> usize {
+        let came = self.items.borrow().clone();
+        let mut there = 0;
+        for service in came {
+            there += usize::from(is_there(&self.bus, &service).await);
+        }
+        there
+    }
+
     /// Waits for the icon of an app.
     pub async fn icon(&mut self) -> TrayIcon {
         let items = tokio::time::timeout(PATIENCE, self.items.wait_for(|items| !items.is_empty())).await;
@@ -210,13 +220,15 @@ impl TrayIcon {
 
     /// Waits until the icon is gone.
     pub async fn gone(&self) {
-        let dbus = zbus::fdo::DBusProxy::new(&self.bus).await.expect("the bus answers");
-        let name = zbus::names::BusName::try_from(self.service.as_str()).expect("a name");
-        crate::eventually("the icon is gone", async || {
-            !dbus.name_has_owner(name.clone()).await.unwrap_or(true)
-        })
-        .await;
+        crate::eventually("the icon is gone", async || !is_there(&self.bus, &self.service).await).await;
     }
+}
+
+/// Whether somebody on the bus has this name.
+async fn is_there(bus: &Connection, service: &str) -> bool {
+    let dbus = zbus::fdo::DBusProxy::new(bus).await.expect("the bus answers");
+    let name = zbus::names::BusName::try_from(service).expect("a name");
+    dbus.name_has_owner(name).await.unwrap_or(true)
 }
 
 fn entry(value: OwnedValue) -> Entry {

@@ -3,10 +3,9 @@
 
 use std::ffi::OsString;
 
-/// What a person without a display is told.
-pub const NO_DISPLAY: &str = "There is no display here (neither DISPLAY nor WAYLAND_DISPLAY is set), so the Deskgrid \
-                              app cannot show itself. Start it on a desktop, or run `deskgrid serve`, which needs none.";
-/// The exit code for it, and for a display that does not answer.
+use crate::text;
+
+/// The exit code where there is no display, and for a display that does not answer.
 pub const NO_DISPLAY_CODE: u8 = 3;
 
 /// The exit code of a window that said what went wrong when the person wants it tried again.
@@ -15,11 +14,7 @@ pub const TRY_AGAIN_CODE: u8 = 4;
 /// What a person is told when the display of this session does not answer. A graphics library finds that out.
 pub fn no_answer() -> String {
     let named = variables().map(|(name, value)| format!("{name}={}", value.display()));
-    format!(
-        "The display does not answer ({}), so the Deskgrid app cannot show itself. Start it on a desktop where you \
-         are logged in, or run `deskgrid serve`, which needs no display.",
-        named.collect::<Vec<_>>().join(", ")
-    )
+    text::no_answer(&named.collect::<Vec<_>>().join(", "))
 }
 
 /// Whether this session claims to show windows.

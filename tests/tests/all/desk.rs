@@ -67,6 +67,24 @@ async fn whoever_stops_it_through_the_port_still_reads_the_answer() {
 }
 
 #[tokio::test]
+async fn whoever_stopped_a_server_in_a_terminal_gets_back_in_with_deskgrid_dashboard() {
+    let (server, door) = started().await;
+    let (settings, data) = (server.settings(), server.data());
+    let args =
+        ["dashboard", "--config", settings.to_str().unwrap(), "--data-directory", data.to_str().unwrap()];
+    door.post("/api/desk/stop", &json!({"running": "finish"})).await;
+    let back = deskgrid_tests::deskgrid(&args).await;
+    assert_eq!((back.code, back.stdout.lines().count()), (0, 1), "{back:?}");
+    assert!(back.stderr.contains("open again"), "{back:?}");
+    assert!(back.stdout.starts_with(&server.url("/dashboard/#ticket=")), "{back:?}");
+    let page = reqwest::get(server.url("/dashboard/")).await.unwrap();
+    assert!(page.status().is_success());
+    // One that is open is left as it is, without a word.
+    let again = deskgrid_tests::deskgrid(&args).await;
+    assert_eq!((again.code, again.stderr.as_str()), (0, ""), "{again:?}");
+}
+
+#[tokio::test]
 async fn jobs_may_finish_after_a_stop() {
     let (server, door) = started().await;
     let id = server.submit(&shell(&format!("echo {}; sleep 2; echo done", unique()))).await;
@@ -158,8 +176,10 @@ async fn another_port_in_the_settings_is_listened_on_at_once() {
 
 #[tokio::test]
 async fn engines_and_checks_are_told() {
-    let (_server, door) = started().await;
+    let (server, door) = started().await;
     let checks = door.get("/api/doctor").await;
+    let of_port = checks["checks"].as_array().unwrap().iter().find(|check| check["name"] == "port").unwrap();
+    assert_eq!(of_port["message"], json!(format!("Deskgrid listens on port {}.", server.port())));
     let names: Vec<_> = checks["checks"].as_array().unwrap().iter().map(|check| &check["name"]).collect();
     assert!(names.contains(&&json!("engine")) && names.contains(&&json!("port")), "{names:?}");
     assert!(door.get("/api/engines").await["engines"].is_array());

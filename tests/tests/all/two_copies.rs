@@ -107,6 +107,9 @@ async fn a_port_that_another_program_has_is_waited_for_and_that_program_is_named
     let desk = server.door().get("/api/desk").await;
     assert_eq!((&desk["doors"], &desk["problem"]["code"]), (&json!("blocked"), &json!("port-taken")));
     assert!(desk["problem"]["words"].as_str().unwrap().contains(&named), "{desk}");
+    let checks = server.door().get("/api/doctor").await;
+    let of_port = checks["checks"].as_array().unwrap().iter().find(|check| check["name"] == "port").unwrap();
+    assert_eq!((&of_port["verdict"], &of_port["message"]), (&json!("problem"), &desk["problem"]["words"]));
     drop(taken);
     assert!(server.said.next_line().await.unwrap().unwrap().contains(&port.to_string()));
 }

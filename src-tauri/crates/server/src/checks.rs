@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use deskgrid_docker::{EngineState, EngineWatch, Reach};
-use deskgrid_http::{Check, Verdict};
+use deskgrid_http::{Check, DoorState, Verdict};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -20,14 +20,44 @@ const LITTLE_SPACE: u64 = 10_000_000_000;
 /// With less than this not even the job records are safe, in bytes.
 const NO_SPACE: u64 = 500_000_000;
 
-/// Checks everything, as the settings of `source` have it.
+/// Who reads what was found, and so what they can do about it.
+pub(crate) enum Reader {
+    /// Somebody in a terminal, who can choose with flags.
+    Terminal,
+    /// Somebody in the window of a running server.
+    Window {
+        /// How the server has its port.
+        doors: DoorState,
+        /// The port.
+        port: u16,
+        /// Whether the window can bring the data folder elsewhere.
+        moves_data: bool,
+    },
+}
+
+impl Reader {
+    /// How they choose another data folder, for the end of a sentence.
+    fn elsewhere(&self) -> &'static str {
+        match self {
+            Self::Window { moves_data: true, .. } => "in the settings",
+            _ => "with --data-directory",
+        }
+    }
+}
+
+/// Checks everything, as the settings of `source` have it, for somebody in a terminal.
 pub async fn check(source: Result<SettingsSource, SettingsError>) -> Vec<Check> {
+    check_for(Reader::Terminal, source).await
+}
+
+/// Checks everything, as the settings of `source` have it.
+pub(crate) async fn check_for(reader: Reader, source: Result<SettingsSource, SettingsError>) -> Vec<Check> {
     let loading = tokio::task::spawn_blocking(|| {
         source.and_then(|source| source.load().map(|settings| (source, settings)))
     });
     let mut checks = vec![Check::new("version", Verdict::Fine, version())];
     match loading.await {
-        Ok(Ok((source, loaded))) => checks.extend(check_with(&source, loaded).await),
+        Ok(Ok((source, loaded))) => checks.extend(check_with(reader, &source, loaded).await),
         Ok(Err(error)) => {
             checks.push(Check::new("settings", Verdict::Problem, error.to_string()));
             checks.extend(engine(&EngineWatch::start(None)).await);
@@ -37,10 +67,17 @@ pub async fn check(source: Result<SettingsSource, SettingsError>) -> Vec<Check> 
     checks
 }
 
-async fn check_with(source: &SettingsSource, loaded: Settings) -> Vec<Check> {
-    let folder = tokio::task::spawn_blocking(move || data_folder(&loaded.data_directory));
+async fn check_with(reader: Reader, source: &SettingsSource, loaded: Settings) -> Vec<Check> {
+    let elsewhere = reader.elsewhere();
+    let folder = tokio::task::spawn_blocking(move || data_folder(&loaded.data_directory, elsewhere));
     let watch = EngineWatch::start(loaded.docker_host);
-    let (engine, port, folder) = tokio::join!(engine(&watch), port(loaded.port, watch.state()), folder);
+    let port = async {
+        match reader {
+            Reader::Terminal => port(loaded.port, watch.state()).await,
+            Reader::Window { doors, port, .. } => own_port(doors, port),
+        }
+    };
+    let (engine, port, folder) = tokio::join!(engine(&watch), port, folder);
     let mut checks = vec![settings(source)];
     checks.extend(engine);
     checks.push(port);
@@ -89,19 +126,35 @@ fn reach(reach: Reach) -> Check {
     Check::new("job network", verdict, reach.explain())
 }
 
+/// The name of the finding about the port.
+const PORT: &str = "port";
+
+/// How a running server has its port.
+fn own_port(doors: DoorState, port: u16) -> Check {
+    match doors {
+        DoorState::Open => Check::new(PORT, Verdict::Fine, format!("Deskgrid listens on port {port}.")),
+        DoorState::Blocked((_, words)) => Check::new(PORT, Verdict::Problem, words),
+        DoorState::Closed => {
+            let message = format!(
+                "Deskgrid is stopped: port {port} is closed, so web pages cannot run jobs. Press Start to open it."
+            );
+            Check::new(PORT, Verdict::Warning, message)
+        }
+    }
+}
+
 /// Whether the port is free, or who has it.
 async fn port(port: u16, engine: watch::Receiver<EngineState>) -> Check {
-    const NAME: &str = "port";
     if port == 0 {
-        return Check::new(NAME, Verdict::Fine, "The server takes any free port.");
+        return Check::new(PORT, Verdict::Fine, "The server takes any free port.");
     }
     match TcpListener::bind(("127.0.0.1", port)).await {
-        Ok(_) => Check::new(NAME, Verdict::Fine, format!("Port {port} is free.")),
+        Ok(_) => Check::new(PORT, Verdict::Fine, format!("Port {port} is free.")),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             taken(port, &Holder::of(port, engine).await)
         }
         Err(error) => Check::new(
-            NAME,
+            PORT,
             Verdict::Problem,
             format!("Port {port} cannot be used ({error}). Choose one above 1023 with --port."),
         ),
@@ -110,41 +163,40 @@ async fn port(port: u16, engine: watch::Receiver<EngineState>) -> Check {
 
 /// Who has the port.
 fn taken(port: u16, holder: &Holder) -> Check {
-    const NAME: &str = "port";
     if holder.is_deskgrid {
         let message = format!(
             "A Deskgrid server answers on port {port}. To start a second one choose another port with --port."
         );
-        return Check::new(NAME, Verdict::Fine, message);
+        return Check::new(PORT, Verdict::Fine, message);
     }
     let message = format!(
         "Port {port} is taken by {holder}. {}, or choose another port with --port; web pages expect 8000.",
         holder.advice()
     );
-    Check::new(NAME, Verdict::Problem, message)
+    Check::new(PORT, Verdict::Problem, message)
 }
 
 /// Whether the data folder can be written to, is ours alone, and has room.
-fn data_folder(folder: &Path) -> Vec<Check> {
+fn data_folder(folder: &Path, elsewhere: &str) -> Vec<Check> {
     // Before the first start the folder does not exist; what counts then is where it will be created.
     let Some(existing) = folder.ancestors().find(|folder| folder.is_dir()) else {
-        let message =
-            format!("No part of {} exists. Choose another with --data-directory.", folder.display());
+        let message = format!("No part of {} exists. Choose another {elsewhere}.", folder.display());
         return vec![Check::new("data folder", Verdict::Problem, message)];
     };
-    let mut checks = vec![writable(folder, existing), permissions(folder), space(existing)];
+    let mut checks =
+        vec![writable(folder, existing, elsewhere), permissions(folder), space(existing, elsewhere)];
     checks.extend(damaged(folder));
     checks
 }
 
-fn writable(folder: &Path, existing: &Path) -> Check {
+fn writable(folder: &Path, existing: &Path, elsewhere: &str) -> Check {
     match tempfile::Builder::new().prefix(".deskgrid-doctor-").tempfile_in(existing) {
         Ok(_) => Check::new("data folder", Verdict::Fine, format!("{} can be written to.", folder.display())),
         Err(error) => Check::new(
             "data folder",
             Verdict::Problem,
             format!(
-                "{} cannot be written to ({error}). Change its owner, or choose another with --data-directory.",
+                "{} cannot be written to ({error}). Change its owner, or choose another {elsewhere}.",
                 existing.display()
             ),
         ),
@@ -187,10 +239,14 @@ fn damaged(folder: &Path) -> Option<Check> {
     (count > 0).then(|| Check::new("damage", Verdict::Warning, message))
 }
 
-fn space(existing: &Path) -> Check {
+fn space(existing: &Path, elsewhere: &str) -> Check {
     match fs4::available_space(existing) {
         Ok(bytes) => {
-            let (verdict, advice) = judge_space(bytes);
+            let verdict = judge_space(bytes);
+            let advice = match verdict {
+                Verdict::Fine => String::new(),
+                _ => format!(" Make room, or choose another disk {elsewhere}."),
+            };
             Check::new("space", verdict, format!("{} are free for data.{advice}", size(bytes)))
         }
         Err(error) => {
@@ -204,12 +260,11 @@ fn size(bytes: u64) -> String {
     format!("{:.1} GB", bytes as f64 / 1e9)
 }
 
-fn judge_space(bytes: u64) -> (Verdict, &'static str) {
-    const ADVICE: &str = " Make room, or choose another disk with --data-directory.";
+fn judge_space(bytes: u64) -> Verdict {
     match bytes {
-        0..NO_SPACE => (Verdict::Problem, ADVICE),
-        NO_SPACE..LITTLE_SPACE => (Verdict::Warning, ADVICE),
-        _ => (Verdict::Fine, ""),
+        0..NO_SPACE => Verdict::Problem,
+        NO_SPACE..LITTLE_SPACE => Verdict::Warning,
+        _ => Verdict::Fine,
     }
 }
 
@@ -244,9 +299,23 @@ mod tests {
     }
 
     #[test]
+    fn in_a_running_server_the_port_is_as_the_server_has_it() {
+        let blocked = DoorState::Blocked(("port-taken", "Port 8000 is taken by nginx.".to_owned()));
+        for (doors, verdict, words) in [
+            (DoorState::Open, Verdict::Fine, "listens on port 8000"),
+            (blocked, Verdict::Problem, "taken by nginx"),
+            (DoorState::Closed, Verdict::Warning, "Press Start"),
+        ] {
+            let check = own_port(doors, 8000);
+            assert_eq!(check.verdict, verdict);
+            assert!(check.message.contains(words) && !check.message.contains("--"), "{}", check.message);
+        }
+    }
+
+    #[test]
     fn a_data_folder_that_does_not_exist_yet_is_judged_by_where_it_will_be() {
         let parent = tempfile::tempdir().unwrap();
-        let checks = data_folder(&parent.path().join("a/b"));
+        let checks = data_folder(&parent.path().join("a/b"), Reader::Terminal.elsewhere());
         assert_eq!(checks[0].verdict, Verdict::Fine);
         assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0);
     }
@@ -269,8 +338,8 @@ mod tests {
 
     #[test]
     fn little_space_is_a_warning_and_none_a_problem() {
-        assert_eq!(judge_space(100 << 30).0, Verdict::Fine);
-        assert_eq!(judge_space(1 << 30).0, Verdict::Warning);
-        assert_eq!(judge_space(1 << 20).0, Verdict::Problem);
+        assert_eq!(judge_space(100 << 30), Verdict::Fine);
+        assert_eq!(judge_space(1 << 30), Verdict::Warning);
+        assert_eq!(judge_space(1 << 20), Verdict::Problem);
     }
 }

@@ -156,7 +156,8 @@ impl Server {
         let books = Arc::new(Books::new(source.clone(), watch.subscribe(), site_rule_sender.clone()));
         let (moves, failed_move) = (watch::Sender::new(None), watch::Sender::new(None));
         let folder = settings.data_directory.clone();
-        let premises = Premises::new(porter.clone(), source, folder, moves.clone(), failed_move.clone());
+        let premises =
+            Premises::new(porter.clone(), access.clone(), source, folder, moves.clone(), failed_move.clone());
         let admission = Admission {
             rules: access.clone(),
             invitations: invitations.clone(),
@@ -346,7 +347,9 @@ mod tests {
             Ok(())
         }
 
-        fn open_window(&self, _link: Option<String>) {}
+        fn open_window(&self, _link: Option<String>) -> Result<(), Complaint> {
+            Ok(())
+        }
 
         fn quit(&self, _jobs: JobsAtQuit) {}
 

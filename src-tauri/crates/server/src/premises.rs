@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use deskgrid_http::{Check, Complaint, DoorState, FoundEngine, Move};
+use deskgrid_http::{AccessRules, Check, Complaint, DoorState, FoundEngine, Move};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
-use crate::checks;
+use crate::checks::{self, Reader};
 use crate::porter::{Porter, complaint};
 use crate::relocation::Relocation;
 use crate::settings::{Key, SettingsSource};
@@ -16,6 +16,8 @@ use crate::settings::{Key, SettingsSource};
 /// This server, as its own site sees it.
 pub(crate) struct Premises {
     porter: Arc<Porter>,
+    /// Knows the port.
+    access: watch::Receiver<AccessRules>,
     source: SettingsSource,
     data_directory: PathBuf,
     /// Told where the data folder shall go.
@@ -27,16 +29,22 @@ pub(crate) struct Premises {
 impl Premises {
     pub(crate) fn new(
         porter: Arc<Porter>,
+        access: watch::Receiver<AccessRules>,
         source: SettingsSource,
         data_directory: PathBuf,
         moves: watch::Sender<Option<Relocation>>,
         failed_move: watch::Sender<Option<Move>>,
     ) -> Self {
-        Self { porter, source, data_directory, moves, failed_move }
+        Self { porter, access, source, data_directory, moves, failed_move }
+    }
+
+    /// Whether the data folder can be brought elsewhere: only the desktop app does that.
+    fn moves_data(&self) -> bool {
+        self.moves.receiver_count() > 0
     }
 
     async fn plan(&self, to: PathBuf, was_open: bool) -> Result<(), Complaint> {
-        if self.moves.receiver_count() == 0 {
+        if !self.moves_data() {
             let words = "Only the desktop app can move its data folder. Stop this Deskgrid, move the folder, and name \
                          its new place with --data-directory.";
             return Err(("no-shell", words.to_owned()));
@@ -84,7 +92,9 @@ impl deskgrid_http::Premises for Premises {
     }
 
     fn checks(&self) -> BoxFuture<'_, Vec<Check>> {
-        checks::check(Ok(self.source.clone())).boxed()
+        let port = self.access.borrow().port;
+        let reader = Reader::Window { doors: self.doors(), port, moves_data: self.moves_data() };
+        checks::check_for(reader, Ok(self.source.clone())).boxed()
     }
 
     fn move_data(&self, to: String, was_open: bool) -> BoxFuture<'_, Result<(), Complaint>> {

@@ -1,12 +1,13 @@
-//! Brings the data folder to another place: everything is copied and on the disk there before the settings name it,
-//! and only then it goes from the old place. Whatever breaks off in between, the old folder is whole.
+//! Brings the data folder to another place: everything is copied, on the disk there, and read back and compared before
+//! the settings name it, and only then it goes from the old place. Whatever breaks off in between, the old folder is
+//! whole.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use deskgrid_http::{Complaint, LocalDoor, Move};
-use deskgrid_store::PASSING;
+use deskgrid_store::{AtRest, PASSING, StoreError, is_true_copy};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +47,21 @@ pub enum RelocationError {
         /// The system's words.
         source: io::Error,
     },
+    /// What arrived is not what was sent.
+    #[error(
+        "The copy of {} in {} is not the same as the file itself. The data stay where they were; the disk there may be \
+         failing, so choose another one.",
+        path.display(), to.display()
+    )]
+    Differs {
+        /// The file, as it is called in the data folder.
+        path: PathBuf,
+        /// The new place.
+        to: PathBuf,
+    },
+    /// Somebody has the data folder open.
+    #[error("The data stay where they were: {0}.")]
+    NotAtRest(StoreError),
 }
 
 impl RelocationError {
@@ -57,6 +73,8 @@ impl RelocationError {
             Self::NotEmpty(_) => "move-not-empty",
             Self::NoSpace { .. } => "move-no-space",
             Self::Disk { .. } => "move-disk",
+            Self::Differs { .. } => "move-differs",
+            Self::NotAtRest(_) => "move-not-at-rest",
         }
     }
 }
@@ -66,8 +84,8 @@ impl RelocationError {
 pub struct Relocation {
     from: PathBuf,
     to: PathBuf,
-    /// Every file below the old folder, and its bytes.
-    files: Vec<(PathBuf, u64)>,
+    /// Bytes of all files in the old folder, when it was looked at.
+    total: u64,
     /// The port was open before and is to be again.
     opens: bool,
 }
@@ -87,9 +105,8 @@ impl Relocation {
         if !is_empty(to)? {
             return Err(RelocationError::NotEmpty(to.to_owned()));
         }
-        let mut files = Vec::new();
-        list(from, Path::new(""), &mut files)?;
-        let plan = Self { from: from.to_owned(), to: to.to_owned(), files, opens: true };
+        let total = files(from)?.iter().map(|(_, bytes)| bytes).sum();
+        let plan = Self { from: from.to_owned(), to: to.to_owned(), total, opens: true };
         plan.check_space()?;
         Ok(plan)
     }
@@ -128,11 +145,11 @@ impl Relocation {
 
     /// Bytes in all.
     pub fn total(&self) -> u64 {
-        self.files.iter().map(|(_, bytes)| bytes).sum()
+        self.total
     }
 
-    /// Copies everything and tells `progress` the bytes that are there. Nobody may have the folder open meanwhile.
-    /// Blocks on the disk.
+    /// Copies everything, compares each copy with its file, and tells `progress` the bytes that are there. Nobody
+    /// may have the folder open, and nobody can open it meanwhile. Blocks on the disk.
     ///
     /// # Errors
     /// What could not be copied; what was copied before is gone again then.
@@ -146,13 +163,25 @@ impl Relocation {
     }
 
     fn copy_all(&self, progress: &mut impl FnMut(u64)) -> Result<(), RelocationError> {
+        let _at_rest = AtRest::of(&self.from).map_err(RelocationError::NotAtRest)?;
         private_folder(&self.to).map_err(refused(&self.to))?;
         let mut done = 0;
-        for (file, _) in &self.files {
-            done += copy(&self.from.join(file), &self.to.join(file)).map_err(refused(file))?;
-            progress(done);
+        // Looked for anew: what the server wrote at its end goes along, and what it took away is not missed.
+        for (file, bytes) in files(&self.from)? {
+            let copied = copy(&self.from.join(&file), &self.to.join(&file)).map_err(refused(&file))?;
+            self.check(file, copied == bytes)?;
+            done += bytes;
+            progress(done.min(self.total));
         }
         Ok(())
+    }
+
+    /// Whether a file `is_whole` at the new place, and has the same bytes there.
+    fn check(&self, file: PathBuf, is_whole: bool) -> Result<(), RelocationError> {
+        if is_whole && is_true_copy(&self.from, &file, &self.to.join(&file)).map_err(refused(&file))? {
+            return Ok(());
+        }
+        Err(RelocationError::Differs { path: file, to: self.to.clone() })
     }
 
     /// Has the settings name the old folder again, which is whole, and takes the copy away that could not be used.
@@ -238,6 +267,13 @@ fn is_empty(folder: &Path) -> Result<bool, RelocationError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
         Err(error) => Err(refused(folder)(error)),
     }
+}
+
+/// Every file of the data folder `root`, and its bytes.
+fn files(root: &Path) -> Result<Vec<(PathBuf, u64)>, RelocationError> {
+    let mut files = Vec::new();
+    list(root, Path::new(""), &mut files)?;
+    Ok(files)
 }
 
 /// Every file below `root`/`inside`, without what only a running server needs.
@@ -389,9 +425,39 @@ mod tests {
         let parent = data();
         let (from, to) = (parent.path().join("data"), parent.path().join("new"));
         let plan = Relocation::plan(&from, &to).unwrap();
-        fs::remove_file(from.join("token")).unwrap();
+        // In the way of a folder is a file.
+        fs::create_dir(&to).unwrap();
+        fs::write(to.join("blobs"), "").unwrap();
         let error = plan.copy(|_| {}).unwrap_err();
-        assert!(error.to_string().contains("token"), "{error}");
-        assert!(!to.exists() && from.join("blobs/ab/abc").exists());
+        assert!(error.to_string().contains("abc"), "{error}");
+        assert!(!to.exists() && from.join("blobs/ab/abc").exists() && from.join("token").exists());
+    }
+
+    #[test]
+    fn a_copy_that_is_short_or_differs_is_found_before_anything_goes_and_the_file_is_named() {
+        let parent = data();
+        let (from, to) = (parent.path().join("data"), parent.path().join("new"));
+        let plan = Relocation::plan(&from, &to).unwrap();
+        plan.copy(|_| {}).unwrap();
+        let blob = PathBuf::from("blobs/ab/abc");
+        plan.check(blob.clone(), true).unwrap();
+        for wrong in ["byte", "bites"] {
+            fs::write(to.join(&blob), wrong).unwrap();
+            let error = plan.check(blob.clone(), true).unwrap_err();
+            assert_eq!(error.code(), "move-differs");
+            assert!(error.to_string().contains("abc"), "{error}");
+        }
+        assert!(plan.check("token".into(), false).is_err() && plan.check("token".into(), true).is_ok());
+    }
+
+    #[test]
+    fn what_is_written_after_the_plan_goes_along_and_what_is_gone_by_then_is_not_missed() {
+        let parent = data();
+        let (from, to) = (parent.path().join("data"), parent.path().join("new"));
+        let plan = Relocation::plan(&from, &to).unwrap();
+        fs::remove_file(from.join("token")).unwrap();
+        fs::write(from.join("late"), "records").unwrap();
+        plan.copy(|_| {}).unwrap();
+        assert!(to.join("late").exists() && !to.join("token").exists());
     }
 }

@@ -26,7 +26,9 @@ pub enum StartError {
         holder: Box<Holder>,
     },
     /// The system does not let us listen.
-    #[error("Deskgrid may not listen on port {port}: {problem}. Choose another port with --port.")]
+    #[error(
+        "Deskgrid may not listen on port {port}: {problem}. Choose another port in the settings or with --port."
+    )]
     CannotListen {
         /// The port.
         port: u16,
@@ -76,10 +78,15 @@ impl StartError {
         }
     }
 
+    /// Whether somebody else works in the data folder.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::Store(StoreError::InUse { .. }))
+    }
+
     /// Whether it is the data folder with which something is wrong, and not that somebody else works in it.
     pub fn is_of_the_folder(&self) -> bool {
         match self {
-            Self::Store(error) => !matches!(error, StoreError::InUse { .. }),
+            Self::Store(_) => !self.is_in_use(),
             Self::Worker(_) | Self::NoLocalDoor { .. } => true,
             _ => false,
         }

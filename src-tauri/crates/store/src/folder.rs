@@ -25,6 +25,9 @@ const CACHE_TAG: &str = "CACHEDIR.TAG";
 const CACHE_TAG_TEXT: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # Deskgrid keeps only temporary files here; a backup can leave them out.\n";
 
+/// The folder of the blobs, in the data folder.
+pub(crate) const BLOBS: &str = "blobs";
+
 /// The data folder, created and swept.
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -163,7 +166,7 @@ impl Folder {
     }
 
     pub(crate) fn blobs(&self) -> PathBuf {
-        self.root.join("blobs")
+        self.root.join(BLOBS)
     }
 
     pub(crate) fn blob(&self, hash: BlobHash) -> PathBuf {

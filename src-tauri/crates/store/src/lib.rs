@@ -29,6 +29,7 @@
 
 mod blobs;
 mod closed;
+mod copied;
 mod database;
 mod error;
 mod folder;
@@ -51,6 +52,7 @@ use tokio::sync::watch;
 
 pub use blobs::{Batch, BlobFile, Blobs, CheckedReader, Incoming, Stored};
 pub use closed::Closed;
+pub use copied::{AtRest, is_true_copy};
 pub use database::{
     CacheRecords, Change, ContextRecord, ImageRecord, KeptFile, KeptResult, Origin, PendingCall, Rebuilt,
     Synopsis, Usage, UsedImage,

@@ -158,6 +158,20 @@ pub(crate) fn is_same_file(_: &File, _: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
+/// Has the system forget what it keeps of a file in memory, so that the next reader reads the disk. What is not on
+/// the disk yet is kept.
+#[cfg(target_os = "linux")]
+pub(crate) fn forget(file: &File) -> io::Result<()> {
+    Ok(rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed)?)
+}
+
+/// Elsewhere nobody can ask for it.
+#[cfg(not(target_os = "linux"))]
+#[allow(clippy::unnecessary_wraps, reason = "same form on every system")]
+pub(crate) fn forget(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
 /// Brings the names in `folder` onto the disk. Windows does so by itself.
 #[cfg_attr(not(unix), allow(clippy::unnecessary_wraps, reason = "folders can be synced on Unix only"))]
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {

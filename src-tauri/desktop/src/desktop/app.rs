@@ -25,10 +25,10 @@ use crate::notices::{self, Wish};
 use crate::notify::Notifier;
 use crate::remembered::{Notebook, Remembered};
 use crate::rooms::{Order, Rooms};
-use crate::text;
 use crate::tray::TrayPort;
 use crate::view::{Standing, view};
 use crate::window::{Told, Window};
+use deskgrid_desktop::text;
 
 /// Times in the menu are that fresh, while jobs run.
 const TICK: Duration = Duration::from_secs(10);
@@ -233,7 +233,7 @@ impl App {
             }
             Happened::Brought(brought) => self.bring(brought),
             Happened::Window(Told::Closed(asked)) => self.window_closed(asked).await,
-            Happened::Window(Told::Broke(error)) => return self.window_broke(&error).await,
+            Happened::Window(Told::Broke(error, asked)) => return self.window_broke(&error, asked).await,
             Happened::TrayChanged => self.tray_changed().await,
             Happened::TimeToLeave => return Course::Leave,
             Happened::Wishes(way) => return Course::Move(way),

@@ -3,6 +3,7 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
+use deskgrid_desktop::text;
 use keepawake::KeepAwake;
 
 /// Whether the computer is to stay awake.
@@ -52,8 +53,8 @@ fn ask() -> Option<KeepAwake> {
     let asked = keepawake::Builder::default()
         .idle(true)
         .sleep(true)
-        .reason("Jobs are running")
-        .app_name("Deskgrid")
+        .reason(text::JOBS_RUN)
+        .app_name(text::NAME)
         .app_reverse_domain("org.deskgrid.desktop")
         .create();
     asked.inspect_err(|error| tracing::warn!(%error, "the system does not let Deskgrid keep it awake")).ok()

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use deskgrid_desktop::door::{Door, DoorError};
+use deskgrid_desktop::text;
 use deskgrid_server::LocalDoor;
 use reqwest::Method;
 use serde::de::IgnoredAny;
 use serde_json::json;
 
 use crate::app::Plan;
+use crate::rooms::LEAVING;
 use crate::window::{self, Manner};
 
 /// The exit code for a window that was killed.
@@ -18,9 +20,16 @@ const FAILURE: u8 = 1;
 /// The code for a server that no app stands around.
 const NO_SHELL: &str = "no-shell";
 
-/// Hands over to a Deskgrid that is running already, and gives the exit code of this program then; none when this
-/// one is the first.
-pub(crate) async fn hand_over(plan: &Plan) -> Option<ExitCode> {
+/// How this program is over.
+pub(crate) enum Over {
+    /// With this exit code.
+    Ended(ExitCode),
+    /// But for a window onto a server in a terminal, which has no app that could open it.
+    Window(Manner),
+}
+
+/// Hands over to a Deskgrid that is running already; none when nobody answers, or somebody who is just leaving.
+pub(crate) async fn hand_over(plan: &Plan) -> Option<Over> {
     let path = door(plan).await?;
     let door = Door::at(&path).ok()?;
     // Who starts us at login wants the app to run, which it does.
@@ -31,23 +40,26 @@ pub(crate) async fn hand_over(plan: &Plan) -> Option<ExitCode> {
     };
     match asked {
         Ok(_) => {
-            println!("Deskgrid is running already; here is its window.");
-            Some(ExitCode::SUCCESS)
+            println!("{}", text::RUNS_ALREADY);
+            Some(Over::Ended(ExitCode::SUCCESS))
         }
         Err(DoorError::Silent(_)) => None,
-        Err(error) if error.code() == NO_SHELL => Some(window_onto(path, plan).await),
+        Err(error) if error.code() == LEAVING => None,
+        Err(error) if error.code() == NO_SHELL => {
+            let link = plan.link.clone();
+            Some(Over::Window(Manner { door: path, link, keep: false, minimised: plan.hidden }))
+        }
         Err(error) => {
-            eprintln!("Deskgrid is running already, but its window does not open: {error}");
-            Some(ExitCode::FAILURE)
+            eprintln!("{}", text::runs_without_window(&error.to_string()));
+            Some(Over::Ended(ExitCode::FAILURE))
         }
     }
 }
 
-/// A server in a terminal has no app; its window is ours to open.
-async fn window_onto(door: PathBuf, plan: &Plan) -> ExitCode {
-    println!("Deskgrid is running already, without an icon (deskgrid serve); here is its window.");
-    let manner = Manner { door, link: plan.link.clone(), keep: false, minimised: plan.hidden };
-    match window::run_alone(&manner).await {
+/// Opens the window of a server in a terminal, and waits for its end.
+pub(crate) async fn window_onto_server(manner: &Manner) -> ExitCode {
+    println!("{}", text::RUNS_WITHOUT_ICON);
+    match window::run_alone(manner).await {
         Ok(end) => ExitCode::from(end.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILURE)),
         Err(error) => {
             eprintln!("{error}");

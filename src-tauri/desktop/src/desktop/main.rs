@@ -19,7 +19,6 @@ mod notify;
 mod remembered;
 mod rooms;
 mod start;
-mod text;
 mod tray;
 mod view;
 mod window;
@@ -30,12 +29,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use deskgrid_desktop::{display, link};
+use deskgrid_desktop::{display, link, text};
 use deskgrid_server::settings::{Key, Overrides, SettingsError, SettingsSource};
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
 use app::Plan;
+use first::Over;
 
 /// How long threads may finish what they are at when everything else is over.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(200);
@@ -92,7 +92,7 @@ fn main() -> ExitCode {
     let flags = Flags::parse();
     start_logs();
     if !display::is_there() {
-        eprintln!("{}", display::NO_DISPLAY);
+        eprintln!("{}", text::NO_DISPLAY);
         return ExitCode::from(display::NO_DISPLAY_CODE);
     }
     let started = flags.plan().and_then(|plan| Ok((plan, runtime()?)));
@@ -109,10 +109,14 @@ fn main() -> ExitCode {
 }
 
 fn run(runtime: &Runtime, plan: Plan) -> ExitCode {
-    if let Some(code) = runtime.block_on(first::hand_over(&plan)) {
-        return code;
+    let over = match runtime.block_on(first::hand_over(&plan)) {
+        Some(over) => over,
+        None => tray::run(runtime, |port| start::run(port, plan)),
+    };
+    match over {
+        Over::Ended(code) => code,
+        Over::Window(manner) => runtime.block_on(first::window_onto_server(&manner)),
     }
-    tray::run(runtime, |port| start::run(port, plan))
 }
 
 fn runtime() -> std::io::Result<Runtime> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::click::Click;
 use crate::known::{Job, News};
-use crate::text;
+use deskgrid_desktop::text;
 
 /// Of which jobs the person wants to be told that they have ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::click::Click;
 use crate::notices::Notice;
-use crate::text;
+use deskgrid_desktop::text;
 
 /// So many are listened to at once; each costs a connection to the desktop.
 const MOST_OPEN: usize = 8;

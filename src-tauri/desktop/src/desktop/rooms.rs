@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use deskgrid_desktop::text;
 use deskgrid_server::settings::SettingsSource;
 use deskgrid_server::{JobsAtQuit, LocalDoor, Relocation, Server, Shell, StartError, relocate};
 use tokio::sync::{mpsc, watch};
@@ -14,6 +15,9 @@ use crate::login;
 
 /// Stopping takes less than this, even where containers of jobs that are over have yet to be removed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// The code for an app that is on its way out.
+pub(crate) const LEAVING: &str = "leaving";
 
 /// What somebody asked of the app through the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,9 +104,9 @@ pub(crate) struct AppShell {
 }
 
 impl AppShell {
-    fn order(&self, order: Order) {
-        // The app is leaving when nobody takes orders any more.
-        let _ = self.orders.send(order);
+    /// Whether there is still somebody who takes it: not when the app is leaving.
+    fn order(&self, order: Order) -> bool {
+        self.orders.send(order).is_ok()
     }
 }
 
@@ -119,12 +123,13 @@ impl Shell for AppShell {
         login::set(on).map_err(|error| (error.code(), error.to_string()))
     }
 
-    fn open_window(&self, link: Option<String>) {
-        self.order(Order::OpenWindow(link));
+    fn open_window(&self, link: Option<String>) -> Result<(), (&'static str, String)> {
+        let is_taken = self.order(Order::OpenWindow(link));
+        is_taken.then_some(()).ok_or_else(|| (LEAVING, text::IS_LEAVING.to_owned()))
     }
 
     fn quit(&self, jobs: JobsAtQuit) {
-        self.order(Order::Quit(match jobs {
+        let _ = self.order(Order::Quit(match jobs {
             JobsAtQuit::Finish => AtQuit::Finish,
             JobsAtQuit::Cancel => AtQuit::Cancel,
             JobsAtQuit::Keep => AtQuit::Keep,
@@ -136,6 +141,21 @@ impl Shell for AppShell {
     }
 
     fn stay(&self) {
-        self.order(Order::Stay);
+        let _ = self.order(Order::Stay);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_app_that_is_leaving_says_so_to_whoever_wants_its_window() {
+        let (orders, mut taken) = mpsc::unbounded_channel();
+        let shell =
+            AppShell { orders, has_tray: watch::channel(None).1, quitting: watch::Sender::new(false) };
+        shell.open_window(None).unwrap();
+        taken.close();
+        assert_eq!(shell.open_window(None).unwrap_err().0, LEAVING);
     }
 }

@@ -5,29 +5,37 @@ use std::time::Duration;
 
 use deskgrid_desktop::display;
 use deskgrid_desktop::door::Door;
-use deskgrid_server::Relocation;
+use deskgrid_server::{Relocation, StartError};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use crate::app::{App, Ears, Ending, Moving, Plan};
 use crate::click::Click;
+use crate::first::{self, Over};
 use crate::known::Known;
 use crate::leave::LeaveSignals;
 use crate::notices;
 use crate::notify::Notifier;
 use crate::rooms::{AppShell, Rooms};
-use crate::text;
 use crate::tray::TrayPort;
 use crate::view::{Standing, view};
 use crate::window;
+use deskgrid_desktop::text;
 
 /// The system has said by then whether it shows icons.
 const TRAY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Runs the app in a tray until the person leaves.
-pub(crate) async fn run(mut tray: TrayPort, mut plan: Plan) -> ExitCode {
+/// How long a data folder that somebody else has is waited for: whoever is just starting opens a door by then, and
+/// whoever is leaving lets go of it.
+const TURN_TIMEOUT: Duration = Duration::from_secs(15);
+/// Between looks whether that happened.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Runs the app in a tray until the person leaves, or somebody else turns out to be the first.
+pub(crate) async fn run(mut tray: TrayPort, mut plan: Plan) -> Over {
     let mut signals = match LeaveSignals::listen() {
         Ok(signals) => signals,
-        Err(error) => return failure(&error),
+        Err(error) => return Over::Ended(failure(&error)),
     };
     let mut moved = None;
     loop {
@@ -35,17 +43,21 @@ pub(crate) async fn run(mut tray: TrayPort, mut plan: Plan) -> ExitCode {
         let (orders, taken) = mpsc::unbounded_channel();
         let quitting = watch::Sender::new(false);
         let shell = AppShell { orders, has_tray: tray.is_shown.clone(), quitting: quitting.clone() };
-        let opened = tokio::join!(Rooms::open(plan.source.clone(), shell), settled(&mut tray)).0;
+        let opened = match open(&mut tray, &mut signals, &plan, shell).await {
+            Ok(Opened::Over(over)) => return over,
+            Ok(Opened::Rooms(rooms)) => Ok(rooms),
+            Err(error) => Err(error),
+        };
         let words = match opened {
             Ok(rooms) => match Door::at(&rooms.door) {
                 Ok(door) => {
                     settle(moved.take(), &rooms).await;
                     let app = App::new(rooms, door, tray, Ears { orders: taken, quitting, signals }).await;
                     match app.run(plan.clone()).await {
-                        Ending::Left => return ExitCode::SUCCESS,
+                        Ending::Left => return Over::Ended(ExitCode::SUCCESS),
                         Ending::Unseen => {
                             eprintln!("{}", display::no_answer());
-                            return ExitCode::from(display::NO_DISPLAY_CODE);
+                            return Over::Ended(ExitCode::from(display::NO_DISPLAY_CODE));
                         }
                         Ending::Moves(moving) => {
                             (tray, signals, moved) = carry(*moving, &mut plan).await;
@@ -69,9 +81,64 @@ pub(crate) async fn run(mut tray: TrayPort, mut plan: Plan) -> ExitCode {
             Err(error) => error.to_string(),
         };
         if !wants_another(&mut tray, &mut signals, &words).await {
-            return ExitCode::FAILURE;
+            return Over::Ended(ExitCode::FAILURE);
         }
     }
+}
+
+/// What came of an attempt to open the rooms.
+enum Opened {
+    Rooms(Rooms),
+    /// Somebody else has them, or the person does not want them any more.
+    Over(Over),
+}
+
+/// Opens the rooms, once the system has said whether it shows the icon. Where somebody else has the data folder, it is
+/// handed over to them as soon as they answer, or taken as soon as they let go.
+async fn open(
+    tray: &mut TrayPort,
+    signals: &mut LeaveSignals,
+    plan: &Plan,
+    shell: AppShell,
+) -> Result<Opened, StartError> {
+    let (deadline, mut is_said) = (Instant::now() + TURN_TIMEOUT, false);
+    let mut opened = tokio::join!(Rooms::open(plan.source.clone(), shell.clone()), settled(tray)).0;
+    loop {
+        let error = match opened {
+            Ok(rooms) => return Ok(Opened::Rooms(rooms)),
+            Err(error) if error.is_in_use() => error,
+            Err(error) => return Err(error),
+        };
+        if let Some(over) = first::hand_over(plan).await {
+            return Ok(Opened::Over(over));
+        }
+        if Instant::now() >= deadline {
+            return Err(error);
+        }
+        if !std::mem::replace(&mut is_said, true) {
+            tracing::info!("{error}; it does not answer, and is looked for again");
+        }
+        if is_called_off(tray, signals, LOOK_AGAIN).await {
+            return Ok(Opened::Over(Over::Ended(ExitCode::SUCCESS)));
+        }
+        opened = Rooms::open(plan.source.clone(), shell.clone()).await;
+    }
+}
+
+/// Waits that long, and gives whether the person wants to leave meanwhile.
+async fn is_called_off(tray: &mut TrayPort, signals: &mut LeaveSignals, time: Duration) -> bool {
+    let wants_to_leave = async {
+        loop {
+            tokio::select! {
+                click = tray.clicks.recv() => match click {
+                    Some(Click::Quit(_)) | None => return,
+                    Some(_) => {}
+                },
+                () = signals.next() => return,
+            }
+        }
+    };
+    tokio::time::timeout(time, wants_to_leave).await.is_ok()
 }
 
 /// A move that is over, and why it failed, if it did.

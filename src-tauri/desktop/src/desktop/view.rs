@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::click::{AtQuit, AtStop, Click};
 use crate::known::{Desk, Doors, Job, Known};
-use crate::text;
+use deskgrid_desktop::text;
 
 /// Which picture the tray shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -38,8 +38,8 @@ pub(crate) enum Told {
     Focus,
     /// The person closed it; and then wanted to see this, before it was gone.
     Closed(Option<Asked>),
-    /// It ended by itself.
-    Broke(WindowError),
+    /// It ended by itself; and was asked for this, of which it took no notice any more.
+    Broke(WindowError, Option<Asked>),
 }
 
 /// What a window was last asked to show.
@@ -155,8 +155,10 @@ fn keep_order(keep: bool) -> &'static str {
 
 fn told_by(end: Option<ExitStatus>, wanted: Option<Asked>) -> Told {
     match end {
-        Some(end) if end.code() == Some(NO_DISPLAY_CODE.into()) => Told::Broke(WindowError::NoDisplay),
-        Some(end) if !end.success() => Told::Broke(WindowError::Broke(end)),
+        Some(end) if end.code() == Some(NO_DISPLAY_CODE.into()) => {
+            Told::Broke(WindowError::NoDisplay, wanted)
+        }
+        Some(end) if !end.success() => Told::Broke(WindowError::Broke(end), wanted),
         _ => Told::Closed(wanted),
     }
 }
@@ -255,10 +257,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_a_window_did_not_show_before_it_was_killed_is_told_with_its_end() {
+        let script = "read keep; read first; echo shown; read keep; read second; kill -KILL $$";
+        let mut window = played_by(script);
+        for link in [None, Some("#/queue")] {
+            window.open(to(link)).await.unwrap();
+        }
+        let wanted = Asked { link: Some("#/queue".to_owned()) };
+        assert!(matches!(end(&mut window).await, Told::Broke(_, Some(asked)) if asked == wanted));
+    }
+
+    #[tokio::test]
     async fn what_a_window_has_shown_is_not_wanted_any_more_when_it_closes() {
         let mut window = played_by("read keep; read first; echo shown; echo blur");
         window.open(to(None)).await.unwrap();
         assert!(matches!(end(&mut window).await, Told::Closed(None)));
-        assert!(matches!(end(&mut played_by("exit 1")).await, Told::Broke(WindowError::Broke(_))));
+        assert!(matches!(end(&mut played_by("exit 1")).await, Told::Broke(WindowError::Broke(_), _)));
     }
 }

@@ -3,19 +3,17 @@
 
 use std::path::PathBuf;
 
+use deskgrid_desktop::text;
 use tauri::WebviewWindow;
 use tauri_plugin_dialog::{DialogExt, FileDialogBuilder, FilePath};
 use tokio::sync::oneshot;
 
-const FOLDER_TITLE: &str = "Choose a folder";
-
 /// A folder, with its path as text; none when the person thinks better of it.
 #[tauri::command]
 pub(crate) async fn pick_folder(window: WebviewWindow) -> Result<Option<String>, String> {
-    let dialog = dialog(&window).set_title(FOLDER_TITLE);
+    let dialog = dialog(&window).set_title(text::CHOOSE_FOLDER);
     let Some(place) = answer(|told| dialog.pick_folder(told)).await? else { return Ok(None) };
-    let no_text = |place: PathBuf| format!("{} cannot be used: its name is no text.", place.display());
-    place.into_os_string().into_string().map(Some).map_err(|place| no_text(place.into()))
+    place.into_os_string().into_string().map(Some).map_err(|place| text::no_text(place.as_ref()))
 }
 
 /// A place for a file that is called `name` unless the person wants it otherwise; none when they think better of it.
@@ -41,5 +39,5 @@ async fn answer(ask: impl FnOnce(Told)) -> Result<Option<PathBuf>, String> {
         let _ = sender.send(place);
     }));
     let Ok(Some(place)) = answer.await else { return Ok(None) };
-    place.into_path().map(Some).map_err(|error| format!("This place cannot be used: {error}."))
+    place.into_path().map(Some).map_err(|error| text::no_place(&error.to_string()))
 }

@@ -4,6 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use deskgrid_desktop::door::{Answer, Door};
+use deskgrid_desktop::text;
 use reqwest::Method;
 use serde::Serialize;
 use serde_json::Value;
@@ -77,7 +78,7 @@ pub(crate) async fn api(
         "POST" => Method::POST,
         "PUT" => Method::PUT,
         "PATCH" => Method::PATCH,
-        other => return Err(format!("The app does not know the method {other}. Please report this.")),
+        other => return Err(text::no_method(other)),
     };
     page.door.ask(method, &path, body.as_ref()).await.map_err(|error| error.to_string())
 }
@@ -119,7 +120,7 @@ pub(crate) async fn listen(page: State<'_, Page>, channel: Channel<Message>) -> 
 pub(crate) fn open_external(url: &str) -> Result<(), String> {
     let url = browsable(url)?;
     open::that_detached(url.as_str())
-        .map_err(|error| format!("No browser opened {}: {error}.", sayable(url.as_str())))
+        .map_err(|error| text::no_browser_for(&sayable(url.as_str()), &error.to_string()))
 }
 
 #[tauri::command]
@@ -135,7 +136,7 @@ fn sayable(url: &str) -> String {
 
 /// The system opens files and programs as well as pages, if one lets it.
 fn browsable(url: &str) -> Result<Url, String> {
-    let bad = || format!("\"{}\" is not the address of a web page.", sayable(url));
+    let bad = || text::no_web_page(&sayable(url));
     let url = Url::parse(url).map_err(|_| bad())?;
     if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err(bad()) }
 }

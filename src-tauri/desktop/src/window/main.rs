@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use deskgrid_desktop::door::Door;
-use deskgrid_desktop::{display, link};
+use deskgrid_desktop::{display, link, text};
 use tauri::webview::{PageLoadEvent, WebviewWindowBuilder};
 use tauri::{App, AppHandle, Manager, Url, WebviewUrl, WebviewWindow, WindowEvent, Wry};
 use tauri_plugin_window_state::StateFlags;
@@ -29,7 +29,6 @@ type Builder = tauri::Builder<Wry>;
 
 /// The one window.
 const LABEL: &str = "main";
-const TITLE: &str = "Deskgrid";
 const SIZE: (f64, f64) = (1080.0, 720.0);
 const LEAST_SIZE: (f64, f64) = (720.0, 480.0);
 /// A page that is not drawn by then is shown as it is: a window that does not come looks like a click that was lost.
@@ -62,7 +61,7 @@ struct Flags {
 fn main() -> ExitCode {
     let flags = Flags::parse();
     if !display::is_there() {
-        eprintln!("{}", display::NO_DISPLAY);
+        eprintln!("{}", text::NO_DISPLAY);
         return ExitCode::from(display::NO_DISPLAY_CODE);
     }
     if !display_answers() {
@@ -72,7 +71,7 @@ fn main() -> ExitCode {
     match run(flags) {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Err(error) => {
-            eprintln!("The window could not be opened: {error}");
+            eprintln!("{}", text::window_not_opened(&error.to_string()));
             ExitCode::FAILURE
         }
     }
@@ -134,7 +133,7 @@ fn with_page(builder: Builder, page: Page, flags: Flags) -> Builder {
 fn open(app: &App, flags: &Flags) -> Result<(), Box<dyn std::error::Error>> {
     let minimised = flags.minimised;
     let window = WebviewWindowBuilder::new(app, LABEL, WebviewUrl::default())
-        .title(TITLE)
+        .title(text::NAME)
         .inner_size(SIZE.0, SIZE.1)
         .min_inner_size(LEAST_SIZE.0, LEAST_SIZE.1)
         .visible(false)
@@ -176,7 +175,7 @@ fn show(window: &WebviewWindow, minimised: bool) {
     }
     let shown = if minimised { window.show().and_then(|()| window.minimize()) } else { window.show() };
     if let Err(error) = shown {
-        eprintln!("The window could not be shown: {error}");
+        eprintln!("{}", text::window_not_shown(&error.to_string()));
     }
 }
 
@@ -206,7 +205,7 @@ fn bring_forward(app: &AppHandle) -> bool {
     let Some(window) = app.get_webview_window(LABEL) else { return false };
     let brought = window.unminimize().and_then(|()| window.show()).and_then(|()| window.set_focus());
     if let Err(error) = brought {
-        eprintln!("The window could not be brought forward: {error}");
+        eprintln!("{}", text::window_not_forward(&error.to_string()));
     }
     // One that is closing does nothing of this, and knows of itself no more. One that is only starting may not be
     // visible yet, and will be.

@@ -5,15 +5,13 @@ use tauri::App;
 use tauri_plugin_dialog::{DialogExt, MessageDialogButtons, MessageDialogKind};
 
 use deskgrid_desktop::display::TRY_AGAIN_CODE;
-
-const TITLE: &str = "Deskgrid could not start";
-const TRY_AGAIN: &str = "Try again";
-const QUIT: &str = "Quit";
+use deskgrid_desktop::text;
 
 /// Asks, and ends the program with the answer as its exit code.
 pub(crate) fn ask(app: &App, words: &str) {
     let handle = app.handle().clone();
-    let buttons = MessageDialogButtons::OkCancelCustom(TRY_AGAIN.to_owned(), QUIT.to_owned());
-    let dialog = app.dialog().message(words).title(TITLE).kind(MessageDialogKind::Error).buttons(buttons);
+    let buttons = MessageDialogButtons::OkCancelCustom(text::TRY_AGAIN.to_owned(), text::QUIT.to_owned());
+    let dialog = app.dialog().message(words).title(text::NOT_STARTED);
+    let dialog = dialog.kind(MessageDialogKind::Error).buttons(buttons);
     dialog.show(move |tries_again| handle.exit(if tries_again { TRY_AGAIN_CODE.into() } else { 0 }));
 }

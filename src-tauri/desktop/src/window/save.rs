@@ -4,6 +4,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use deskgrid_desktop::door::Door;
+use deskgrid_desktop::text;
 use serde::Deserialize;
 use tauri::{AppHandle, Manager, State, WebviewWindow};
 use tokio::fs;
@@ -69,10 +70,7 @@ pub(crate) async fn save_all(
 /// Systems that name no such folder have their people use this one.
 fn downloads(app: &AppHandle) -> Result<PathBuf, String> {
     let usual = || app.path().home_dir().map(|home| home.join("Downloads"));
-    app.path()
-        .download_dir()
-        .or_else(|_| usual())
-        .map_err(|error| format!("There is no downloads folder: {error}."))
+    app.path().download_dir().or_else(|_| usual()).map_err(|error| text::no_downloads(&error.to_string()))
 }
 
 async fn chosen(window: &WebviewWindow, name: &str) -> Result<Option<PathBuf>, String> {
@@ -87,10 +85,7 @@ fn inside(path: &str) -> Result<&Path, String> {
     if is_plain && stays {
         return Ok(Path::new(path));
     }
-    Err(format!(
-        "\"{}\" cannot be saved: its name leads out of its folder.",
-        path.chars().take(200).collect::<String>()
-    ))
+    Err(text::leads_out(&path.chars().take(200).collect::<String>()))
 }
 
 async fn download(door: &Door, url: &str, place: &Path) -> Result<(), String> {
@@ -109,7 +104,7 @@ async fn download(door: &Door, url: &str, place: &Path) -> Result<(), String> {
 }
 
 fn not_written(place: &Path, error: &std::io::Error) -> String {
-    format!("{} could not be written: {error}.", place.display())
+    text::not_written(place, &error.to_string())
 }
 
 #[cfg(test)]

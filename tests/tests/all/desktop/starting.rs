@@ -29,6 +29,45 @@ async fn a_second_start_opens_the_window_of_the_first_and_ends() {
 }
 
 #[tokio::test]
+async fn two_starts_at_once_are_one_app_with_one_icon() {
+    let session = Session::start();
+    let tray = Tray::open(&session).await;
+    let folder = tempfile::tempdir().unwrap();
+    let start = || desktop(&session, folder.path(), &["--hidden"]).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut one, mut other) = (start(), start());
+    let (ended, mut lives) = tokio::select! {
+        ended = one.wait() => (ended, other),
+        ended = other.wait() => (ended, one),
+    };
+    assert!(ended.unwrap().success(), "whichever came second found the first");
+    eventually("one icon is left", async || tray.icons().await == 1).await;
+    let desk = Door::of(&folder.path().join("data")).get("/api/desk").await;
+    assert_eq!(desk["shell"]["tray"], true, "{desk}");
+    assert!(lives.try_wait().unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_data_folder_of_an_app_that_is_still_leaving_is_waited_for() {
+    let session = Session::start();
+    let mut tray = Tray::open(&session).await;
+    let mut app = Desktop::start(&session);
+    app.door().await;
+    let icon = tray.icon().await;
+    icon.until("it is idle", is_idle).await;
+    icon.click(&["Quit"]).await;
+    assert_eq!(app.ended().await, Some(0));
+    // What it has as long as it leaves: the lock, and no door.
+    let lock = std::fs::File::options().write(true).open(app.data().join("deskgrid.lock")).unwrap();
+    lock.lock().unwrap();
+    app.start_again(&session);
+    eventually("it looks again", async || app.log().contains("is looked for again")).await;
+    drop(lock);
+    eventually("a new icon comes", async || tray.count() == 2).await;
+    let shown = tray.icon().await.until("it is idle", is_idle).await;
+    assert_eq!(shown.status, "Active");
+}
+
+#[tokio::test]
 async fn the_first_start_opens_the_window_and_closing_it_leaves_the_tray() {
     let session = Session::start().with_window_manager();
     let mut notifications = Notifications::open(&session).await;

@@ -123,7 +123,7 @@ async fn window(
     JsonText(text): JsonText,
 ) -> Result<Json<Value>, HttpError> {
     let Window { link } = understood(&text)?;
-    shell(&site)?.open_window(link);
+    shell(&site)?.open_window(link).map_err(refused)?;
     Ok(Json(json!({})))
 }
 

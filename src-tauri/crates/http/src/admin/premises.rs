@@ -172,7 +172,10 @@ pub trait Shell: Send + Sync + 'static {
     fn start_at_login(&self, on: bool) -> Result<(), Complaint>;
 
     /// Opens the window, or brings it to the front, at `link`.
-    fn open_window(&self, link: Option<String>);
+    ///
+    /// # Errors
+    /// Code and words when the app is leaving already.
+    fn open_window(&self, link: Option<String>) -> Result<(), Complaint>;
 
     /// Ends the app.
     fn quit(&self, jobs: JobsAtQuit);

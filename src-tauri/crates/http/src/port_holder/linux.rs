@@ -23,15 +23,23 @@ pub(super) fn look(port: u16) -> PortHolder {
     }
 }
 
-/// The process that has this socket open. Those of other users cannot be looked into.
+/// The process that has this socket open. Those of other users cannot be looked into. Of several the one that handed
+/// it to the others is meant: a server that answers in children, or a program that is just starting another one.
 fn process_of(inode: u64) -> Option<HolderProcess> {
     let socket = PathBuf::from(format!("socket:[{inode}]"));
     // Beside the processes there are other folders, and links to our own.
     let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<u32>().ok();
-    let mut processes = fs::read_dir("/proc").ok()?.flatten().filter_map(number);
-    let id = processes.find(|id| has_open(&folder_of(*id), &socket))?;
+    let processes = fs::read_dir("/proc").ok()?.flatten().filter_map(number);
+    let holders: Vec<_> = processes.filter(|id| has_open(&folder_of(*id), &socket)).collect();
+    let is_first = |id: &&u32| parent_of(**id).is_none_or(|parent| !holders.contains(&parent));
+    let id = *holders.iter().find(is_first).or(holders.first())?;
     let name = fs::read_to_string(folder_of(id).join("comm")).unwrap_or_default();
     Some(HolderProcess { id, name: name.trim().to_owned() })
+}
+
+fn parent_of(process: u32) -> Option<u32> {
+    let status = fs::read_to_string(folder_of(process).join("status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
 }
 
 fn folder_of(process: u32) -> PathBuf {
@@ -58,6 +66,21 @@ mod tests {
             assert_eq!((process.id, holder.is_of_another_user), (std::process::id(), false), "{address}");
             assert!(!process.name.is_empty());
         }
+    }
+
+    #[test]
+    fn a_port_that_children_have_too_is_held_by_their_parent() {
+        use std::os::fd::OwnedFd;
+        use std::process::{Command, Stdio};
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut child = Command::new("sleep");
+        child.arg("1000").stdin(Stdio::from(OwnedFd::from(listener.try_clone().unwrap())));
+        let mut child = child.spawn().unwrap();
+        let holder = look(port).process;
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(holder.map(|process| process.id), Some(std::process::id()));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use deskgrid_job::{BlobHash, BlobKey};
 pub use batch::Batch;
 pub use incoming::Incoming;
 pub use proof::CheckedReader;
-pub(crate) use proof::Proofs;
+pub(crate) use proof::{Proofs, digest};
 
 use crate::error::{StoreError, failed};
 use crate::{Change, Shared, blocking};

@@ -154,17 +154,22 @@ impl Folder {
 
 /// Whether the bytes of `file` have the hash `hash`.
 fn is_sound(file: &mut File, hash: BlobHash, path: &Path) -> Result<bool, StoreError> {
+    match digest(file) {
+        // A sector that cannot be read is damage like another one.
+        Err(error) if is_damage(&error) => Ok(false),
+        found => Ok(found.map_err(failed("read", path))? == hash),
+    }
+}
+
+/// The hash of all that is left to read of `file`.
+pub(crate) fn digest(file: &mut File) -> io::Result<BlobHash> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; PIECE];
     loop {
-        let filled = match fill(file, &mut buffer) {
-            // A sector that cannot be read is damage like another one.
-            Err(error) if is_damage(&error) => return Ok(false),
-            filled => filled.map_err(failed("read", path))?,
-        };
+        let filled = fill(file, &mut buffer)?;
         hasher.update(&buffer[..filled]);
         if filled < buffer.len() {
-            return Ok(<[u8; 32]>::from(hasher.finalize()) == hash.0);
+            return Ok(BlobHash(hasher.finalize().into()));
         }
     }
 }

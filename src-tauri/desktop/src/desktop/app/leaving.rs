@@ -47,6 +47,8 @@ impl App {
     }
 
     pub(super) async fn leave(mut self) {
+        // Whoever starts the app now has to hear that nobody opens a window here any more.
+        self.ears.orders.close();
         self.tray.show(crate::view::leaving());
         self.window.close().await;
         self.rooms.close().await;

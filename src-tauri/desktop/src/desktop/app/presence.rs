@@ -19,16 +19,21 @@ impl App {
         self.notifier.send(notices::no_window(&error.to_string()));
     }
 
-    /// Where it is all there is, another one opens; not for ever, where each breaks at once.
-    pub(super) async fn window_broke(&mut self, error: &WindowError) -> Course {
+    /// Where it is all there is, or somebody asked for it meanwhile, another one opens; not for ever, where each breaks at
+    /// once.
+    pub(super) async fn window_broke(&mut self, error: &WindowError, asked: Option<Asked>) -> Course {
         self.tell_of_window(error);
         if matches!(error, WindowError::NoDisplay) && !self.has_tray() {
             return Course::Hide;
         }
         let last = self.broke.replace(tokio::time::Instant::now());
         let broke_again = last.is_some_and(|last| last.elapsed() < BREAKS_APART);
-        if !self.has_tray() && self.tray_gone.is_none() && !broke_again {
-            self.open_window(None, true).await;
+        let is_all = !self.has_tray() && self.tray_gone.is_none();
+        match asked {
+            _ if broke_again => {}
+            Some(Asked { link }) => self.open_window(link, false).await,
+            None if is_all => self.open_window(None, true).await,
+            None => {}
         }
         Course::On
     }

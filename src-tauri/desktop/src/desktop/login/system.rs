@@ -29,7 +29,7 @@ fn list(error: auto_launch::Error) -> LoginError {
 
 fn entry() -> Result<AutoLaunch, LoginError> {
     let mut builder = AutoLaunchBuilder::new();
-    builder.set_app_name(crate::text::NAME).set_app_path(&program()?).set_args(&[FLAG]);
+    builder.set_app_name(deskgrid_desktop::text::NAME).set_app_path(&program()?).set_args(&[FLAG]);
     #[cfg(target_os = "macos")]
     builder.set_macos_launch_mode(auto_launch::MacOSLaunchMode::LaunchAgent);
     builder.build().map_err(list)

@@ -50,7 +50,7 @@ fn write(folder: &Path, program: &str) -> std::io::Result<()> {
         // With TryExec the entry counts for nothing once the app is removed.
         "[Desktop Entry]\nType=Application\nName={}\nExec={} {FLAG}\nTryExec={}\nIcon=deskgrid-desktop\n\
          Terminal=false\nStartupNotify=false\nX-GNOME-Autostart-enabled=true\n",
-        crate::text::NAME,
+        deskgrid_desktop::text::NAME,
         quoted(program),
         program.replace('\\', "\\\\"),
     );

@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, watch};
 use super::picture::pictures;
 use super::{TrayEnd, TrayPort, ends};
 use crate::click::Click;
-use crate::text;
 use crate::view::{Entry, Icon, View};
+use deskgrid_desktop::text;
 
 /// Runs `app` with a tray until it is over.
 pub(crate) fn run<T, F>(runtime: &Runtime, app: impl FnOnce(TrayPort) -> F) -> T

@@ -15,8 +15,8 @@ use tray_icon::{MouseButton, MouseButtonState, TrayIcon, TrayIconBuilder, TrayIc
 use super::picture::Picture;
 use super::{TrayPort, ends};
 use crate::click::Click;
-use crate::text;
 use crate::view::{Entry, Icon, View};
+use deskgrid_desktop::text;
 
 /// What wakes the event loop.
 enum Wake {
