@@ -160,6 +160,21 @@ impl Browser {
         }
     }
 
+    /// Clicks on the middle of a part of the page as a mouse does, after which the page takes the person for one who
+    /// uses the mouse.
+    pub async fn clicks_with_the_mouse(&mut self, part: &str) {
+        let middle = format!(
+            "(() => {{ const {{x, y, width, height}} = document.querySelector('[data-testid=\"{part}\"]')\
+             .getBoundingClientRect(); return {{x: x + width / 2, y: y + height / 2}}; }})()"
+        );
+        let middle = self.run(&middle).await;
+        for kind in ["mousePressed", "mouseReleased"] {
+            let event =
+                json!({"type": kind, "x": middle["x"], "y": middle["y"], "button": "left", "clickCount": 1});
+            self.command("Input.dispatchMouseEvent", event).await.expect("a mouse");
+        }
+    }
+
     /// Lets the page copy and paste, as a person's click does.
     pub async fn may_copy(&mut self) {
         let granted = json!({"permissions": ["clipboardReadWrite"], "browserContextId": self.profile});
@@ -190,6 +205,39 @@ impl Browser {
             self.command("Page.captureScreenshot", json!({"format": "png"})).await.expect("a picture");
         let data = taken["data"].as_str().expect("bytes");
         base64::Engine::decode(&base64::engine::general_purpose::STANDARD, data).expect("base64")
+    }
+
+    /// What the page offers to act on without saying what it is, as screen readers hear it.
+    pub async fn nameless(&mut self) -> Vec<String> {
+        const ROLES: [&str; 12] = [
+            "button",
+            "checkbox",
+            "combobox",
+            "link",
+            "listbox",
+            "menuitem",
+            "radio",
+            "searchbox",
+            "slider",
+            "switch",
+            "tab",
+            "textbox",
+        ];
+        let mut tree = self.command("Accessibility.getFullAXTree", json!({})).await.expect("a tree");
+        let nodes = tree["nodes"].as_array_mut().map(std::mem::take).expect("a list");
+        let is_nameless = |node: &Value| {
+            let (role, name) = (node["role"]["value"].as_str(), node["name"]["value"].as_str());
+            node["ignored"] != true
+                && role.is_some_and(|role| ROLES.contains(&role))
+                && name.is_none_or(str::is_empty)
+        };
+        let mut found = Vec::new();
+        for node in nodes.iter().filter(|node| is_nameless(node)) {
+            let which = json!({"backendNodeId": node["backendDOMNodeId"]});
+            let described = self.command("DOM.describeNode", which).await.expect("a node");
+            found.push(format!("{} {}", node["role"]["value"], described["node"]["attributes"]));
+        }
+        found
     }
 
     /// All text that the tab shows.

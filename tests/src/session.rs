@@ -20,6 +20,7 @@ pub struct Session {
     bus: String,
     folder: TempDir,
     programs: Vec<Child>,
+    is_dark: bool,
 }
 
 impl Session {
@@ -50,7 +51,7 @@ impl Session {
             "--print-address=1",
             &address,
         ]));
-        Self { display: format!(":{number}"), bus, folder, programs: vec![daemon, screen] }
+        Self { display: format!(":{number}"), bus, folder, programs: vec![daemon, screen], is_dark: false }
     }
 
     /// Has a window manager in it, which lets windows be closed, minimised and put in front.
@@ -60,6 +61,13 @@ impl Session {
         self.enter(&mut manager);
         let manager = manager.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         self.programs.insert(0, manager.expect("openbox is installed"));
+        self
+    }
+
+    /// Has a dark theme, as a desktop has it whose person likes that.
+    #[must_use]
+    pub fn in_the_dark(mut self) -> Self {
+        self.is_dark = true;
         self
     }
 
@@ -77,6 +85,7 @@ impl Session {
             ("XDG_RUNTIME_DIR", path("run")),
             // Without a graphics card the web view draws by itself, and must not look for one.
             ("LIBGL_ALWAYS_SOFTWARE", "1".to_owned()),
+            ("GTK_THEME", if self.is_dark { "Adwaita:dark" } else { "Adwaita" }.to_owned()),
         ]
     }
 

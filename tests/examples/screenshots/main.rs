@@ -51,6 +51,14 @@ async fn empty(folder: &Path) {
         dashboard.goes_to(place).await;
         take(&mut dashboard, folder, &format!("{place}-empty")).await;
     }
+    dashboard.goes_to("queue").await;
+    dashboard.clicks("server-stop").await;
+    take(&mut dashboard, folder, "stop").await;
+    dashboard.clicks("question-stop").await;
+    dashboard.sees("banner-offline").await;
+    take(&mut dashboard, folder, "stopped").await;
+    dashboard.door.post("/api/desk/start", &Value::Null).await;
+    dashboard.misses("banner-offline").await;
     dashboard.server.kill().await;
     dashboard.sees("banner-offline").await;
     take_page(&mut dashboard.page, folder, "offline").await;
@@ -111,10 +119,12 @@ async fn full(folder: &Path) {
     dashboard.clicks("job-tab-resources").await;
     take(&mut dashboard, folder, "job-resources").await;
     details(&mut dashboard, folder).await;
-    for place in ["queue", "cache"] {
+    for place in PLACES {
         dashboard.goes_to(place).await;
         take_in(&mut dashboard, folder, &format!("{place}-small"), SMALL).await;
     }
+    dashboard.goes_to(&format!("job/{sample}")).await;
+    take_in(&mut dashboard, folder, "job-small", SMALL).await;
 }
 
 /// What is seen by those who look closer.
@@ -138,6 +148,7 @@ async fn details(dashboard: &mut Dashboard, folder: &Path) {
     dashboard.clicks("table-as-plot").await;
     take(dashboard, folder, "job-quick-plot").await;
     dashboard.door.post("/api/sites/allow", &json!({"origin": "https://lab.example"})).await;
+    dashboard.door.post("/api/sites/block", &json!({"origin": "https://courses.example"})).await;
     dashboard.goes_to("sites").await;
     dashboard.clicks("site-details").await;
     take(dashboard, folder, "sites-details").await;
@@ -151,8 +162,13 @@ async fn details(dashboard: &mut Dashboard, folder: &Path) {
     dashboard.value(table).await;
     take(dashboard, folder, "cache-table").await;
     dashboard.clicks("toast-action").await;
-    // By now there is a minute of use to see.
-    dashboard.goes_to("queue").await;
+    // What has passed says so for some seconds, over a row.
+    dashboard.clicks("toast-close").await;
+    dashboard.misses("toast").await;
+    // By now there is a minute of use to see. Who comes by the keyboard would have a row chosen.
+    dashboard.page.clicks_with_the_mouse("nav-queue").await;
+    dashboard.sees("screen-queue").await;
+    dashboard.value("document.activeElement.blur()").await;
     take(dashboard, folder, "queue").await;
     dashboard.clicks("job-menu").await;
     take(dashboard, folder, "queue-menu").await;
@@ -223,6 +239,7 @@ async fn take(dashboard: &mut Dashboard, folder: &Path, name: &str) {
 }
 
 async fn take_in(dashboard: &mut Dashboard, folder: &Path, name: &str, size: (u32, u32)) {
+    dashboard.misses("loading").await;
     take_page_in(&mut dashboard.page, folder, name, size).await;
 }
 

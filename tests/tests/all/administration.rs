@@ -5,7 +5,7 @@ mod events;
 mod jobs;
 mod sample;
 
-pub(crate) use cache::age;
+pub(crate) use cache::{age, with_large_output};
 
 use deskgrid_tests::Deskgrid;
 use serde_json::Value;

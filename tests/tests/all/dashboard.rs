@@ -3,6 +3,7 @@
 mod cache;
 mod connection;
 mod copied;
+mod everything;
 mod job;
 mod keyboard;
 mod log;

@@ -4,6 +4,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use deskgrid_tests::crash::damage::spoil_database;
+use deskgrid_tests::dashboard::Dashboard;
+use deskgrid_tests::ui::Ui;
 use deskgrid_tests::{Deskgrid, Options, Outcome, deskgrid, sha256, shell, unique};
 use serde_json::{Value, json};
 
@@ -62,6 +64,19 @@ async fn not_a_byte_of_a_damaged_small_file_is_given_and_bringing_it_again_heals
     assert_eq!(notices[0]["code"], "files-damaged", "{notices}");
     assert_eq!(server.put(&key, bytes.clone()).await, 200);
     assert_eq!(server.get(&format!("/f/{key}")).await, (200, bytes));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_that_is_found_after_the_person_read_of_another_is_told_again() {
+    let mut dashboard = Dashboard::over(Deskgrid::start_without_engine().await).await;
+    for files in ["1 stored file was", "2 stored files were"] {
+        let (key, _) = stored(&dashboard.server, 5000).await;
+        flip(&dashboard.server, &key);
+        assert_eq!(dashboard.server.get(&format!("/f/{key}")).await.0, 410);
+        dashboard.reads_in("banner-files-damaged", files).await;
+        dashboard.clicks("notice-dismiss").await;
+        dashboard.misses("banner-files-damaged").await;
+    }
 }
 
 #[tokio::test]

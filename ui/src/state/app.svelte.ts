@@ -8,6 +8,7 @@ import { Asking } from "./asking.svelte";
 import { copy } from "./clipboard";
 import { Feed } from "./feed.svelte";
 import { JobDeeds } from "./job-deeds";
+import { moveOf } from "./move";
 import { readRoute, writeRoute, type Route } from "./route";
 import { liveOf, mergeJobs, mergeLive, newestFirst, rowsOf, type Pulses, type Rows } from "./rows";
 import { Toasts } from "./toasts.svelte";
@@ -133,7 +134,8 @@ export class App {
     const isFresh = this.#connected !== this.feed.openings;
     this.#connected = this.feed.openings;
     this.desk = desk;
-    if (!isFresh) return;
+    // Nothing can be fetched while the data folder moves; what is there afterwards is another connection's.
+    if (!isFresh || moveOf(desk) !== null) return;
     void this.loadJobs();
     for (const topic of TOPICS) this.changes[topic] += 1;
   }

@@ -127,3 +127,18 @@ test("of two lists that are on their way the one that was asked for last counts"
   await settled();
   expect([...(app.rows?.keys() ?? [])]).toEqual(["a"]);
 });
+
+test("nothing is fetched while the data folder moves, and what is there is kept", async () => {
+  await app.begin();
+  transport.send("desk", desk);
+  await settled();
+  const fetched = () => transport.calls.filter((call) => call.startsWith("GET")).length;
+  const before = fetched();
+  transport.lose();
+  await vi.advanceTimersByTimeAsync(60_000);
+  const move = { to: "/new", done: 1, total: 2, problem: null };
+  transport.send("desk", { ...desk, doors: "closed", move });
+  await settled();
+  expect(fetched()).toBe(before);
+  expect(app.list.map(({ id }) => id)).toEqual(["a"]);
+});

@@ -76,7 +76,7 @@ export const cache = {
     kind: "Kind",
     size: "Size",
     lastUsed: "Last used",
-    never: "never",
+    lastUsedUnknown: "unknown",
     pin: "Pin",
     unpin: "Unpin",
     pinned: "Pinned: it stays",

@@ -30,6 +30,7 @@ export const frame = {
     } satisfies Record<Engine["code"], string>,
     running: "Running",
     stopped: "Stopped",
+    moving: "Moves its data folder",
     quitting: (jobs: number) => `Quits when ${plural(jobs, "job has", "jobs have")} finished`,
     blocked: "Cannot open its port",
     unreachable: "Not reachable",
@@ -50,6 +51,14 @@ export const frame = {
     stopTitle: "Stop Deskgrid?",
     stopWords: (jobs: number) =>
       `${plural(jobs, "job is", "jobs are")} running. Web pages will not reach Deskgrid, and no further job starts.`,
+    /** For a page that goes through the port itself. */
+    stopIdle: "Web pages will not reach Deskgrid, and no further job starts.",
+    stopCutsOff: "This page is one of them: it shows nothing new from then on.",
+    wayBack: {
+      terminal: "To start Deskgrid again, run `deskgrid dashboard` in a terminal.",
+      tray: "To start Deskgrid again, choose Start in the menu of its tray icon.",
+      window: "To start Deskgrid again, open it from the list of applications and press Start.",
+    },
     quitTitle: "Quit Deskgrid?",
     quitWords: (jobs: number) => `${plural(jobs, "job is", "jobs are")} running. What should become of them?`,
     finish: "Let them finish",
@@ -69,7 +78,8 @@ export const frame = {
     engine: "See what to do",
     dismiss: "Understood",
     notice: "Deskgrid needs your attention",
-    move: (share: number) => `Moving the data folder… ${Math.floor(share * 100)} %`,
+    moveTitle: "The data folder is being moved",
+    move: (to: string) => `To ${to}. Jobs start again when it is there.`,
   },
 
   /** By their codes; the words are the server's. */
@@ -85,6 +95,11 @@ export const frame = {
   offline: {
     short: "Deskgrid does not answer.",
     title: "Deskgrid does not answer",
+    stoppedTitle: "Deskgrid is stopped",
+    stopped: (wayBack: string) => `This page cannot reach it. ${wayBack}`,
+    movingTitle: "Deskgrid is moving its data folder",
+    moving: "This page comes back by itself when that is done.",
+    serve: "It has ended. Run `deskgrid serve` in a terminal to have it back.",
     browser: "It has been stopped or has quit. Start it from its tray icon, or run `deskgrid serve`.",
     window: "It may be starting, or it has quit. Start it from the list of applications.",
     retryIn: (seconds: number) => (seconds <= 0 ? "Trying…" : `Trying again in ${seconds} s`),
@@ -107,5 +122,7 @@ export const frame = {
 
   failed: {
     title: "This could not be loaded",
+    movingTitle: "Not at the moment",
+    moving: "This is here again when the data folder is at its new place.",
   },
 };

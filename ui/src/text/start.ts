@@ -9,6 +9,7 @@ export const start = {
     lead: "Three steps until web pages can compute on this computer.",
     ready: "Everything is ready. Web pages can compute on this computer.",
     engineTitle: "Container engine",
+    engineMoving: "Jobs start again when the data folder is at its new place.",
     engineWaiting: "Looks again by itself. No need to reload.",
     engineCodes: {
       "engine-ready": "The engine is ready",

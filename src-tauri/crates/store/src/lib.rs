@@ -48,6 +48,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use deskgrid_job::{BlobHash, Course, FilePath, Hold, Job, JobId, RunResult, Time, WorkerId};
+use tokio::sync::watch;
 
 pub use blobs::{Batch, BlobFile, Blobs, CheckedReader, Incoming, Stored};
 pub use closed::Closed;
@@ -134,6 +135,11 @@ impl Store {
 
     /// How many stored files were found damaged, and set aside, since the start.
     pub fn damaged_files(&self) -> u64 {
+        *self.damage().borrow()
+    }
+
+    /// The same, for who wants to hear of each.
+    pub fn damage(&self) -> watch::Receiver<u64> {
         self.shared.folder.proofs.damaged()
     }
 

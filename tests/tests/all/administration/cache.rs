@@ -87,7 +87,7 @@ async fn a_pinned_result_is_neither_deleted_nor_pruned_until_it_is_let_go() {
 }
 
 /// A finished job with an output of its own of so many mebibytes, most of them a hole.
-async fn with_large_output(server: &Deskgrid, megabytes: usize) -> String {
+pub(crate) async fn with_large_output(server: &Deskgrid, megabytes: usize) -> String {
     let id = server
         .submit(&shell(&format!("cd /outputs; echo {} > a; truncate -s {megabytes}M a", unique())))
         .await;

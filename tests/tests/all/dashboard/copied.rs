@@ -7,7 +7,8 @@ use tokio::process::Command;
 
 // One test, since all tabs of the browser share what was copied.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_is_copied_as_a_link_that_shows_it_and_as_a_command_that_runs_it() {
+async fn a_job_is_copied_as_a_link_that_shows_it_and_as_a_command_that_runs_it_and_a_file_as_a_link_that_gives_it()
+ {
     let mut dashboard = Dashboard::open().await;
     let word = unique();
     let id = dashboard.server.submit(&shell(&format!("echo \"it's {word}: $((6 * 7))\""))).await;
@@ -34,4 +35,18 @@ async fn a_job_is_copied_as_a_link_that_shows_it_and_as_a_command_that_runs_it()
         format!("it's {word}: 42\n"),
         "{command}: {output:?}"
     );
+
+    let script = format!("echo '{word}' > '/outputs/what it said.txt'");
+    let id = dashboard.server.submit(&deskgrid_tests::shell(&script)).await;
+    dashboard.server.finished(&id).await;
+    dashboard.goes_to(&format!("job/{id}")).await;
+    dashboard.clicks("job-tab-files").await;
+    // What was said of the other link is no sign of this one.
+    dashboard.misses("toast").await;
+    dashboard.clicks("file-link").await;
+    dashboard.reads("Link copied").await;
+    let link = dashboard.page.pasted().await;
+    assert_eq!(link, dashboard.server.url(&format!("/j/{id}/outputs/what%20it%20said.txt")));
+    let file = reqwest::get(&link).await.expect("an answer").text().await.expect("a text");
+    assert_eq!(file, format!("{word}\n"));
 }

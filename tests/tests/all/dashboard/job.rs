@@ -36,3 +36,21 @@ async fn tables_and_json_are_shown_as_what_they_are() {
     dashboard.clicks("preview-as-raw").await;
     dashboard.reads_in("preview-text", "{\"model\"").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_picture_says_its_size_and_a_definition_is_shown_as_json_too() {
+    let mut dashboard = Dashboard::open().await;
+    let script = format!("head -c 12345 /dev/urandom > /outputs/model.bin; : {}", unique());
+    let definition = shell(&script);
+    let id = dashboard.server.submit(&definition).await;
+    dashboard.server.finished(&id).await;
+    dashboard.goes_to(&format!("job/{id}")).await;
+    picks(&mut dashboard, "model.bin").await;
+    dashboard.reads_in("preview-none", "12.3 KB").await;
+    dashboard.clicks("job-tab-definition").await;
+    dashboard.clicks("definition-as-json").await;
+    let shown = "JSON.parse(document.querySelector('[data-testid=\"definition\"] pre').innerText)";
+    dashboard.until(&format!("{shown}.command === {}", definition["command"])).await;
+    dashboard.clicks("definition-as-tree").await;
+    dashboard.until("document.querySelector('[data-testid=\"definition\"] pre') === null").await;
+}

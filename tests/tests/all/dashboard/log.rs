@@ -65,3 +65,28 @@ async fn words_are_found_in_a_log_and_standard_error_is_told_apart() {
     dashboard.counts("log-line", 1).await;
     dashboard.reads_in("log-line", "beta").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_of_a_log_wrap_and_have_their_times_when_that_is_wanted_and_next_time_too() {
+    let mut dashboard = Dashboard::open().await;
+    let script = format!("head -c 2000 /dev/zero | tr '\\0' x; : {}", unique());
+    let id = dashboard.server.submit(&shell(&script)).await;
+    dashboard.server.finished(&id).await;
+    dashboard.goes_to(&format!("job/{id}")).await;
+    dashboard.counts("log-line", 1).await;
+    let line = "document.querySelector('[data-testid=\"log-line\"]')";
+    let wraps = |is_so: bool| format!("({line}.offsetHeight >= 40) === {is_so}");
+    let has_time = |is_so: bool| format!("/\\d\\d:\\d\\d:\\d\\d/.test({line}.innerText) === {is_so}");
+    dashboard.until(&format!("{} && {}", wraps(false), has_time(false))).await;
+    dashboard.clicks("log-wrap").await;
+    dashboard.until(&wraps(true)).await;
+    dashboard.until(&format!("{LOG}.scrollWidth <= {LOG}.clientWidth")).await;
+    dashboard.clicks("log-times").await;
+    dashboard.until(&has_time(true)).await;
+    dashboard.reloads().await;
+    dashboard.counts("log-line", 1).await;
+    dashboard.until(&format!("{} && {}", wraps(true), has_time(true))).await;
+    dashboard.clicks("log-times").await;
+    dashboard.clicks("log-wrap").await;
+    dashboard.until(&format!("{} && {}", wraps(false), has_time(false))).await;
+}

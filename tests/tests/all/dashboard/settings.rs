@@ -1,4 +1,4 @@
-//! Choosing the engine among those that were found.
+//! Choosing the engine among those that were found, and which settings there are without the app.
 
 use deskgrid_tests::dashboard::Dashboard;
 use deskgrid_tests::ui::Ui;
@@ -42,4 +42,14 @@ async fn the_engine_is_chosen_among_those_that_were_found_and_left_to_deskgrid_a
     dashboard.until(&format!("{automatic}.ariaChecked === 'true'")).await;
     assert!(!is_written().await, "it is left to Deskgrid again");
     dashboard.server.run(&shell(&format!(": {}", unique()))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_app_nothing_is_offered_that_only_the_app_does() {
+    let mut dashboard = Dashboard::over(Deskgrid::start_without_engine().await).await;
+    dashboard.goes_to("settings").await;
+    dashboard.sees("input-memory").await;
+    for part in ["group-general", "input-login", "input-notifications", "input-keep_awake"] {
+        dashboard.misses(part).await;
+    }
 }

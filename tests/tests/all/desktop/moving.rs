@@ -1,5 +1,9 @@
 //! The data folder goes to another place while the app runs.
 
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
 use deskgrid_tests::desktop::Desktop;
 use deskgrid_tests::notifications::Notifications;
 use deskgrid_tests::session::Session;
@@ -107,3 +111,55 @@ async fn data_that_cannot_be_used_at_their_new_place_are_used_where_they_were() 
     let settings = std::fs::read_to_string(app.folder().join("settings.toml")).unwrap();
     assert!(settings.contains(&app.data().display().to_string()), "{settings}");
 }
+
+/// A file that nobody can open for the time being: who tries waits until this is dropped, or for as long as the system
+/// lets a lease hold, which is 45 s.
+struct Held(Child);
+
+impl Held {
+    fn new(file: &Path) -> Self {
+        // The two numbers are F_SETLEASE and F_WRLCK. Who waits is told of by a signal, which would end the program.
+        let lease = "$SIG{IO} = 'IGNORE'; open(my $file, '+<', $ARGV[0]) or die $!; \
+                     fcntl($file, 1024, 1) or die $!; $| = 1; print qq(held\\n); sleep";
+        let mut program =
+            Command::new("perl").args(["-e", lease]).arg(file).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        BufReader::new(program.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        assert_eq!(said, "held\n");
+        Self(program)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn while_the_data_folder_moves_the_window_says_that_and_nothing_else() {
+    let session = Session::start();
+    let _tray = Tray::open(&session).await;
+    let app = Desktop::start_with_movable_data(&session);
+    let door = app.door().await;
+    let mut window = Window::open(&session, &app.data()).await;
+    window.sees("server-stop").await;
+    std::fs::write(app.data().join("large"), "bytes").unwrap();
+    let held = Held::new(&app.data().join("large"));
+    door.post("/api/desk/move", &json!({ "to": app.folder().join("elsewhere") })).await;
+    window.reads_in("banner-move", "The data folder is being moved").await;
+    window.reads_in("server-state", "Moves its data folder").await;
+    for place in ["queue", "cache", "sites", "settings", "start"] {
+        window.goes_to(place).await;
+        window.sees(&format!("screen-{place}")).await;
+        window.sees("banner-move").await;
+        assert_eq!(window.value(BESIDE_A_MOVE).await, json!([]), "{place}");
+    }
+    drop(held);
+    window.misses("banner-move").await;
+}
+
+/// What a window must not show or offer while the data folder moves.
+const BESIDE_A_MOVE: &str = "['banner-closed', 'banner-engine', 'banner-start', 'server-start', 'server-menu', \
+     'queue-outdated', 'failed'].filter(part => document.querySelector(`[data-testid=\"${part}\"]`) !== null)";

@@ -66,6 +66,18 @@ async fn the_first_start_shows_how_to_get_going() {
 }
 
 #[tokio::test]
+async fn a_window_is_as_dark_as_its_desktop() {
+    let background = "getComputedStyle(document.body).backgroundColor";
+    let mut seen = Vec::new();
+    for (session, is_dark) in [(Session::start(), false), (Session::start().in_the_dark(), true)] {
+        let (_session, _app, _door, mut window) = opened_in(session, &["--hidden"]).await;
+        window.until(&format!("matchMedia('(prefers-color-scheme: dark)').matches === {is_dark}")).await;
+        seen.push(window.value(background).await);
+    }
+    assert_ne!(seen[0], seen[1]);
+}
+
+#[tokio::test]
 async fn a_link_shows_its_job_in_a_new_window_and_in_the_open_one() {
     let session = Session::start();
     let mut app = Desktop::start(&session);

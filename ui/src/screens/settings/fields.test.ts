@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Setting } from "../../api/types";
-import { boundOf, inForce, sent, typed } from "./fields";
+import { boundOf, groupsFor, inForce, sent, typed } from "./fields";
 
 const setting = (given: Partial<Setting>): Setting => ({
   key: "memory",
@@ -52,4 +52,11 @@ test("what is left to Deskgrid says what came of it", () => {
 
 test("what a flag holds stands in the field", () => {
   expect(typed({ key: "listen", kind: "text" }, setting({ key: "listen", value: "0.0.0.0", isFixed: true }))).toBe("0.0.0.0");
+});
+
+test("what only the app does is offered with the app only", () => {
+  const keys = (hasApp: boolean) => groupsFor(hasApp).flatMap(({ fields }) => fields.map(({ key }) => key));
+  const ofApp = ["notifications", "keep_awake"];
+  expect(keys(true)).toEqual(expect.arrayContaining(ofApp));
+  expect(keys(false)).toEqual(keys(true).filter((key) => !ofApp.includes(key)));
 });

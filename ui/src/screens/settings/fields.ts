@@ -10,9 +10,11 @@ export type Field = { key: string; kind: Kind; width?: "short" | "long"; isCode?
 export type Known = Pick<Desk, "capacity"> & { engine: Pick<Desk["engine"], "cpus" | "memory"> };
 export type Group = keyof typeof text.settings.groups;
 
-export const GROUPS: { group: Group; fields: Field[] }[] = [
+/** `isOfApp`: only the desktop app keeps to it. */
+export const GROUPS: { group: Group; fields: Field[]; isOfApp?: boolean }[] = [
   {
     group: "general",
+    isOfApp: true,
     fields: [
       { key: "notifications", kind: "choice" },
       { key: "keep_awake", kind: "switch" },
@@ -49,6 +51,9 @@ export const GROUPS: { group: Group; fields: Field[] }[] = [
     ],
   },
 ];
+
+/** Without the app nothing is notified or kept awake, and what changes nothing is not offered. */
+export const groupsFor = (hasApp: boolean): typeof GROUPS => GROUPS.filter(({ isOfApp }) => hasApp || !isOfApp);
 
 /** What hardly anybody needs stays folded until it is wanted, or something of it was chosen. */
 export const isFolded = (group: Group): boolean => group === "advanced";

@@ -221,6 +221,7 @@ struct Around {
     engine: watch::Receiver<EngineState>,
     offer: watch::Receiver<Offer>,
     shell: watch::Receiver<u64>,
+    damage: watch::Receiver<u64>,
     quitting: Option<watch::Receiver<bool>>,
 }
 
@@ -228,8 +229,8 @@ impl Around {
     fn of(site: &Site) -> Self {
         let worker = site.worker();
         let (doors, shell) = (site.premises().changed(), site.news().shell());
-        let quitting = site.shell().map(|shell| shell.quitting());
-        Self { doors, engine: worker.engine(), offer: worker.offer(), shell, quitting }
+        let (damage, quitting) = (site.store().damage(), site.shell().map(|shell| shell.quitting()));
+        Self { doors, engine: worker.engine(), offer: worker.offer(), shell, damage, quitting }
     }
 
     async fn changed(&mut self) {
@@ -238,6 +239,7 @@ impl Around {
             () = changed(&mut self.engine) => {}
             () = changed(&mut self.offer) => {}
             () = changed(&mut self.shell) => {}
+            () = changed(&mut self.damage) => {}
             () = changed_if_there(&mut self.quitting) => {}
         }
     }

@@ -1,8 +1,7 @@
 //! What the person has to know of the disk and of what lies there: told on every screen, in the tray and in
 //! `GET /api/desk`, until it is over or was read.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::State;
 use axum::routing::post;
@@ -22,14 +21,11 @@ pub(super) fn routes() -> Router<Site> {
     Router::new().route("/api/desk/notices/dismiss", post(dismiss))
 }
 
-/// The notices that the person has read and that no later start tells again by itself.
+/// What the person has read and no later start tells again by itself.
 #[derive(Default)]
-pub(crate) struct Read(Mutex<HashSet<String>>);
-
-impl Read {
-    fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+pub(crate) struct Read {
+    /// How many damaged files were known of when that was read: one more is news again.
+    damaged: AtomicU64,
 }
 
 #[derive(Deserialize)]
@@ -46,8 +42,8 @@ async fn dismiss(
     if code == REBUILT {
         site.store().forget_rebuilt().await?;
         site.news().shell_changed();
-    } else if IS_OVER_WHEN_READ.contains(&code.as_str()) {
-        site.read_notices().lock().insert(code);
+    } else if code == DAMAGED {
+        site.read_notices().damaged.store(site.store().damaged_files(), Ordering::Relaxed);
         site.news().shell_changed();
     }
     Ok(Json(json!({})))
@@ -56,21 +52,22 @@ async fn dismiss(
 /// Told until it was read, also after further starts.
 const REBUILT: &str = "records-rebuilt";
 
+/// Told until it was read, and again when more is found.
+const DAMAGED: &str = "files-damaged";
+
 /// What stays as it is and need not be told again.
-const IS_OVER_WHEN_READ: [&str; 2] = [REBUILT, "files-damaged"];
+const IS_OVER_WHEN_READ: [&str; 2] = [REBUILT, DAMAGED];
 
 /// The notices of this moment.
 pub(super) fn notices(site: &Site) -> Vec<Value> {
-    let read = site.read_notices().lock();
     let situation = site.worker().situation().borrow().clone();
     let disk = situation.lack.and_then(disk_low).into_iter();
     let unwritten = situation.unwritten.as_deref().map(unwritten);
-    let all = disk.chain(unwritten).chain(of_store(site.store()));
-    all.filter(|(code, _)| !read.contains(*code))
-        .map(|(code, words)| {
-            json!({ "code": code, "words": words, "canBeDismissed": IS_OVER_WHEN_READ.contains(&code) })
-        })
-        .collect()
+    let all = disk.chain(unwritten).chain(of_store(site.store(), site.read_notices()));
+    all.map(
+        |(code, words)| json!({ "code": code, "words": words, "canBeDismissed": IS_OVER_WHEN_READ.contains(&code) }),
+    )
+    .collect()
 }
 
 type Notice = (&'static str, String);
@@ -94,7 +91,7 @@ fn unwritten(why: &str) -> Notice {
     ("records-unwritten", words)
 }
 
-fn of_store(store: &Store) -> impl Iterator<Item = Notice> {
+fn of_store(store: &Store, read: &Read) -> impl Iterator<Item = Notice> {
     let read_only = store.is_known_read_only().then(|| {
         let words = format!(
             "The disk of {} may only be read at the moment, which systems do to a disk that fails. Jobs wait, and those \
@@ -108,13 +105,13 @@ fn of_store(store: &Store) -> impl Iterator<Item = Notice> {
         ("records-damaged", words)
     });
     let files = store.damaged_files();
-    let files = (files > 0).then(|| {
+    let files = (files > read.damaged.load(Ordering::Relaxed)).then(|| {
         let words = format!(
             "{files} stored {} found damaged and set aside. Jobs that need one say so. The disk may be failing: look \
              after your backups, and run `deskgrid verify` to check all files.",
             if files == 1 { "file was" } else { "files were" }
         );
-        ("files-damaged", words)
+        (DAMAGED, words)
     });
     let rebuilt = store.rebuilt().map(|rebuilt| (REBUILT, rebuilt.to_string()));
     rebuilt.into_iter().chain(read_only).chain(damaged).chain(files)
@@ -128,8 +125,11 @@ mod tests {
     fn a_sound_store_has_nothing_to_tell() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        assert_eq!(of_store(&store).count(), 0);
+        assert_eq!(of_store(&store, &Read::default()).count(), 0);
         store.note_read_only();
-        assert_eq!(of_store(&store).map(|(code, _)| code).collect::<Vec<_>>(), ["disk-read-only"]);
+        assert_eq!(
+            of_store(&store, &Read::default()).map(|(code, _)| code).collect::<Vec<_>>(),
+            ["disk-read-only"]
+        );
     }
 }

@@ -9,13 +9,13 @@ use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
 use deskgrid_fault::{Point, point};
 use deskgrid_job::BlobHash;
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 
 use super::draft::{PIECE, fill};
 use super::{BlobFile, Blobs};
@@ -47,7 +47,7 @@ pub(crate) struct Proofs {
     /// Files that are being hashed, each with a lock that is held meanwhile: whoever else wants one waits for that.
     hashing: Mutex<HashMap<BlobHash, Weak<Mutex<()>>>>,
     /// Files that were set aside since the start.
-    damaged: AtomicU64,
+    damaged: watch::Sender<u64>,
 }
 
 impl Proofs {
@@ -68,8 +68,8 @@ impl Proofs {
     }
 
     /// Files that were set aside since the start.
-    pub(crate) fn damaged(&self) -> u64 {
-        self.damaged.load(Ordering::Relaxed)
+    pub(crate) fn damaged(&self) -> watch::Receiver<u64> {
+        self.damaged.subscribe()
     }
 
     /// What is held while a file is hashed, so that many who want it do not all read it.
@@ -119,7 +119,7 @@ impl Folder {
                 // Where it cannot be kept, it must not stay under its name.
                 .or_else(|_| fs::remove_file(&place));
             point(Point::BlobSetAside);
-            self.proofs.damaged.fetch_add(1, Ordering::Relaxed);
+            self.proofs.damaged.send_modify(|files| *files += 1);
             match moved {
                 Ok(()) => tracing::error!(%hash, "a stored file was damaged on the disk; it was set aside"),
                 Err(error) => {
