@@ -64,6 +64,11 @@ impl Dashboard {
 
 /// The address, from a Deskgrid that may have been stopped: its window is the only way to start it again.
 async fn through(door: &Door, running: Running) -> Result<String, CliError> {
+    if running.is_quitting() {
+        let message = "Deskgrid quits when its jobs have ended. Call that off in the menu of its icon or in its window, then \
+                       try again.";
+        return Err(CliError::Refused { what: "The dashboard".to_owned(), message: message.to_owned() });
+    }
     let is_closed = running.is_closed();
     if let Some(problem) = running.problem() {
         return Err(CliError::Refused { what: "The dashboard".to_owned(), message: problem });

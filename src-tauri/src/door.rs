@@ -22,9 +22,16 @@ pub(crate) struct Running {
     doors: Doors,
     address: String,
     /// There where the desktop app is around it.
-    shell: Option<IgnoredAny>,
+    shell: Option<Shell>,
     /// Why its port is not open although it should be.
     problem: Option<Problem>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Shell {
+    /// The app waits for jobs to end, and leaves then.
+    #[serde(default)]
+    quitting: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -100,6 +107,11 @@ impl Running {
         self.doors == Doors::Closed
     }
 
+    /// Whether it leaves as soon as its jobs have ended.
+    pub(crate) fn is_quitting(&self) -> bool {
+        self.shell.as_ref().is_some_and(|shell| shell.quitting)
+    }
+
     /// Why its port is not open although it should be: a browser would meet another program there.
     pub(crate) fn problem(self) -> Option<String> {
         self.problem.map(|problem| problem.words)
@@ -155,6 +167,16 @@ mod tests {
                 .ends_with("`deskgrid dashboard` opens the port and its window in a browser.")
         );
         assert!(words("blocked", "null").contains("waits until http://localhost:8000 is free"));
+    }
+
+    #[test]
+    fn an_app_that_is_about_to_quit_is_told_apart() {
+        let running = |shell: &str| {
+            let text = format!(r#"{{"doors":"closed","address":"http://localhost:8000","shell":{shell}}}"#);
+            serde_json::from_str::<Running>(&text).unwrap()
+        };
+        assert!(running(r#"{"tray":true,"quitting":true}"#).is_quitting());
+        assert!(!running(r#"{"tray":true}"#).is_quitting() && !running("null").is_quitting());
     }
 
     #[tokio::test]

@@ -68,6 +68,11 @@ impl Line {
         until(&self.shared.is_held, "the line holds", |held| *held).await;
     }
 
+    /// Whether it holds, and somebody waits for more.
+    pub fn is_held(&self) -> bool {
+        *self.shared.is_held.borrow()
+    }
+
     /// Lets so many more bytes come.
     pub fn give(&self, bytes: u64) {
         self.shared.is_held.send_replace(false);

@@ -37,7 +37,12 @@ async fn build_log(server: &Deskgrid, id: &str) -> Vec<String> {
     lines.map(|line| line[0].as_str().or(line.as_str()).expect("text").trim_end().to_owned()).collect()
 }
 
-/// Takes an image out of the engine, if it is there.
+/// Takes an image out of the engine, as soon as no container is in the way.
 async fn forget(server: &Deskgrid, image: &str) {
-    server.engine().remove_image(image).await;
+    let (engine, path) = (server.engine(), format!("/images/{image}/json"));
+    deskgrid_tests::eventually("nothing uses the image any more", async || {
+        engine.remove_image(image).await;
+        !engine.has(&path).await
+    })
+    .await;
 }

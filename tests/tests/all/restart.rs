@@ -216,7 +216,7 @@ async fn an_upload_that_is_under_way_when_the_server_is_told_to_stop_comes_to_it
     })
     .await;
     let rest = async {
-        while TcpStream::connect(&address).await.is_ok() {}
+        eventually("the port is closed", async || TcpStream::connect(&address).await.is_err()).await;
         upload.write_all(b"ce").await.expect("the connection stays open");
         let mut answer = String::new();
         upload.read_to_string(&mut answer).await.expect("it ends in good order");

@@ -99,7 +99,8 @@ export const frame = {
     stopped: (wayBack: string) => `This page cannot reach it. ${wayBack}`,
     movingTitle: "Deskgrid is moving its data folder",
     moving: "This page comes back by itself when that is done.",
-    serve: "It has ended. Run `deskgrid serve` in a terminal to have it back.",
+    serve:
+      "It was stopped or has ended. Run `deskgrid dashboard` in a terminal to open it again, or `deskgrid serve` where it has ended.",
     browser: "It has been stopped or has quit. Start it from its tray icon, or run `deskgrid serve`.",
     window: "It may be starting, or it has quit. Start it from the list of applications.",
     retryIn: (seconds: number) => (seconds <= 0 ? "Trying…" : `Trying again in ${seconds} s`),

@@ -19,7 +19,11 @@ async fn a_finished_job_shows_what_it_was_how_it_went_and_what_it_left() {
         "inputs": {"in.csv": {"type": "utf8", "value": "a,b\n1,2\n"}},
     });
     let id = server.submit(&definition).await;
-    eventually("the run is measured", async || desk.row(&id).await["live"]["memory"].is_u64()).await;
+    eventually("the run is measured and heard", async || {
+        let live = desk.row(&id).await["live"].clone();
+        live["memory"].is_u64() && live["tail"] == "it's done"
+    })
+    .await;
     server.engine().tell(&id).await;
     server.finished(&id).await;
     let row = desk.row(&id).await;

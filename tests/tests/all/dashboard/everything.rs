@@ -50,14 +50,14 @@ async fn all_that_can_be_acted_on_has_a_name_and_is_reached_by_the_tab_key() {
     let job = format!("job/{id}");
     let places = [
         ("queue", "job-row", None),
-        (&*job, "preview", Some("job-tab-files")),
+        (&*job, "preview-table", Some("job-tab-files")),
         (&*job, "log-line", Some("job-tab-log")),
         (&*job, "definition", Some("job-tab-definition")),
         (&*job, "job-tab-resources", Some("job-tab-resources")),
         ("cache", "cache-row", None),
         ("sites", "site-network-none", Some("site-details")),
         ("settings", "input-listen", None),
-        ("start", "sample-run", None),
+        ("start", "doctor-check", None),
     ];
     for (place, part, click) in places {
         dashboard.goes_to(place).await;

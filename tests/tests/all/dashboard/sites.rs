@@ -48,8 +48,8 @@ async fn is_listed(dashboard: &mut Dashboard, verdict: &str) {
 /// Clicks on a part of that row.
 async fn clicks_in(dashboard: &mut Dashboard, verdict: &str, part: &str) {
     let found = format!("document.querySelector('{} [data-testid=\"{part}\"]')", row(verdict));
-    dashboard.until(&format!("{found} !== null")).await;
-    dashboard.value(&format!("{found}.click()")).await;
+    let click = format!("(() => {{ const found = {found}; found?.click(); return found !== null; }})()");
+    dashboard.until(&click).await;
 }
 
 /// Waits until the site stands in neither list.

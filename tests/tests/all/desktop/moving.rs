@@ -1,7 +1,7 @@
 //! The data folder goes to another place while the app runs.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use deskgrid_tests::desktop::Desktop;
@@ -112,17 +112,19 @@ async fn data_that_cannot_be_used_at_their_new_place_are_used_where_they_were() 
     assert!(settings.contains(&app.data().display().to_string()), "{settings}");
 }
 
-/// A file that nobody can open for the time being: who tries waits until this is dropped, or for as long as the system
-/// lets a lease hold, which is 45 s.
+/// Files that nobody can open for the time being: who tries waits until this is dropped, or for as long as the system lets
+/// the lease of a file hold, which is 45 s.
 struct Held(Child);
 
 impl Held {
-    fn new(file: &Path) -> Self {
-        // The two numbers are F_SETLEASE and F_WRLCK. Who waits is told of by a signal, which would end the program.
-        let lease = "$SIG{IO} = 'IGNORE'; open(my $file, '+<', $ARGV[0]) or die $!; \
-                     fcntl($file, 1024, 1) or die $!; $| = 1; print qq(held\\n); sleep";
+    fn new(files: &[PathBuf]) -> Self {
+        // The two numbers are F_SETLEASE and F_WRLCK. Who waits is told of by a signal, which would end the program. A
+        // process that another test is about to start may have a file open until it is that program.
+        let lease = "$SIG{IO} = 'IGNORE'; my @held; for (@ARGV) { open(my $file, '+<', $_) or die $!; \
+                     until (fcntl($file, 1024, 1)) { $!{EAGAIN} or die $!; select(undef, undef, undef, 0.05) } \
+                     push @held, $file } $| = 1; print qq(held\\n); sleep";
         let mut program =
-            Command::new("perl").args(["-e", lease]).arg(file).stdout(Stdio::piped()).spawn().unwrap();
+            Command::new("perl").args(["-e", lease]).args(files).stdout(Stdio::piped()).spawn().unwrap();
         let mut said = String::new();
         BufReader::new(program.stdout.take().unwrap()).read_line(&mut said).unwrap();
         assert_eq!(said, "held\n");
@@ -145,8 +147,12 @@ async fn while_the_data_folder_moves_the_window_says_that_and_nothing_else() {
     let door = app.door().await;
     let mut window = Window::open(&session, &app.data()).await;
     window.sees("server-stop").await;
-    std::fs::write(app.data().join("large"), "bytes").unwrap();
-    let held = Held::new(&app.data().join("large"));
+    // They are copied one after the other.
+    let files: Vec<_> = (0..8).map(|number| app.data().join(format!("large-{number}"))).collect();
+    for file in &files {
+        std::fs::write(file, "bytes").unwrap();
+    }
+    let held = Held::new(&files);
     door.post("/api/desk/move", &json!({ "to": app.folder().join("elsewhere") })).await;
     window.reads_in("banner-move", "The data folder is being moved").await;
     window.reads_in("server-state", "Moves its data folder").await;

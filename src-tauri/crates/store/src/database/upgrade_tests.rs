@@ -49,7 +49,7 @@ impl Case {
     /// Opens and closes it, which writes second copies of all records.
     async fn with_copies(self) -> Self {
         // The copies come before the first commit.
-        self.open().commit(Vec::new()).await.unwrap();
+        self.open().shared.database.commit(Vec::new()).await.unwrap();
         self
     }
 
@@ -653,7 +653,7 @@ async fn a_copy_that_could_not_be_written_is_written_with_the_next_commit() {
     let findings = store.verify(std::sync::Arc::default()).await.unwrap();
     assert_eq!(findings.records, [""; 0], "what is owed says nothing about the disk");
     fs::remove_dir(&copy).unwrap();
-    store.commit(Vec::new()).await.unwrap();
+    store.shared.database.commit(Vec::new()).await.unwrap();
     assert_ne!(fs::read(&copy).unwrap(), before);
     drop(store);
     assert!(case.dir.path().join("records/all-in-step").exists());
