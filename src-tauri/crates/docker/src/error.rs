@@ -11,7 +11,7 @@ const FULL: [&str; 2] = ["no space left on device", "disk quota exceeded"];
 /// What systems say of a disk that may only be read.
 const READ_ONLY: &str = "read-only file system";
 /// What Docker calls that which starts a container. What is read-only to it is in the container.
-const RUNTIME: &str = "oci runtime";
+const RUNTIME: [&str; 2] = ["oci runtime", "runc"];
 
 /// A call to the engine that did not work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -164,6 +164,9 @@ impl EngineError {
             Bollard::DockerResponseServerError { status_code, message } => {
                 Self::of_answer(doing, status_code, message)
             }
+            Bollard::DockerStreamError { error } if is_read_only(&error.to_ascii_lowercase()) => {
+                Self::ReadOnly { detail: error }
+            }
             Bollard::DockerStreamError { error } => Self::Refused { doing, status: 500, message: error },
             Bollard::IOError { .. }
             | Bollard::HyperResponseError { .. }
@@ -188,10 +191,15 @@ impl EngineError {
                 message: format!("The image is not in the engine any more ({message})."),
             },
             _ if FULL.iter().any(|full| words.contains(full)) => Self::NoSpace { detail: message },
-            _ if words.contains(READ_ONLY) && !words.contains(RUNTIME) => Self::ReadOnly { detail: message },
+            _ if is_read_only(&words) => Self::ReadOnly { detail: message },
             _ => Self::Refused { doing, status, message },
         }
     }
+}
+
+/// Whether the engine's own disk may only be read, by its words in small letters.
+fn is_read_only(words: &str) -> bool {
+    words.contains(READ_ONLY) && !RUNTIME.iter().any(|runtime| words.contains(runtime))
 }
 
 impl ImageProblem {
@@ -421,6 +429,9 @@ mod tests {
         let in_container = "failed to create task for container: OCI runtime create failed: runc create failed: error \
                             mounting \"/a\" to rootfs at \"/b/c\": create mountpoint: read-only file system: unknown";
         assert_eq!(code(in_container), "engine-refused");
+        let told =
+            Bollard::DockerStreamError { error: "mkdir /var/lib/docker/a: read-only file system".to_owned() };
+        assert_eq!(EngineError::of("building an image", told).code(), "read-only");
     }
 
     #[test]

@@ -216,6 +216,11 @@ impl Site {
         &self.shared.read_notices
     }
 
+    /// Ends what the site is at by itself, so that it goes when nobody has it any more.
+    pub fn end_work(&self) {
+        self.shared.verification.end();
+    }
+
     /// The latest verification of the store.
     pub(crate) fn verification(&self) -> &Verification {
         &self.shared.verification

@@ -36,7 +36,7 @@ use settings::{Settings, SettingsSource, SettingsWatch};
 /// Containers whose job is over are removed by then.
 const CLEAR_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Whoever is at writing to the data folder has come to its end by then.
+/// Whoever is at work in the data folder has come to its end by then, unless a file is very large.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A running server. Dropping it ends its tasks; containers go on and are taken over at the next start.
@@ -107,7 +107,7 @@ impl Server {
         let closed = store.closed();
         let opened = Self::over(store, settings, source, shell).await;
         if opened.is_err() {
-            until_closed(closed).await;
+            until_closed(closed, CLOSE_TIMEOUT).await;
         }
         opened
     }
@@ -255,10 +255,16 @@ impl Server {
     }
 
     /// Stops listening, ends open connections and lets containers go on. When this returns, nothing is written to the
-    /// data folder any more, and another may open it.
+    /// data folder any more, and another may open it; unless somebody takes very long to read a file there.
     pub async fn stop(self) {
+        self.stop_within(CLOSE_TIMEOUT).await;
+    }
+
+    /// The same, with so much time for whoever is at work in the data folder.
+    pub(crate) async fn stop_within(self, patience: Duration) {
         let Self { stop, reload, local_door, porter, running, site, closed, .. } = self;
         stop.cancel();
+        site.end_work();
         drop(reload);
         let local = async {
             if let Some(door) = local_door {
@@ -269,13 +275,13 @@ impl Server {
         // What cannot be removed by then is swept at the next start.
         let _ = tokio::time::timeout(CLEAR_TIMEOUT, running.cleared()).await;
         drop((running, site, porter));
-        until_closed(closed).await;
+        until_closed(closed, patience).await;
     }
 }
 
 /// Waits for the tasks that were ended: what they are at on the disk goes on to its end.
-async fn until_closed(closed: Closed) {
-    if tokio::time::timeout(CLOSE_TIMEOUT, closed.wait()).await.is_err() {
+async fn until_closed(closed: Closed, patience: Duration) {
+    if tokio::time::timeout(patience, closed.wait()).await.is_err() {
         tracing::warn!("something is at work in the data folder still");
     }
 }

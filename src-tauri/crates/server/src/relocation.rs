@@ -5,6 +5,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use deskgrid_http::{Complaint, LocalDoor, Move};
 use deskgrid_store::{AtRest, PASSING, StoreError, is_true_copy};
@@ -229,6 +230,9 @@ fn chosen(folder: &Path) -> Chosen {
     Chosen::Text(folder.to_string_lossy().into_owned())
 }
 
+/// Somebody may be reading a large file when a move begins: so long it is waited for.
+const READ_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// Stops `server` and carries out the move that was planned for it. Meanwhile its local door tells how far that is.
 /// When this returns, the settings of `source` name the place where the data are: the new one, or after an error
 /// still the old one. The server is to be opened again then, and after that the old place to be cleared; where it
@@ -237,7 +241,7 @@ fn chosen(folder: &Path) -> Chosen {
 /// # Errors
 /// Code and words; the data are where they were.
 pub async fn relocate(server: Server, source: SettingsSource, plan: Relocation) -> Result<(), Complaint> {
-    server.stop().await;
+    server.stop_within(READ_TIMEOUT).await;
     let (progress, told) = watch::channel(plan.begun());
     let over = CancellationToken::new();
     let door = LocalDoor::of(&plan.from).open().ok();

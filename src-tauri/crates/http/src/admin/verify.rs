@@ -54,9 +54,15 @@ impl Verification {
     }
 }
 
-impl Drop for Verification {
-    fn drop(&mut self) {
-        self.lock().progress.cancel();
+impl Verification {
+    /// Ends what is under way, which has the site as long as it goes on. It is over after the file at hand.
+    pub(crate) fn end(&self) {
+        let task = {
+            let mut latest = self.lock();
+            latest.progress.cancel();
+            latest.task.take()
+        };
+        drop(task);
     }
 }
 

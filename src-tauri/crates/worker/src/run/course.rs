@@ -160,6 +160,8 @@ impl<'a> Course<'a> {
         // stopped it at its limit and could not say so any more.
         let may_be_up = found.exit.as_ref().is_none_or(|exit| exit.code == KILLED && !exit.oom_killed);
         let limit = may_be_up.then(|| self.time_limit(&definition));
+        // The time of one that has ended stands still.
+        let limit = limit.filter(|limit| found.running || ran >= *limit);
         let mut time = RunTime::from(ran, limit, self.scratch.clone());
         point(Point::RunTakenOver);
         let end = follow::follow(run, &mut engine, &container, None, &mut time).await?;
@@ -183,7 +185,9 @@ impl<'a> Course<'a> {
         let run = self.run;
         loop {
             match run.kit.store.scratch(&run.id, run.number) {
-                Err(error) if error.is_read_only() => run.until_writable().await?,
+                Err(error) if error.is_read_only() => {
+                    run.until_writable().await?;
+                }
                 scratch => return scratch.map_err(disk),
             }
         }

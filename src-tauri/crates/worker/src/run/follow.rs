@@ -17,6 +17,9 @@ use crate::lists::Step;
 /// the same life of it is when that began, and not how soon it is back.
 const BACK_AGAIN: Duration = Duration::from_secs(15);
 
+/// So often an engine may refuse what it is asked because its own disk may only be read, about once a second.
+const MOST_REFUSED: u32 = 600;
+
 /// The end of a container's output may come this long after its exit was told.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
@@ -42,6 +45,7 @@ pub(super) async fn follow<'a>(
         Some(_) => Journal::new(run, Step::Run),
         None => resume(run).await?,
     };
+    let mut persistence = Persistence::new(run);
     loop {
         let output = attached.take();
         match follow_while_engine_lives(run, engine, container, &mut journal, output, time).await {
@@ -59,7 +63,7 @@ pub(super) async fn follow<'a>(
             },
             // What its log lacks is read from the engine again. The time limit holds as soon as the log goes on.
             Err(Interruption::Failed(failure)) if failure.code == FailureCode::DiskReadOnly => {
-                run.until_writable().await?;
+                persistence.disk_after(failure).await?;
                 journal = resume(run).await?;
             }
             outcome => return outcome.map(|over| (over, journal)),
@@ -119,7 +123,7 @@ async fn follow_while_engine_lives(
             why = watched.stopped() => return Err(Interruption::Failed(why)),
             ended = &mut both => over(ended?.1, time),
             () = time.until_up() => {
-                engine.kill(container).await?;
+                engine.kill(container).await.map_err(refused)?;
                 // What it wrote until now belongs to the log.
                 match tokio::time::timeout(LAST_WORDS, both).await {
                     Ok(Err(failed @ Interruption::Failed(_))) => return Err(failed),
@@ -133,6 +137,14 @@ async fn follow_while_engine_lives(
         journal.follow(engine.whole_log(container)).await?;
     }
     Ok(over)
+}
+
+/// A container that cannot be ended is not followed for ever, whatever is in the engine's way.
+fn refused(error: EngineError) -> Interruption {
+    match error {
+        EngineError::ReadOnly { .. } => Failure::new(FailureCode::EngineRefused, error.to_string()).into(),
+        other => other.into(),
+    }
 }
 
 /// An earlier life of this program may have killed it at its time limit without being there when it ended; and a disk
@@ -155,16 +167,24 @@ pub(super) async fn engine_again(run: &Run) -> Result<Engine, Interruption> {
     run.unless_stopped(async { run.next_engine().await.ok_or(Interruption::EngineLost) }).await
 }
 
-/// Waits for an engine after calls that broke off, as long as it takes. One that lives, and breaks the same off again
-/// and again, is given up.
+/// Waits for an engine after calls that broke off, and for a disk that may only be read, as long as it takes. An engine that
+/// lives, and breaks the same off or refuses it again and again, is given up.
 pub(super) struct Persistence<'a> {
     run: &'a Run,
     unanswered: u32,
+    refused: u32,
 }
 
 impl<'a> Persistence<'a> {
     pub(super) fn new(run: &'a Run) -> Self {
-        Self { run, unanswered: 0 }
+        Self { run, unanswered: 0, refused: 0 }
+    }
+
+    /// Waits after a `failure` that came of a disk that may only be read, ours or the engine's.
+    pub(super) async fn disk_after(&mut self, failure: Failure) -> Result<(), Interruption> {
+        let is_ours = self.run.until_writable().await?;
+        self.refused = if is_ours { 0 } else { self.refused + 1 };
+        if self.refused < MOST_REFUSED { Ok(()) } else { Err(failure.into()) }
     }
 
     /// The engine that the call may be made to again, which broke off when it was made to this one.

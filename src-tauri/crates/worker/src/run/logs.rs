@@ -56,6 +56,7 @@ impl LineCutter {
             let patience = if partial.is_drawn_anew() { patience } else { patience * PLAIN };
             if partial.waits_since.is_some_and(|since| since.elapsed() >= patience) {
                 lines.extend(partial.take_whole_characters(is_stderr));
+                partial.waits_since = (!partial.bytes.is_empty()).then(Instant::now);
             }
         }
     }

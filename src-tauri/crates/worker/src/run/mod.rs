@@ -277,9 +277,8 @@ impl Run {
         match interruption {
             Interruption::Failed(failure) if failure.code == FailureCode::DiskReadOnly && !has_begun => {
                 let store = &self.kit.store;
-                let was_known = store.is_known_read_only();
                 store.note_read_only();
-                if was_known || store.is_read_only().await {
+                if store.is_read_only().await {
                     Interruption::NotBegun
                 } else if self.held_up >= MOST_HELD_UP {
                     Interruption::Failed(failure)
@@ -318,20 +317,20 @@ impl Run {
         state.ready().cloned()
     }
 
-    /// Waits until the disk, which turned out to be for reading only, can be written to again. The engine's disk, of which
-    /// nobody can tell when, is tried again after a moment.
-    async fn until_writable(&self) -> Result<(), Interruption> {
+    /// Waits until the disk, which turned out to be for reading only, can be written to again, and says whether it was
+    /// ours. The engine's disk, of which nobody can tell when, is tried again after a moment.
+    async fn until_writable(&self) -> Result<bool, Interruption> {
         let store = &self.kit.store;
         store.note_read_only();
         let written = async {
             // Asked at once, so that nobody is told of our disk where it is another.
-            let _ = store.is_read_only().await;
+            let is_ours = store.is_read_only().await;
             // A folder of it may be on a disk of its own that is so still, where the next try fails at once.
             tokio::time::sleep(DISK_PAUSE).await;
             while store.is_read_only().await {
                 tokio::time::sleep(DISK_PAUSE).await;
             }
-            Ok::<_, Interruption>(())
+            Ok::<_, Interruption>(is_ours)
         };
         self.unless_stopped(written).await
     }

@@ -52,7 +52,7 @@ impl Course<'_> {
         match interruption {
             Interruption::EngineLost => persistence.engine_after(&engine).await,
             Interruption::Failed(failure) if failure.code == FailureCode::DiskReadOnly => {
-                self.run.until_writable().await?;
+                persistence.disk_after(failure).await?;
                 Ok(engine)
             }
             other => Err(other),
