@@ -17,18 +17,16 @@ const WORDS: &str = "document.querySelector('[role=\"progressbar\"]')?.getAttrib
 const IS_GONE: &str = "document.querySelector('[role=\"progressbar\"]') === null";
 
 /// Lets bytes come on the line, some at a time, until the bar is fuller than so many hundredths. The engine tells of them
-/// a few times a second, and of none while none come.
+/// a few times a second, and of none while none come; of a layer it tells how large it is when that begins to come.
 async fn fills_beyond(dashboard: &mut Dashboard, line: &Line, hundredths: f64) {
-    let mut filled = 0.0;
     eventually("the bar fills", async || {
         if line.is_held() {
             line.give(100_000);
         }
-        filled = dashboard.value(FILLED).await.as_f64().unwrap_or_default();
-        filled > hundredths
+        let filled = dashboard.value(FILLED).await.as_f64().unwrap_or_default();
+        filled > hundredths && filled < 100.0
     })
     .await;
-    assert!(filled < 100.0, "the rest has yet to come");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,9 +40,8 @@ async fn a_bar_shows_in_the_queue_and_on_the_jobs_page_how_far_the_pull_of_an_im
     let id = dashboard.server.submit(&json!({"image": image, "command": "/bin/true"})).await;
     fills_beyond(&mut dashboard, &line, 10.0).await;
     dashboard.goes_to(&format!("job/{id}")).await;
-    dashboard.until(&format!("{FILLED} > 10")).await;
-    dashboard.until(&format!("{WORDS}.includes(' MB of ')")).await;
     fills_beyond(&mut dashboard, &line, 30.0).await;
+    dashboard.until(&format!("{WORDS}?.includes(' of ')")).await;
     line.release();
     dashboard.server.finished(&id).await;
     dashboard.until(IS_GONE).await;
